@@ -18,7 +18,7 @@ struct kiln_io *kiln_io_open(enum kiln_engine engine, struct kiln_pool *pool, ch
 	struct kiln_io *io = kiln_uring_open(pool, &uring);
 	if (io != NULL)
 		return io;
-	if (engine == KILN_ENGINE_URING) {
+	if (engine == KILN_ENGINE_IO_URING) {
 		if (err != NULL)
 			*err = uring;
 		return NULL;

@@ -52,7 +52,7 @@ struct kiln_op {
 
 enum kiln_engine {
 	KILN_ENGINE_AUTO,
-	KILN_ENGINE_URING,
+	KILN_ENGINE_IO_URING,
 	KILN_ENGINE_EPOLL,
 };
 

@@ -135,8 +135,7 @@ void kiln_conn_start(struct kiln_worker *worker, int fd)
 	conn->tls_unix = server && is_unix;
 	conn->plain_unix = !server && is_unix;
 	set_options(fd);
-	kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
-			  worker->settings.handshake_timeout);
+	kiln_conn_limit(conn, worker->settings.handshake_timeout);
 	if (worker->settings.proxy_in)
 		expect_proxy_header(conn);
 	else

@@ -158,13 +158,20 @@ void kiln_conn_finish(struct kiln_conn *conn)
 
 /* ---- deadlines ---------------------------------------------------------------------------- */
 
-void kiln_relay_half_closed(struct kiln_conn *conn)
+void kiln_conn_limit(struct kiln_conn *conn, uint32_t ms)
 {
 	struct kiln_worker *worker = conn->worker;
-	conn->up.moved_at = conn->down.moved_at = worker->now;
-	if (worker->settings.close_timeout > 0)
-		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
-				  worker->settings.close_timeout);
+	if (ms > 0)
+		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now, ms);
+	else
+		kiln_deadline_clear(&worker->wheel, &conn->deadline);
+}
+
+void kiln_relay_half_closed(struct kiln_conn *conn)
+{
+	conn->up.moved_at = conn->down.moved_at = conn->worker->now;
+	const struct kiln_settings *settings = &conn->worker->settings;
+	kiln_conn_limit(conn, settings->close_timeout > 0 ? settings->close_timeout : settings->send_timeout);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)

@@ -135,6 +135,8 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 void kiln_conn_finish(struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */
 bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);
+/* The step that begins now has ms milliseconds; 0 is no limit. */
+void kiln_conn_limit(struct kiln_conn *conn, uint32_t ms);
 void kiln_conn_expired(struct kiln_deadline *deadline);
 
 /* queue.c */

@@ -39,7 +39,7 @@ static void after_connect(struct kiln_conn *conn, int failed)
 	kiln_io_forget(conn->worker->io, *target_fd(conn));
 	(void)close(*target_fd(conn));
 	*target_fd(conn) = -1;
-	if (++conn->target < conn->worker->target_count)
+	if (++conn->target < conn->worker->targets.count)
 		try_next(conn);
 	else
 		give_up(conn, failed);
@@ -62,8 +62,8 @@ static void on_tls_connected(struct kiln_op *op, const struct kiln_event *event)
 static void try_next(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
-	const struct kiln_address *address = &worker->targets[conn->target];
-	const int family = address->sockaddr.ss_family;
+	const struct kiln_endpoint *address = &worker->targets.at[conn->target];
+	const int family = address->addr.ss_family;
 	const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
 		give_up(conn, errno);
@@ -80,7 +80,7 @@ static void try_next(struct kiln_conn *conn)
 		conn->tls_unix = family == AF_UNIX;
 	struct kiln_op *op = target_op(conn);
 	op->done = server ? on_plain_connected : on_tls_connected;
-	kiln_io_connect(worker->io, op, fd, (const struct sockaddr *)&address->sockaddr, address->len);
+	kiln_io_connect(worker->io, op, fd, (const struct sockaddr *)&address->addr, address->len);
 }
 
 void kiln_conn_connect(struct kiln_conn *conn)
@@ -88,8 +88,7 @@ void kiln_conn_connect(struct kiln_conn *conn)
 	struct kiln_worker *worker = conn->worker;
 	conn->phase = KILN_PHASE_CONNECT;
 	conn->target = 0;
-	kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
-			  worker->settings.connect_timeout);
+	kiln_conn_limit(conn, worker->settings.connect_timeout);
 	try_next(conn);
 }
 

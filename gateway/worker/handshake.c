@@ -24,25 +24,30 @@ static void receive(struct kiln_conn *conn)
 static void prepare_proxy_header(struct kiln_conn *conn, const struct kiln_session *session)
 {
 	const struct kiln_peer *peer = &session->peer;
+	const enum kiln_proxy_send level = conn->worker->settings.proxy_out;
 	const struct kiln_proxy_tlv custom[] = {
 		{KILN_PROXY_KILN_PEER_NAME, kiln_proxy_text(peer->name)},
 		{KILN_PROXY_KILN_PEER_SPKI, {peer->spki, sizeof peer->spki}},
 	};
 	struct kiln_proxy_info info = {
 		.command = KILN_PROXY_PROXY,
-		.alpn = kiln_proxy_text(session->alpn),
-		.authority = kiln_proxy_text(session->server_name),
 		.checksum = true,
-		.custom = custom,
-		.custom_count = peer->present ? 2 : 0,
 	};
-	info.ssl.present = true;
-	info.ssl.client = KILN_PROXY_CLIENT_SSL | (peer->present ? KILN_PROXY_CLIENT_CERT_CONN : 0);
-	info.ssl.verify = peer->present ? 0 : 1;
-	info.ssl.version = kiln_proxy_text("TLSv1.3");
-	info.ssl.cipher = kiln_proxy_text(kiln_suite_name(session->suite));
-	info.ssl.group = kiln_proxy_text(session->group);
-	info.ssl.cn = kiln_proxy_text(peer->common_name);
+	if (level >= KILN_PROXY_SEND_TLS) {
+		info.alpn = kiln_proxy_text(session->alpn);
+		info.authority = kiln_proxy_text(session->server_name);
+		info.ssl.present = true;
+		info.ssl.client = KILN_PROXY_CLIENT_SSL | (peer->present ? KILN_PROXY_CLIENT_CERT_CONN : 0);
+		info.ssl.verify = peer->present ? 0 : 1;
+		info.ssl.version = kiln_proxy_text("TLSv1.3");
+		info.ssl.cipher = kiln_proxy_text(kiln_suite_name(session->suite));
+		info.ssl.group = kiln_proxy_text(session->group);
+		info.ssl.cn = kiln_proxy_text(peer->common_name);
+	}
+	if (level >= KILN_PROXY_SEND_TLS_FULL && peer->present) {
+		info.custom = custom;
+		info.custom_count = 2;
+	}
 	if (conn->proxied != NULL) {
 		info.source = conn->proxied[0];
 		info.destination = conn->proxied[1];
@@ -75,7 +80,9 @@ static void finish(struct kiln_conn *conn)
 	conn->suite = session.suite;
 	if (session.peer.present)
 		conn->peer_name = strdup(session.peer.name);
-	if (settings->proxy_out && settings->role == KILN_SERVER)
+	const bool announces =
+		settings->proxy_out != KILN_PROXY_SEND_OFF && settings->role == KILN_SERVER;
+	if (announces)
 		prepare_proxy_header(conn, &session);
 	conn->rx = session.rx;
 	conn->tx = session.tx;
@@ -84,7 +91,7 @@ static void finish(struct kiln_conn *conn)
 	kiln_session_clear(&session);
 	if (settings->rekey_records > 0)
 		conn->tx.limit = settings->rekey_records;
-	if (settings->proxy_out && settings->role == KILN_SERVER && conn->proxy_header_len == 0) {
+	if (announces && conn->proxy_header_len == 0) {
 		(void)kiln_fail(&err, KILN_E_NO_MEMORY, "no memory for the PROXY header");
 		err.alert = KILN_ALERT_INTERNAL_ERROR;
 		kiln_conn_fail(conn, &err);
@@ -185,8 +192,7 @@ void kiln_conn_handshake(struct kiln_conn *conn)
 		return;
 	}
 	if (worker->settings.role == KILN_CLIENT) {
-		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
-				  worker->settings.handshake_timeout);
+		kiln_conn_limit(conn, worker->settings.handshake_timeout);
 		step(conn, NULL);
 	} else {
 		receive(conn);

@@ -250,11 +250,7 @@ void kiln_conn_relay(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	conn->phase = KILN_PHASE_RELAY;
-	if (worker->settings.idle_timeout > 0)
-		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
-				  worker->settings.idle_timeout);
-	else
-		kiln_deadline_clear(&worker->wheel, &conn->deadline);
+	kiln_conn_limit(conn, worker->settings.idle_timeout);
 	conn->up.moved_at = conn->down.moved_at = worker->now;
 	kiln_conn_pump_down(conn);
 	if (in_relay(conn))

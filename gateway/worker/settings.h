@@ -12,7 +12,6 @@
 
 #include "io/io.h"
 
-#define KILN_TARGETS_MAX 8u
 #define KILN_LISTEN_MAX	 16u
 
 enum kiln_ktls_mode {
@@ -21,9 +20,12 @@ enum kiln_ktls_mode {
 	KILN_KTLS_REQUIRE, /* a connection that the kernel cannot take is closed */
 };
 
-struct kiln_address {
-	struct sockaddr_storage sockaddr;
-	socklen_t len;
+/* What a PROXY v2 header to the target tells; each includes the one before. */
+enum kiln_proxy_send {
+	KILN_PROXY_SEND_OFF,
+	KILN_PROXY_SEND_CONN,	  /* addresses */
+	KILN_PROXY_SEND_TLS,	  /* SNI, ALPN, version, cipher, the client certificate's CN */
+	KILN_PROXY_SEND_TLS_FULL, /* Kiln's own TLVs: the peer's name and public key hash */
 };
 
 /* Which suites this kernel takes, by the order of kiln_suites(), and why if it does not. */
@@ -45,7 +47,8 @@ struct kiln_settings {
 	unsigned max_connections; /* of this worker */
 	size_t buffer_bytes;	  /* limit of the buffer pool */
 	uint64_t rekey_records;	  /* change sending keys after so many records; 0: RFC 8446 5.5 */
-	bool proxy_out, proxy_in;
+	enum kiln_proxy_send proxy_out;
+	bool proxy_in;
 	char target_name[256]; /* as the operator wrote it, for messages */
 };
 

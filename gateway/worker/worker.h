@@ -6,6 +6,7 @@
 #ifndef KILN_WORKER_WORKER_H
 #define KILN_WORKER_WORKER_H
 
+#include "net/address.h"
 #include "worker/conn.h"
 
 struct kiln_listener {
@@ -23,8 +24,7 @@ struct kiln_worker {
 	uint64_t now; /* ms, monotonic, read once a turn */
 
 	struct kiln_tls_config *config;
-	struct kiln_address targets[KILN_TARGETS_MAX];
-	unsigned target_count;
+	struct kiln_endpoints targets;
 
 	struct kiln_listener listeners[KILN_LISTEN_MAX];
 	unsigned listener_count;
