@@ -80,6 +80,7 @@ const char *kiln_alert_name(uint8_t alert)
 	return "unknown";
 }
 
+KILN_PRINTF(4, 0)
 static void fill(struct kiln_error *err, enum kiln_code code, int sys_errno, const char *format,
 		 va_list args)
 {

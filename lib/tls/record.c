@@ -33,8 +33,7 @@ enum kiln_code kiln_traffic_seal(struct kiln_traffic *traffic, uint8_t type, con
 {
 	if (len > KILN_RECORD_PLAIN_MAX || traffic->cipher == NULL)
 		return kiln_fail(err, KILN_E_USAGE, "seal: record too long, or keys not in user space");
-	/* The one record beyond the limit is the KeyUpdate or the alert that ends the key's use. */
-	if (traffic->records > traffic->limit)
+	if (traffic->records >= traffic->suite->record_limit)
 		return kiln_fail(err, KILN_E_TLS_RECORD_LIMIT,
 				 "the sending key has protected %llu records (RFC 8446 5.5)",
 				 (unsigned long long)traffic->records);

@@ -4,10 +4,9 @@
 
 #include <linux/tls.h>
 
-/* RFC 8446 5.5: AES-GCM keys may protect 2^24.5 full-size records. Keys are changed at 2^24, so
- * that a record miscounted by a few never matters. ChaCha20-Poly1305 wraps its 64-bit sequence
- * number first; 2^62 stands for "never in practice". */
-#define AES_GCM_RECORD_LIMIT (UINT64_C(1) << 24)
+/* RFC 8446 5.5: AES-GCM keys may protect 2^24.5 full-size records. ChaCha20-Poly1305 wraps its
+ * 64-bit sequence number first; 2^62 stands for "never in practice". */
+#define AES_GCM_RECORD_LIMIT UINT64_C(23726566)
 #define CHACHA_RECORD_LIMIT  (UINT64_C(1) << 62)
 
 static const struct kiln_suite suites[] = {

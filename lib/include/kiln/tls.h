@@ -149,7 +149,7 @@ struct kiln_traffic {
 	uint8_t iv[12];
 	uint64_t sequence;   /* of the next record; in the kernel: at installation */
 	uint64_t records;    /* protected under the current key; an upper bound in the kernel */
-	uint64_t limit;	     /* records after which the key must be changed */
+	uint64_t limit;	     /* records after which the key should be changed; may be lowered */
 	uint32_t key_updates; /* how often it was changed */
 	void *cipher;	     /* EVP_CIPHER_CTX, NULL while the kernel does the work */
 
@@ -169,7 +169,8 @@ KILN_API void kiln_traffic_clear(struct kiln_traffic *traffic);
 
 /* Sends: protects len <= KILN_RECORD_PLAIN_MAX bytes as one record into out, which has room for
  * len + KILN_RECORD_OVERHEAD bytes and does not overlap data. *out_len gets the record's length.
- * KILN_E_TLS_RECORD_LIMIT when the key is used up. */
+ * KILN_E_TLS_RECORD_LIMIT when the key has reached
+ * the end of RFC 8446 5.5. */
 KILN_API enum kiln_code kiln_traffic_seal(struct kiln_traffic *traffic, uint8_t type,
 					  const void *data, size_t len, uint8_t *out,
 					  size_t *out_len, struct kiln_error *err) KILN_NODISCARD;
@@ -189,7 +190,7 @@ KILN_API enum kiln_code kiln_traffic_open(struct kiln_traffic *traffic, const ui
 /* Counts what the kernel protected: bytes of data sent in one call, as full records, rounded up. */
 KILN_API void kiln_traffic_count(struct kiln_traffic *traffic, size_t bytes);
 
-/* True when the key has protected so many records that it must be changed before the next. */
+/* True when the key has protected so many records that it is time to change it. */
 KILN_API bool kiln_traffic_exhausted(const struct kiln_traffic *traffic);
 
 /* Moves to the next traffic secret (RFC 8446 7.2) and starts at record 0. For a direction in the
