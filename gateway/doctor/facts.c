@@ -84,6 +84,31 @@ int kiln_fact_seccomp(void)
 		   : 0;
 }
 
+static const struct {
+	const char *program, *upgrade, *modules;
+} managers[] = {
+    {"/usr/bin/apt-get", "apt-get full-upgrade", "apt-get install linux-modules-extra-$(uname -r)"},
+    {"/usr/bin/dnf", "dnf upgrade kernel", "dnf install kernel-modules-$(uname -r)"},
+    {"/usr/bin/zypper", "zypper update kernel-default", "zypper install kernel-default"},
+    {"/usr/bin/pacman", "pacman -Syu linux", "pacman -S linux"},
+};
+
+const char *kiln_fact_upgrade_command(void)
+{
+	for (size_t i = 0; i < sizeof managers / sizeof managers[0]; i++)
+		if (access(managers[i].program, X_OK) == 0)
+			return managers[i].upgrade;
+	return "";
+}
+
+const char *kiln_fact_modules_command(void)
+{
+	for (size_t i = 0; i < sizeof managers / sizeof managers[0]; i++)
+		if (access(managers[i].program, X_OK) == 0)
+			return managers[i].modules;
+	return "";
+}
+
 bool kiln_fact_capability(unsigned capability)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -19,6 +19,11 @@ bool kiln_fact_has_word(const char *words, const char *word);
 /* 0: no seccomp, 1: strict, 2: a filter. */
 int kiln_fact_seccomp(void);
 
+/* How this distribution is told to bring its kernel up to date, or to install the rest of the
+ * running kernel's modules; "" where its package manager is not known. */
+const char *kiln_fact_upgrade_command(void);
+const char *kiln_fact_modules_command(void);
+
 /* Effective in this process. */
 bool kiln_fact_capability(unsigned capability);
 

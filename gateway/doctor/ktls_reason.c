@@ -22,7 +22,9 @@ static void not_registered(const struct kiln_tls_module *module, char *reason, c
 		say(reason, "the tls module is not loaded");
 		say(fix, "modprobe tls");
 	} else if (module->config == KILN_KCONFIG_NO) {
-		say(reason, "this kernel was built without kernel TLS (CONFIG_TLS is not set)");
+		say(reason,
+		    "this kernel was built without kernel TLS (CONFIG_TLS is not set); the stock "
+		    "kernels of distributions have it");
 	} else if (!module->folder) {
 		say(reason, "the tls module is not loaded, and this system has no kernel modules "
 			    "(in a container, load it on the host)");
@@ -30,7 +32,7 @@ static void not_registered(const struct kiln_tls_module *module, char *reason, c
 	} else if (module->config == KILN_KCONFIG_MODULE) {
 		say(reason, "the tls module is not installed: this kernel's module package is "
 			    "incomplete");
-		say(fix, "apt-get install linux-modules-extra-$(uname -r)");
+		say(fix, module->install);
 	} else {
 		say(reason, "this kernel has no tls module");
 	}

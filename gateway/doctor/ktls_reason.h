@@ -22,8 +22,9 @@ enum kiln_kconfig {
 struct kiln_tls_module {
 	enum kiln_kconfig config; /* CONFIG_TLS */
 	bool loaded;
-	bool folder; /* /lib/modules has something for this kernel */
-	bool file;   /* and tls.ko is in it */
+	bool folder;         /* /lib/modules has something for this kernel */
+	bool file;           /* and tls.ko is in it */
+	const char *install; /* the command that installs missing modules, or "" */
 };
 
 /* Looks at /proc/config.gz, /boot, /proc/modules and /lib/modules. */

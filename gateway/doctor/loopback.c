@@ -53,7 +53,7 @@ bool kiln_loopback_readable(int fd)
 
 int kiln_loopback_connect(int listener)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = {0};
 	socklen_t len = sizeof addr;
 
 	if (getsockname(listener, (struct sockaddr *)&addr, &len) != 0)

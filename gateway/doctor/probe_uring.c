@@ -52,7 +52,7 @@ static bool provide_buffers(struct rig *rig)
 	io_uring_buf_ring_init(rig->buffers);
 	char *bytes = (char *)memory + 1024;
 	for (unsigned short i = 0; i < BUFFERS; i++)
-		io_uring_buf_ring_add(rig->buffers, bytes + i * BUFFER_SIZE, BUFFER_SIZE, i,
+		io_uring_buf_ring_add(rig->buffers, bytes + (size_t)i * BUFFER_SIZE, BUFFER_SIZE, i,
 				      (int)BUFFERS - 1, i);
 	io_uring_buf_ring_advance(rig->buffers, (int)BUFFERS);
 	return true;

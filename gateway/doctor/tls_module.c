@@ -7,6 +7,7 @@
 
 #include <zlib.h>
 
+#include "doctor/facts.h"
 #include "doctor/ktls_reason.h"
 
 enum kiln_kconfig kiln_kconfig_read(const char *path, const char *option)
@@ -62,7 +63,8 @@ void kiln_tls_module_look(struct kiln_tls_module *module)
 	struct utsname uts;
 	char path[160];
 
-	*module = (struct kiln_tls_module){.loaded = is_loaded()};
+	*module =
+	    (struct kiln_tls_module){.loaded = is_loaded(), .install = kiln_fact_modules_command()};
 	if (uname(&uts) != 0)
 		return;
 	(void)snprintf(path, sizeof path, "/lib/modules/%s", uts.release);
