@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/tls.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,7 @@ struct control {
 	struct control *next;
 	struct msghdr msg;
 	struct iovec iov;
-	union {
-		struct cmsghdr head;
-		uint8_t space[CMSG_SPACE(1)];
-	} cmsg;
+	alignas(struct cmsghdr) uint8_t cmsg[CMSG_SPACE(1)];
 };
 
 struct uring {
@@ -135,12 +133,13 @@ static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_o
 	c->iov = (struct iovec){.iov_base = bytes.out, .iov_len = op->len};
 	c->msg.msg_iov = &c->iov;
 	c->msg.msg_iovlen = 1;
-	c->msg.msg_control = &c->cmsg;
-	c->msg.msg_controllen = sizeof c->cmsg.space;
-	c->cmsg.head.cmsg_level = SOL_TLS;
-	c->cmsg.head.cmsg_type = TLS_SET_RECORD_TYPE;
-	c->cmsg.head.cmsg_len = CMSG_LEN(1);
-	*CMSG_DATA(&c->cmsg.head) = op->type;
+	c->msg.msg_control = c->cmsg;
+	c->msg.msg_controllen = sizeof c->cmsg;
+	struct cmsghdr *head = CMSG_FIRSTHDR(&c->msg);
+	head->cmsg_level = SOL_TLS;
+	head->cmsg_type = TLS_SET_RECORD_TYPE;
+	head->cmsg_len = CMSG_LEN(1);
+	*CMSG_DATA(head) = op->type;
 	op->engine = c;
 	io_uring_prep_sendmsg(sqe, op->fd, &c->msg, MSG_NOSIGNAL);
 	return true;

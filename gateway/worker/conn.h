@@ -11,6 +11,8 @@
 #ifndef KILN_WORKER_CONN_H
 #define KILN_WORKER_CONN_H
 
+#include <netinet/in.h>
+
 #include <kiln/ktls.h>
 
 #include "worker/deadline.h"

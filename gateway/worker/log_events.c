@@ -72,9 +72,7 @@ static void log_path(struct kiln_log_line *line, const struct kiln_conn *conn)
 		return;
 	kiln_log_str(line, "cipher", kiln_suite_name(conn->suite));
 	kiln_log_str(line, "path", path == KILN_PATH_KTLS ? "ktls" : "userspace");
-	if (path == KILN_PATH_NO_KERNEL)
-		kiln_log_str(line, "path_reason", conn->worker->settings.kernel.reason);
-	else if (path != KILN_PATH_KTLS)
+	if (path != KILN_PATH_KTLS)
 		kiln_log_str(line, "path_reason", kiln_path_name(path));
 	kiln_log_ms(line, "handshake_ms", conn->handshake_us);
 }
