@@ -102,7 +102,7 @@ def _packages(config):
     if not image:
         raise Unavailable(f"{META} names no kernel package in that suite")
     return image[:1] + [p for p in _depends(config, image[0])
-                        if re.match(r"linux-(binary|modules)-", p)]
+                        if re.match(r"linux-(base|binary|modules)-\d", p)]
 
 
 def _fetch(flavour, folder, say):
@@ -142,9 +142,9 @@ def _unpack(work):
     image = next((p for p in images if p.is_file()), None)
     if not image:
         raise Unavailable(f"the kernel packages hold no vmlinuz-{version}")
+    (work / "image").write_bytes(_uncompressed(image.read_bytes()))
     (work / "lib/modules").mkdir(parents=True)
     modules.rename(work / "lib/modules" / version)
-    (work / "image").write_bytes(_uncompressed(image.read_bytes()))
     _run(["/sbin/depmod", "-b", work, version])
     for left in (tree, work / "state", work / "cache", work / "parts"):
         shutil.rmtree(left)
