@@ -38,7 +38,7 @@ def _key(kernel):
 def _boots(kernel):
     options = argparse.Namespace(kernel=kernel, command=["true"], accel="kvm", counted=False,
                                  smp=2, mem=1024, timeout=TRIAL_SECONDS, env={}, tty=False,
-                                 stdin=False, boot_seconds=TRIAL_SECONDS)
+                                 stdin=False, append="", boot_seconds=TRIAL_SECONDS)
     try:
         return machine.Guest(options).run() == 0
     except machine.Failure:

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import pathlib
 import re
@@ -56,8 +57,10 @@ class Guest:
     def run(self):
         """The command's exit status; Failure where there is none."""
         with contextlib.ExitStack() as stack:
+            remove_stale_folders()
             self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=cache_dir()))
             stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            stack.enter_context(held(self.folder))
             (self.folder / "console").touch()
             process = stack.enter_context(self._start())
             stack.callback(process.wait)
@@ -65,27 +68,35 @@ class Guest:
             if self.options.tty:
                 stack.enter_context(raw_terminal())
             self._relay(process)
+            complaints = [line for line in self.console()
+                          if re.search(r"WARNING: |BUG: |INFO: task .* blocked|stall", line)]
+            if complaints:
+                report(Failure(self.status, "the guest's kernel complained", complaints))
             return self.status
 
     def _start(self):
-        names = ["out", "err", "ctl"] + ["in"] * self.options.stdin + ["tty"] * self.options.tty
         theirs = {}
-        for name in names:
+        for name in ["out", "err", "ctl"] + ["tty"] * self.options.tty:
             self.ends[name], theirs[name] = socket.socketpair()
-            os.set_inheritable(theirs[name].fileno(), True)
+        ports = {name: f"socket,fd={end.fileno()}" for name, end in theirs.items()}
+        stdin = subprocess.DEVNULL
+        if self.options.stdin:
+            # A pipe: QEMU drops what it has not read yet when the other end of a socket closes.
+            ports["in"], stdin = "stdio,signal=off", subprocess.PIPE
         (self.folder / "initrd").write_bytes(self._initrd())
         process = subprocess.Popen(
-            self._qemu({name: end.fileno() for name, end in theirs.items()}),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=open(self.folder / "qemu", "wb"), close_fds=False, start_new_session=True,
-            preexec_fn=die_with_parent)
+            self._qemu(ports), stdin=stdin, stdout=subprocess.DEVNULL,
+            stderr=open(self.folder / "qemu", "wb"), cwd=self.folder, start_new_session=True,
+            pass_fds=[end.fileno() for end in theirs.values()], preexec_fn=die_with_parent)
         for end in theirs.values():
             end.close()
+        if process.stdin:
+            self.ends["in"] = process.stdin
         return process
 
     def _initrd(self):
         options = self.options
-        size = os.get_terminal_size() if options.tty else os.terminal_size((80, 24))
+        size = shutil.get_terminal_size()
         settings = {"token": self.token, "folder": os.getcwd(), "kernel": options.kernel.folder,
                     "tty": int(options.tty), "stdin": int(options.stdin),
                     "rows": size.lines, "cols": size.columns}
@@ -98,16 +109,14 @@ class Guest:
                    "-no-reboot", "-machine", "q35,vmport=off,hpet=on",
                    "-smp", str(1 if options.counted else options.smp), "-m", str(options.mem),
                    "-kernel", str(options.kernel.image),
-                   "-initrd", str(self.folder / "initrd"),
+                   "-initrd", "initrd", "-serial", "file:console",
                    "-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off"
-                              " cryptomgr.notests",
-                   "-serial", f"file:{self.folder / 'console'}",
+                              f" cryptomgr.notests {options.append}",
                    "-virtfs", "local,path=/,mount_tag=rootfs,security_model=none,multidevs=remap",
                    "-device", "virtio-serial-pci"]
-        for name, fd in ports.items():
+        for name, chardev in ports.items():
             kind = "virtconsole" if name == "tty" else f"virtserialport,name={name}"
-            command += ["-chardev", f"socket,id={name},fd={fd}",
-                        "-device", f"{kind},chardev={name}"]
+            command += ["-chardev", f"{chardev},id={name}", "-device", f"{kind},chardev={name}"]
         if options.counted:
             now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
             return command + ["-accel", "tcg", "-cpu", COUNTED_CPU,
@@ -159,17 +168,17 @@ class Guest:
 
     def _forward_input(self):
         """A thread of its own: a guest that does not read must not stop its own output."""
-        port = self.ends["tty" if self.options.tty else "in"]
+        fd = self.ends["tty" if self.options.tty else "in"].fileno()
         while data := os.read(0, 65536):
             if self.options.tty and ESCAPE in data:
                 signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
                 return
             try:
-                port.sendall(data)
+                write_all(fd, data)
             except OSError:
                 return
         if not self.options.tty:
-            port.close()
+            self.ends["in"].close()
 
     def console(self):
         """What the kernel wrote, without the boot loader's escape sequences."""
@@ -190,8 +199,9 @@ class Guest:
         if panics:
             start = next((i for i, line in enumerate(console) if "cut here" in line
                           or "BUG:" in line or "Oops:" in line), panics[0])
-            return Failure(KERNEL_DIED, "the guest's kernel panicked"
-                           + ("" if self.up else " while booting"), console[start:], True)
+            return Failure(KERNEL_DIED if self.up else RIG_FAILED,
+                           ("" if self.up else "the VM did not boot: ") + "the kernel panicked",
+                           console[start:], True)
         qemu = (self.folder / "qemu").read_text(encoding="utf-8", errors="replace").strip()
         text = "the VM ended before the command did" if self.up else "the VM did not boot"
         return Failure(KERNEL_DIED if self.up else RIG_FAILED,
@@ -239,6 +249,26 @@ def receive(end):
 def quiet(selector):
     """True when nothing is left to read from a QEMU that has ended."""
     return not selector.get_map() or not selector.select(0)
+
+
+@contextlib.contextmanager
+def held(folder):
+    """Marks a folder as in use for as long as this process lives."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(fd)
+
+
+def remove_stale_folders():
+    """What a killed runner could not remove itself."""
+    for folder in cache_dir().glob("run-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > 60:
+                with held(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
