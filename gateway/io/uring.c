@@ -38,6 +38,7 @@ struct uring {
 	unsigned provided;
 	struct msghdr recv_message; /* one template serves every multishot recvmsg */
 	struct kiln_op *parked, **parked_tail;
+	bool parked_cancelled; /* one of them waits for its last event */
 	struct control *controls;
 };
 
@@ -193,8 +194,10 @@ static void uring_arm(struct kiln_io *io, struct kiln_op *op)
 static void uring_cancel(struct kiln_io *io, struct kiln_op *op)
 {
 	struct uring *u = self(io);
-	if (op->queued)
-		return; /* parked: answered at the next turn */
+	if (op->queued) {
+		u->parked_cancelled = true;
+		return;
+	}
 	struct io_uring_sqe *sqe = next_sqe(u);
 	if (sqe == NULL) {
 		park(u, op);
@@ -209,6 +212,7 @@ static void retry_parked(struct uring *u)
 	struct kiln_op *op = u->parked;
 	u->parked = NULL;
 	u->parked_tail = &u->parked;
+	u->parked_cancelled = false;
 	while (op != NULL) {
 		struct kiln_op *next = op->next;
 		op->queued = false;
@@ -291,8 +295,8 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 	struct io_uring_cqe *cqe = NULL;
 	int rc;
 	replenish(u);
-	if (u->parked != NULL)
-		retry_parked(u);
+	if (u->parked != NULL && (u->provided > 0 || u->parked_cancelled || !is_receive(u->parked)))
+		timeout_ms = 0; /* they are armed in the dispatch that follows */
 	if (timeout_ms < 0) {
 		rc = io_uring_submit_and_wait(&u->ring, 1);
 	} else {
@@ -304,6 +308,13 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 	}
 	if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, -rc, "io_uring_enter failed");
+	return KILN_OK;
+}
+
+static void uring_dispatch(struct kiln_io *io)
+{
+	struct uring *u = self(io);
+	struct io_uring_cqe *cqe;
 	unsigned head, seen = 0;
 	io_uring_for_each_cqe(&u->ring, head, cqe) {
 		struct kiln_op *op = io_uring_cqe_get_data(cqe);
@@ -314,7 +325,8 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 			complete(u, op, result, flags);
 	}
 	io_uring_cq_advance(&u->ring, seen);
-	return KILN_OK;
+	if (u->parked != NULL)
+		retry_parked(u);
 }
 
 /* ---- set-up ------------------------------------------------------------------------------- */
@@ -387,6 +399,7 @@ static const struct kiln_engine_ops uring_ops = {
 	.cancel = uring_cancel,
 	.buffer_put = uring_buffer_put,
 	.wait = uring_wait,
+	.dispatch = uring_dispatch,
 };
 
 struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)

@@ -19,6 +19,7 @@ struct kiln_worker {
 	struct kiln_settings settings;
 	unsigned index;
 	struct kiln_io *io;
+	const struct kiln_sys *sys; /* NULL: the real system calls */
 	struct kiln_pool pool;
 	struct kiln_wheel wheel;
 	uint64_t now; /* ms, monotonic, read once a turn */
