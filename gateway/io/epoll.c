@@ -26,6 +26,7 @@ struct epoll {
 	struct slot *slots; /* by descriptor */
 	size_t slot_count;
 	struct kiln_op *ready, **ready_tail;
+	struct kiln_op *starved; /* receives that wait for a buffer */
 };
 
 static struct epoll *self(struct kiln_io *io)
@@ -117,9 +118,24 @@ static void epoll_arm(struct kiln_io *io, struct kiln_op *op)
 		make_ready(e, op);
 }
 
+/* Puts every receive that waits for a buffer up again. */
+static void feed_starved(struct epoll *e)
+{
+	struct kiln_op *op = e->starved;
+	e->starved = NULL;
+	while (op != NULL) {
+		struct kiln_op *next = op->next;
+		op->queued = false;
+		make_ready(e, op);
+		op = next;
+	}
+}
+
 static void epoll_cancel(struct kiln_io *io, struct kiln_op *op)
 {
-	make_ready(self(io), op); /* answered at the next turn */
+	struct epoll *e = self(io);
+	feed_starved(e); /* it may be among them */
+	make_ready(e, op); /* answered at the next turn */
 }
 
 static void epoll_forget(struct kiln_io *io, int fd)
@@ -135,6 +151,7 @@ static void epoll_forget(struct kiln_io *io, int fd)
 static void epoll_buffer_put(struct kiln_io *io, struct kiln_buffer *buffer)
 {
 	kiln_pool_put(io->pool, buffer);
+	feed_starved(self(io));
 }
 
 /* ---- trying ------------------------------------------------------------------------------- */
@@ -216,7 +233,9 @@ static void try_input(struct epoll *e, struct kiln_op *op)
 	} else {
 		buffer = kiln_pool_take(e->io.pool);
 		if (buffer == NULL) {
-			make_ready(e, op); /* goes on as soon as there is a buffer */
+			op->queued = true;
+			op->next = e->starved;
+			e->starved = op;
 			return;
 		}
 		n = attempt_receive(op, buffer);
@@ -279,6 +298,12 @@ static enum kiln_code epoll_engine_wait(struct kiln_io *io, int timeout_ms, stru
 		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "epoll_wait failed");
 	for (int i = 0; i < n; i++)
 		note_readiness(e, &events[i]);
+	return KILN_OK;
+}
+
+static void epoll_engine_dispatch(struct kiln_io *io)
+{
+	struct epoll *e = self(io);
 	/* One pass over what is ready now; what becomes ready meanwhile has its turn next time. */
 	struct kiln_op *op = e->ready;
 	e->ready = NULL;
@@ -290,7 +315,6 @@ static enum kiln_code epoll_engine_wait(struct kiln_io *io, int timeout_ms, stru
 			run(e, op);
 		op = next;
 	}
-	return KILN_OK;
 }
 
 static void epoll_engine_close(struct kiln_io *io)
@@ -309,6 +333,7 @@ static const struct kiln_engine_ops epoll_ops = {
 	.forget = epoll_forget,
 	.buffer_put = epoll_buffer_put,
 	.wait = epoll_engine_wait,
+	.dispatch = epoll_engine_dispatch,
 };
 
 struct kiln_io *kiln_epoll_open(struct kiln_pool *pool, struct kiln_error *err)

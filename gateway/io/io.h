@@ -4,7 +4,7 @@
  * implement it: io_uring, and epoll where io_uring is refused. The code above cannot tell.
  *
  * An operation's memory belongs to the caller and must live until its last event, which comes for
- * every armed operation, also for one that was cancelled. Callbacks run from kiln_io_wait only.
+ * every armed operation, also for one that was cancelled. Callbacks run from kiln_io_dispatch only.
  */
 #ifndef KILN_IO_IO_H
 #define KILN_IO_IO_H
@@ -85,8 +85,10 @@ void kiln_io_forget(struct kiln_io *io, int fd);
 struct kiln_buffer *kiln_io_buffer_take(struct kiln_io *io);
 void kiln_io_buffer_put(struct kiln_io *io, struct kiln_buffer *buffer);
 
-/* Waits at most timeout_ms (-1: for ever) for events and runs their callbacks. */
+/* Submits what was armed and waits at most timeout_ms (-1: for ever) for events. Their callbacks
+ * run in kiln_io_dispatch, so that the caller can read its clock in between. */
 enum kiln_code kiln_io_wait(struct kiln_io *io, int timeout_ms,
 			    struct kiln_error *err) KILN_NODISCARD;
+void kiln_io_dispatch(struct kiln_io *io);
 
 #endif

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/tls.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,7 @@ struct control {
 	struct control *next;
 	struct msghdr msg;
 	struct iovec iov;
-	union {
-		struct cmsghdr head;
-		uint8_t space[CMSG_SPACE(1)];
-	} cmsg;
+	alignas(struct cmsghdr) uint8_t cmsg[CMSG_SPACE(1)];
 };
 
 struct uring {
@@ -40,6 +38,7 @@ struct uring {
 	unsigned provided;
 	struct msghdr recv_message; /* one template serves every multishot recvmsg */
 	struct kiln_op *parked, **parked_tail;
+	bool parked_cancelled; /* one of them waits for its last event */
 	struct control *controls;
 };
 
@@ -135,12 +134,13 @@ static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_o
 	c->iov = (struct iovec){.iov_base = bytes.out, .iov_len = op->len};
 	c->msg.msg_iov = &c->iov;
 	c->msg.msg_iovlen = 1;
-	c->msg.msg_control = &c->cmsg;
-	c->msg.msg_controllen = sizeof c->cmsg.space;
-	c->cmsg.head.cmsg_level = SOL_TLS;
-	c->cmsg.head.cmsg_type = TLS_SET_RECORD_TYPE;
-	c->cmsg.head.cmsg_len = CMSG_LEN(1);
-	*CMSG_DATA(&c->cmsg.head) = op->type;
+	c->msg.msg_control = c->cmsg;
+	c->msg.msg_controllen = sizeof c->cmsg;
+	struct cmsghdr *head = CMSG_FIRSTHDR(&c->msg);
+	head->cmsg_level = SOL_TLS;
+	head->cmsg_type = TLS_SET_RECORD_TYPE;
+	head->cmsg_len = CMSG_LEN(1);
+	*CMSG_DATA(head) = op->type;
 	op->engine = c;
 	io_uring_prep_sendmsg(sqe, op->fd, &c->msg, MSG_NOSIGNAL);
 	return true;
@@ -194,8 +194,10 @@ static void uring_arm(struct kiln_io *io, struct kiln_op *op)
 static void uring_cancel(struct kiln_io *io, struct kiln_op *op)
 {
 	struct uring *u = self(io);
-	if (op->queued)
-		return; /* parked: answered at the next turn */
+	if (op->queued) {
+		u->parked_cancelled = true;
+		return;
+	}
 	struct io_uring_sqe *sqe = next_sqe(u);
 	if (sqe == NULL) {
 		park(u, op);
@@ -210,6 +212,7 @@ static void retry_parked(struct uring *u)
 	struct kiln_op *op = u->parked;
 	u->parked = NULL;
 	u->parked_tail = &u->parked;
+	u->parked_cancelled = false;
 	while (op != NULL) {
 		struct kiln_op *next = op->next;
 		op->queued = false;
@@ -292,8 +295,8 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 	struct io_uring_cqe *cqe = NULL;
 	int rc;
 	replenish(u);
-	if (u->parked != NULL)
-		retry_parked(u);
+	if (u->parked != NULL && (u->provided > 0 || u->parked_cancelled || !is_receive(u->parked)))
+		timeout_ms = 0; /* they are armed in the dispatch that follows */
 	if (timeout_ms < 0) {
 		rc = io_uring_submit_and_wait(&u->ring, 1);
 	} else {
@@ -305,6 +308,13 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 	}
 	if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, -rc, "io_uring_enter failed");
+	return KILN_OK;
+}
+
+static void uring_dispatch(struct kiln_io *io)
+{
+	struct uring *u = self(io);
+	struct io_uring_cqe *cqe;
 	unsigned head, seen = 0;
 	io_uring_for_each_cqe(&u->ring, head, cqe) {
 		struct kiln_op *op = io_uring_cqe_get_data(cqe);
@@ -315,7 +325,8 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 			complete(u, op, result, flags);
 	}
 	io_uring_cq_advance(&u->ring, seen);
-	return KILN_OK;
+	if (u->parked != NULL)
+		retry_parked(u);
 }
 
 /* ---- set-up ------------------------------------------------------------------------------- */
@@ -388,6 +399,7 @@ static const struct kiln_engine_ops uring_ops = {
 	.cancel = uring_cancel,
 	.buffer_put = uring_buffer_put,
 	.wait = uring_wait,
+	.dispatch = uring_dispatch,
 };
 
 struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)

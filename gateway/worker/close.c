@@ -59,7 +59,7 @@ static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 	if (alert == 0 || conn->tls_out.armed || conn->close_notify_sent || conn->tx.suite == NULL)
 		return false;
 	if (conn->tx.where == KILN_IN_KERNEL)
-		return kiln_ktls_send_record(NULL, conn->tls_fd, KILN_RECORD_ALERT, fatal, 2) == 2;
+		return kiln_ktls_send_record(conn->worker->sys, conn->tls_fd, KILN_RECORD_ALERT, fatal, 2) == 2;
 	uint8_t record[2 + KILN_RECORD_OVERHEAD];
 	size_t len;
 	return kiln_traffic_seal(&conn->tx, KILN_RECORD_ALERT, fatal, 2, record, &len, NULL) == KILN_OK &&

@@ -11,6 +11,8 @@
 #ifndef KILN_WORKER_CONN_H
 #define KILN_WORKER_CONN_H
 
+#include <netinet/in.h>
+
 #include <kiln/ktls.h>
 
 #include "worker/deadline.h"
@@ -87,7 +89,8 @@ struct kiln_conn {
 	struct kiln_buffer *early; /* bytes that came with the step before; a list */
 
 	uint64_t id;
-	uint64_t started_at, handshake_ms;
+	uint64_t started_at;  /* ms */
+	uint64_t started_us, handshake_us;
 	struct sockaddr_storage *proxied; /* the client's address by its PROXY header; NULL without */
 	struct sockaddr_in6 peer_address; /* room for IPv4 and IPv6 */
 	uint8_t *proxy_header;		  /* to send; NULL otherwise */

@@ -2,7 +2,6 @@
  * The deadline wheel; see deadline.h. */
 #include "worker/deadline.h"
 
-#include <stddef.h>
 
 static uint64_t tick_of(uint64_t ms)
 {

@@ -7,6 +7,7 @@
 #define KILN_WORKER_DEADLINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define KILN_WHEEL_SLOTS 512u

@@ -75,7 +75,7 @@ static void finish(struct kiln_conn *conn)
 	}
 	kiln_handshake_free(conn->handshake);
 	conn->handshake = NULL;
-	conn->handshake_ms = conn->worker->now - conn->started_at;
+	conn->handshake_us = kiln_worker_micros() - conn->started_us;
 	conn->worker->counters->handshakes_ok++;
 	conn->suite = session.suite;
 	if (session.peer.present)
@@ -186,6 +186,7 @@ void kiln_conn_handshake(struct kiln_conn *conn)
 	struct kiln_worker *worker = conn->worker;
 	struct kiln_error err = {0};
 	conn->phase = KILN_PHASE_HANDSHAKE;
+	conn->started_us = kiln_worker_micros();
 	conn->handshake = kiln_handshake_new(worker->config, kiln_worker_wall_clock(), &err);
 	if (conn->handshake == NULL) {
 		kiln_conn_fail(conn, &err);

@@ -64,7 +64,7 @@ static void install(struct kiln_conn *conn)
 	struct kiln_error err = {0};
 	bool spoiled;
 	const enum kiln_code rc =
-		kiln_ktls_install(NULL, conn->tls_fd, &conn->rx, &conn->tx, &spoiled, &err);
+		kiln_ktls_install(conn->worker->sys, conn->tls_fd, &conn->rx, &conn->tx, &spoiled, &err);
 	if (rc != KILN_OK && spoiled) {
 		kiln_conn_fail(conn, &err);
 		return;

@@ -38,7 +38,7 @@ static bool follow_key_update(struct kiln_conn *conn, const struct kiln_control 
 	}
 	enum kiln_code rc = kiln_traffic_update(&conn->rx, err);
 	if (rc == KILN_OK && conn->rx.where == KILN_IN_KERNEL)
-		rc = kiln_ktls_rekey(NULL, conn->tls_fd, KILN_RX, &conn->rx, err);
+		rc = kiln_ktls_rekey(worker->sys, conn->tls_fd, KILN_RX, &conn->rx, err);
 	if (rc != KILN_OK) {
 		err->alert = KILN_ALERT_INTERNAL_ERROR;
 		return broke(conn, err);

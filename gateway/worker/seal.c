@@ -163,7 +163,7 @@ static bool switch_key(struct kiln_conn *conn)
 	struct kiln_error err = {0};
 	enum kiln_code rc = kiln_traffic_update(&conn->tx, &err);
 	if (rc == KILN_OK && conn->tx.where == KILN_IN_KERNEL)
-		rc = kiln_ktls_rekey(NULL, conn->tls_fd, KILN_TX, &conn->tx, &err);
+		rc = kiln_ktls_rekey(conn->worker->sys, conn->tls_fd, KILN_TX, &conn->tx, &err);
 	if (rc == KILN_OK) {
 		conn->worker->counters->key_updates++;
 		return true;

@@ -9,11 +9,16 @@
 
 #include "base/bytes.h"
 
-static uint64_t monotonic_ms(void)
+uint64_t kiln_worker_micros(void)
 {
 	struct timespec ts;
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static uint64_t monotonic_ms(void)
+{
+	return kiln_worker_micros() / 1000;
 }
 
 int64_t kiln_worker_wall_clock(void)
@@ -150,6 +155,8 @@ static void put_all(struct kiln_worker *worker, struct kiln_buffer *list)
 static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 {
 	kiln_conn_log(conn);
+	worker->counters->bytes_up += conn->up.bytes;
+	worker->counters->bytes_down += conn->down.bytes;
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	kiln_handshake_free(conn->handshake);
 	kiln_traffic_clear(&conn->rx);
@@ -197,6 +204,7 @@ enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *e
 	const int timeout = kiln_wheel_timeout(&worker->wheel, worker->now);
 	enum kiln_code rc = kiln_io_wait(worker->io, timeout, err);
 	worker->now = monotonic_ms();
+	kiln_io_dispatch(worker->io);
 	kiln_wheel_run(&worker->wheel, worker->now);
 	bury_the_dead(worker);
 	worker->counters->buffers_peak = worker->pool.peak;

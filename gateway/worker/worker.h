@@ -19,6 +19,7 @@ struct kiln_worker {
 	struct kiln_settings settings;
 	unsigned index;
 	struct kiln_io *io;
+	const struct kiln_sys *sys; /* NULL: the real system calls */
 	struct kiln_pool pool;
 	struct kiln_wheel wheel;
 	uint64_t now; /* ms, monotonic, read once a turn */
@@ -65,5 +66,6 @@ void kiln_worker_bury(struct kiln_conn *conn);
 uint8_t *kiln_worker_take_partial(struct kiln_worker *worker);
 void kiln_worker_put_partial(struct kiln_worker *worker, uint8_t *partial);
 int64_t kiln_worker_wall_clock(void); /* seconds since 1970 */
+uint64_t kiln_worker_micros(void);    /* monotonic; for durations in the log */
 
 #endif

@@ -1,4 +1,4 @@
-foreach(_part options values)
+foreach(_part options options_refused values)
   add_executable(unit_${_part}
     ${CMAKE_CURRENT_LIST_DIR}/${_part}.c
     ${PROJECT_SOURCE_DIR}/gateway/cli/check.c
