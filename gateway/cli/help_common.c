@@ -18,7 +18,7 @@ const char kiln_help_common[] =
     "  --connect-timeout T     to reach the target; 0: no limit               [10s]\n"
     "  --send-timeout T        for a side that takes no bytes; 0: no limit    [60s]\n"
     "  --idle-timeout T        for connections with no bytes; 0: no limit     [0]\n"
-    "  --close-timeout T       for the second direction once the first has ended; 0: at once\n"
+    "  --close-timeout T       silence of the second direction once the first has ended\n"
     "                                                                         [60s]\n"
     "  --shutdown-timeout T    for open connections after SIGTERM; 0: at once [5m]\n"
     "  --max-connections N     at the same time, in all; 0: no limit          [0]\n"

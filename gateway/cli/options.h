@@ -12,6 +12,7 @@
 
 #include "log/level.h"
 #include "net/address.h"
+#include "worker/settings.h"
 
 #define KILN_OPTION_LISTEN_MAX 16u
 #define KILN_OPTION_RULES_MAX  256u
@@ -19,26 +20,6 @@
 enum kiln_gateway_mode {
 	KILN_GATEWAY_SERVER = 1, /* TLS comes in, plain bytes go out */
 	KILN_GATEWAY_CLIENT = 2, /* plain bytes come in, TLS goes out */
-};
-
-enum kiln_ktls_mode {
-	KILN_KTLS_AUTO,    /* in the kernel where it can, else here; the log says why */
-	KILN_KTLS_OFF,     /* always here */
-	KILN_KTLS_REQUIRE, /* in the kernel, or the connection is refused */
-};
-
-enum kiln_engine_choice {
-	KILN_ENGINE_AUTO,
-	KILN_ENGINE_IO_URING,
-	KILN_ENGINE_EPOLL,
-};
-
-/* What a PROXY v2 header to the target tells; each includes the one before. */
-enum kiln_proxy_send {
-	KILN_PROXY_SEND_OFF,
-	KILN_PROXY_SEND_CONN,     /* addresses */
-	KILN_PROXY_SEND_TLS,      /* SNI, ALPN, version, cipher, the client certificate's CN */
-	KILN_PROXY_SEND_TLS_FULL, /* Kiln's own TLVs: the peer's name and public key hash */
 };
 
 /* All times in milliseconds. Strings belong to argv (or to this struct, which therefore must not
@@ -71,14 +52,14 @@ struct kiln_gateway_options {
 
 	unsigned workers; /* 0: one per CPU */
 	bool pin_workers;
-	enum kiln_engine_choice engine;
+	enum kiln_engine engine;
 	enum kiln_ktls_mode ktls;
 	const char *user; /* to become, NULL to stay */
 
 	/* 0 is no limit ... */
-	uint64_t handshake_timeout, connect_timeout, send_timeout, idle_timeout;
-	/* ... but at once for these */
-	uint64_t close_timeout, shutdown_timeout;
+	uint64_t handshake_timeout, connect_timeout, send_timeout, idle_timeout, close_timeout;
+	/* ... but at once here */
+	uint64_t shutdown_timeout;
 	uint64_t max_connections; /* in all; 0 is no limit */
 	uint64_t buffer_memory;   /* bytes for relay buffers, all workers together */
 

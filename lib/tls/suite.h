@@ -11,14 +11,14 @@
 #include <kiln/tls.h>
 
 struct kiln_suite {
-	uint16_t id;	       /* code point */
+	uint16_t id;           /* code point */
 	const char *name;      /* IANA name */
 	const char *evp_name;  /* for EVP_CIPHER_fetch */
 	const char *hash;      /* for EVP_MD_fetch */
 	uint8_t key_len;       /* bytes */
 	uint8_t hash_len;      /* bytes; also the length of a traffic secret */
 	uint16_t ktls_cipher;  /* TLS_CIPHER_* of linux/tls.h */
-	uint64_t record_limit; /* records under one key after which it is changed; RFC 8446 5.5 */
+	uint64_t record_limit; /* records that one key may protect; RFC 8446 5.5 */
 };
 
 /* NULL for a suite that Kiln does not speak. */
