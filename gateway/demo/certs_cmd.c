@@ -261,6 +261,11 @@ static void tell(const struct request *r, const struct made *made, FILE *out)
 		      "%s/server.pem \\\n"
 		      "      --key %s/server.key --cacert %s/ca.pem --allow-cn %s\n",
 		      d, d, d, r->client_cn);
+	(void)fprintf(
+	    out,
+	    "  kiln client --listen 127.0.0.1:8081 --target 127.0.0.1:8443 --server-name %s \\\n"
+	    "      --cacert %s/ca.pem --cert %s/client.pem --key %s/client.key\n",
+	    r->dns.count > 0 ? r->dns.at[0] : r->ip.at[0], d, d, d);
 }
 
 int kiln_certs_run(int argc, char *const argv[], FILE *out, FILE *complaints)

@@ -108,6 +108,7 @@ static void writes_private_files(void **state)
 	}
 	assert_said("localhost 127.0.0.1 ::1");
 	assert_said("--allow-cn client");
+	assert_said("--server-name localhost");
 }
 
 static void does_not_overwrite(void **state)
