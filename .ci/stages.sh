@@ -57,8 +57,7 @@ stage_host() { # PRESET
 stage_vm() { # PRESET KERNEL
 	local stage=$1-vm-$2 version
 	say "preparing the virtual machine ($2 kernel)"
-	if ! version=$(tests/vm/run --kernel "$2" --fetch 2>"$results/$stage.log"); then
-		cat "$results/$stage.log"
+	if ! version=$(tests/vm/run --kernel "$2" --fetch 2> >(tee "$results/$stage.log" >&2)); then
 		record "$stage" 0 skipped "$(tail -n 1 "$results/$stage.log")"
 		return
 	fi
@@ -66,6 +65,25 @@ stage_vm() { # PRESET KERNEL
 	run_stage "$stage" tests/vm/run --kernel "$2" --timeout 2400 -- \
 		"$(command -v ctest)" --test-dir "build/$1" -L '^ktls$' --no-tests=error \
 		--output-junit "$results/$stage.xml"
+}
+
+# A build that fails is a failed stage like any other: the rest is still worth running.
+stage_build() { # PRESET
+	local begin=$SECONDS
+	(build "$1") 2>"$results/build-$1.log" && return
+	say "building build/$1 FAILED"
+	record "build-$1" $((SECONDS - begin)) 1
+	return 1
+}
+
+stages_of() { # PRESET KERNEL...
+	local preset=$1 kernel
+	shift
+	stage_build "$preset" || return 0
+	stage_host "$preset"
+	for kernel; do
+		stage_vm "$preset" "$kernel"
+	done
 }
 
 stage_fuzz() { # SECONDS
