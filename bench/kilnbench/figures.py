@@ -82,7 +82,7 @@ ALL = [
            "After one request each. Kernel: without the client's and the backend's sockets.", [
                Series("processes", "idle", "process_kib", "KiB"),
                Series("kernel", "idle", "kernel_kib", "KiB")]),
-    Figure("counted-memory", "counted", "Memory of an idle connection, kernel with kTLS",
+    Figure("memory", "memory", "Memory of an idle connection, kernel with kTLS",
            "After one request each. Kernel: without the client's and the backend's sockets.", [
                Series("processes", "idle", "process_kib", "KiB"),
                Series("kernel", "idle", "kernel_kib", "KiB")]),

@@ -10,6 +10,12 @@ and in `results.json`. In parentheses: the ratio to nginx without kTLS, round by
 """
 
 
+WHERE = {
+    "timed": "", "counted": " in QEMU {} (emulated, `-icount`: a nanosecond is an instruction)",
+    "memory": " in QEMU {} (emulated)",
+}
+
+
 def _table(header, body):
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     lines += ["| " + " | ".join(row) + " |" for row in body]
@@ -83,7 +89,7 @@ def _conditions(results):
              f"{c['distribution']}."]
     for kind, run in results["runs"].items():
         for h in run.get("host", []):
-            where = f" in QEMU {c['qemu']} (emulated, `-icount`)" if kind == "counted" else ""
+            where = WHERE[kind].format(c["qemu"])
             lines.append(f"- {kind.capitalize()}: kernel {h['kernel']}{where}, {h['cpus']} × "
                          f"{h['cpu']}, {h['openssl']}, kTLS {'yes' if h['ktls'] else 'no'}, "
                          f"{len(run['sample'])} samples in {run['seconds']:.0f} s"
@@ -93,6 +99,7 @@ def _conditions(results):
     versions = {v["version"] for run in results["runs"].values()
                 for v in run.get("version", []) if v["version"]}
     lines.append(f"- Versions: {', '.join(sorted(versions))}.")
+    lines += _idle_counts(results)
     lines.append("- All: one worker, TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256 "
                  "certificate, no tickets, no client certificate, loopback.")
     return "\n".join(lines) + "\n"
@@ -104,6 +111,14 @@ def _amounts(plan):
         settings = plan["amounts"][name] | plan["overrides"].get(name, {})
         parts.append(f"{name} " + " ".join(f"{k} {v}" for k, v in settings.items()))
     return f"{plan['rounds']} rounds; per sample: " + ", ".join(parts)
+
+
+def _idle_counts(results):
+    """A limit on open files can lower what was asked for: what was held is what is said."""
+    held = {kind: sorted({round(v["conns"]["median"]) for v in summary["idle"].values()})
+            for kind, summary in results["summary"].items() if summary.get("idle")}
+    return [f"- Idle connections held, {kind}: {' or '.join(f'{n:,}' for n in numbers)}."
+            for kind, numbers in held.items()]
 
 
 def _missing(results):
@@ -125,11 +140,11 @@ def page(results, drawn):
         if figure.name in drawn:
             parts.append(f"![{figure.title}]({figure.name}.svg)\n")
     counted = results["summary"].get("counted")
-    if counted:
+    if counted and counted.keys() - {"idle"}:
         parts += ["## Counted, all sides\n", "Instructions of proxy + backend + client + kernel "
                   "threads.\n", _counted_sides(counted)]
     timed = results["summary"].get("timed")
-    if timed:
+    if timed and timed.keys() - {"idle"}:
         parts += ["## Timed, by the wall clock\n", "Where the proxy is far from 100 % busy, the "
                   "client was the bottleneck: compare the core-seconds above instead.\n",
                   _rates(timed)]

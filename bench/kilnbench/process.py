@@ -24,9 +24,10 @@ def raise_file_limit():
     for limit in (max(hard, WANTED_FILES), hard):
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-            return
+            return limit
         except (ValueError, OSError):
             continue
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _in_child(cpus):

@@ -1,4 +1,4 @@
-"""Runs a session where it belongs (this kernel, or one in the VM) and collects what it says."""
+"""Runs sessions where they belong (this kernel, or one in the VM) and collects what they say."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def say(text):
 def cpu_shares(kind):
     """The proxy gets a processor of its own where there is more than one."""
     cpus = sorted(os.sched_getaffinity(0))
-    if kind == "counted" or len(cpus) < 2:
+    if kind != "timed" or len(cpus) < 2:
         return [], []
     return cpus[:1], cpus[1:]
 
@@ -33,15 +33,15 @@ def make_plan(kind, options, folder):
         "load": str(options.load), "kiln": str(options.kiln),
         "cert": str(folder / "cert.pem"), "key": str(folder / "key.pem"),
         "pem": str(folder / "both.pem"),
-        "peers": options.peers, "measures": options.measures,
-        "amounts": measures.AMOUNTS[key], "overrides": options.overrides,
+        "peers": options.peers, "measures": measures.of_kind(kind, options.measures),
+        "amounts": dict(measures.AMOUNTS[key]), "overrides": options.overrides,
         "rounds": options.rounds or measures.ROUNDS[key],
-        "idle_rounds": 1 if options.quick else 3,
+        "idle_rounds": measures.IDLE_ROUNDS[key],
         "cpus_proxy": on_proxy, "cpus_load": on_load,
         "run_timeout": 600,
     }
     if options.idle_conns:
-        plan["amounts"] = plan["amounts"] | {"idle": {"conns": options.idle_conns}}
+        plan["amounts"]["idle"] = {"conns": options.idle_conns}
     file = folder / f"plan-{kind}.json"
     file.write_text(json.dumps(plan, indent=1), encoding="utf-8")
     return plan, file
@@ -63,88 +63,92 @@ def command_for(kind, options, plan_file, budget):
     session = [sys.executable, str(PROGRAM), "--session", str(plan_file)]
     if kind == "timed":
         return session
-    return [str(options.vm_run), "--kernel", options.kernel, "--counted", "--smp", "1",
-            "--mem", str(options.vm_mem), "--timeout", str(int(budget)), "--quiet", "--",
-            *session]
+    memory = options.vm_mem or (3072 if kind == "memory" else 1536)
+    return [str(options.vm_run), "--kernel", options.kernel, "--smp", "1", "--mem", str(memory),
+            *(["--counted"] if kind == "counted" else []),
+            "--timeout", str(int(budget)), "--quiet", "--", *session]
 
 
-class Progress:
-    """One line per step: on a terminal it overwrites itself."""
+class Run:
+    """A session under way: {"plan", "host", "sample": [...], ...} grows in findings."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, options, folder, budget):
         self.kind = kind
-        self.began = None
-        self.clear = "\r\033[K" if sys.stderr.isatty() else ""
+        plan, plan_file = make_plan(kind, options, folder)
+        self.findings = {"plan": plan, "sample": [], "failure": [], "skipped": [], "version": []}
+        self.began = time.monotonic()
+        self.deadline = self.began + budget
+        self.first_step = None
+        self.pending = b""
+        self.child = process.start(command_for(kind, options, plan_file, budget), None,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
-    def __call__(self, step):
-        now = time.monotonic()
-        self.began = self.began or now
-        left = ""
-        if step["done"] >= 3:
-            seconds = (now - self.began) / step["done"] * (step["total"] - step["done"])
-            left = f", about {seconds:.0f} s left"
-        text = (f"{self.kind} {step['done'] + 1}/{step['total']} {step['measure']} "
-                f"{step['peer']}{left}")
-        sys.stderr.write(f"{self.clear}bench/run: {text}{'' if self.clear else chr(10)}")
-        sys.stderr.flush()
+    def read(self):
+        """Takes what the session has said; False once it has ended."""
+        data = os.read(self.child.stdout.fileno(), 65536)
+        *lines, self.pending = (self.pending + data).split(b"\n")
+        for line in lines:
+            self._take(line)
+        return bool(data)
 
-    def end(self):
-        sys.stderr.write(self.clear)
-
-
-def read_lines(child, deadline):
-    """Lines of the child's stdout until it ends or the deadline passes."""
-    pending = b""
-    while True:
-        left = deadline - time.monotonic()
-        ready = select.select([child.stdout], [], [], max(0, left))[0] if left > 0 else []
-        if not ready:
-            return
-        data = os.read(child.stdout.fileno(), 65536)
-        if not data:
-            return
-        *lines, pending = (pending + data).split(b"\n")
-        yield from lines
-
-
-def collect(child, deadline, findings, progress):
-    for line in read_lines(child, deadline):
+    def _take(self, line):
         try:
             entry = json.loads(line)
             kind = entry.pop("kind")
         except (ValueError, KeyError, AttributeError):
-            say(f"unexpected output: {line.decode('utf-8', 'replace')}")
-            continue
+            say(f"{self.kind}: unexpected output: {line.decode('utf-8', 'replace')}")
+            return
         if kind == "step":
-            progress(entry)
-            continue
-        findings.setdefault(kind, []).append(entry)
+            self._progress(entry)
+            return
+        self.findings.setdefault(kind, []).append(entry)
         if kind == "failure":
-            progress.end()
-            say(f"{entry['peer']} failed in {entry['measure']}: {entry['error']}")
+            say(f"{self.kind}: {entry['peer']} failed in {entry['measure']}: {entry['error']}")
             for text in entry["log"]:
                 say(f"    {text}")
         elif kind == "skipped":
-            progress.end()
-            say(f"{entry['peer']} skipped: {entry['reason']}")
+            say(f"{self.kind}: {entry['peer']} skipped: {entry['reason']}")
+
+    def _progress(self, step):
+        now = time.monotonic()
+        self.first_step = self.first_step or now
+        left = ""
+        if step["done"] >= 3:
+            seconds = (now - self.first_step) / step["done"] * (step["total"] - step["done"])
+            left = f", about {min(seconds, self.deadline - now):.0f} s left"
+        say(f"{self.kind} {step['done'] + 1}/{step['total']} {step['measure']} "
+            f"{step['peer']}{left}")
+
+    def stop(self):
+        process.stop(self.child, grace=20)
+        findings = self.findings
+        findings["complete"] = "end" in findings
+        findings["seconds"] = round(time.monotonic() - self.began, 1)
+        if not findings["complete"]:
+            say(f"{self.kind}: not all was measured in {findings['seconds']:.0f} s (status "
+                f"{self.child.returncode}); {len(findings['sample'])} samples are kept")
 
 
-def run(kind, options, folder, budget):
-    """{"kind", "plan", "host", "sample": [...], ...}; ends in time, with what there is by then."""
-    plan, plan_file = make_plan(kind, options, folder)
-    command = command_for(kind, options, plan_file, budget)
-    findings = {"plan": plan, "sample": [], "failure": [], "skipped": [], "version": []}
-    began = time.monotonic()
-    progress = Progress(kind)
-    child = process.start(command, None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+def run(kinds, options, folder, budget):
+    """{kind: findings}; the kinds at the same time, each ended at its budget with what it has."""
+    runs = {}
     try:
-        collect(child, began + budget, findings, progress)
+        for kind in kinds:
+            runs[kind] = Run(kind, options, folder, budget)
+        under_way = set(runs.values())
+        while under_way:
+            left = min(r.deadline for r in under_way) - time.monotonic()
+            ready = select.select([r.child.stdout for r in under_way], [], [], max(0, left))[0]
+            for one in list(under_way):
+                if one.child.stdout in ready:
+                    ended = not one.read()
+                else:
+                    ended = time.monotonic() >= one.deadline
+                if ended:
+                    under_way.remove(one)
+                    one.stop()
     finally:
-        progress.end()
-        process.stop(child, grace=20)
-    findings["complete"] = "end" in findings
-    findings["seconds"] = round(time.monotonic() - began, 1)
-    if not findings["complete"]:
-        say(f"{kind} measurements did not get to their end in {findings['seconds']:.0f} s "
-            f"(status {child.returncode}); {len(findings['sample'])} samples are kept")
-    return findings
+        for one in runs.values():
+            if "complete" not in one.findings:
+                one.stop()
+    return {kind: one.findings for kind, one in runs.items()}

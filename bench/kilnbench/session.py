@@ -32,6 +32,13 @@ class Session:
         self.proxies = {}
         self.backend = None
         self.failed = set()
+        self.fit_idle(process.raise_file_limit())
+
+    def fit_idle(self, files):
+        """A proxied connection takes two descriptors of its proxy, which must be allowed them."""
+        idle = self.plan["amounts"]["idle"]
+        idle["conns"] = min(idle["conns"], files * 48 // 100)
+        self.most_connections = idle["conns"] + 50
 
     # Processes
 
@@ -44,7 +51,7 @@ class Session:
         setup = types.SimpleNamespace(
             folder=self.folder, port=process.free_port(), backend=self.backend_port,
             cert=self.plan["cert"], key=self.plan["key"], pem=self.plan["pem"],
-            most=self.plan["amounts"]["idle"]["conns"] + 1000)
+            most=self.most_connections)
         command = peer.command(setup)
         if not command:
             return types.SimpleNamespace(process=None, port=self.backend_port)
@@ -86,7 +93,7 @@ class Session:
         if not proxy.process:
             return [self.load, *args, "--plain"]
         pids = ",".join(map(str, process.tree(proxy.process.pid)))
-        return [self.load, *args, "--ca", self.plan["cert"], "--cpu", f"proxy={pids}"]
+        return [self.load, *args, "--cert", self.plan["cert"], "--cpu", f"proxy={pids}"]
 
     def launch(self, command):
         return process.start(command, self.plan["cpus_load"], stdin=subprocess.PIPE,
@@ -147,7 +154,7 @@ class Session:
                         "slab_bytes": memory.grown(slabs, slabs_after, conns)}
 
     def warm(self, peer, proxy):
-        tls = ["--ca", self.plan["cert"]] if proxy.process else ["--plain"]
+        tls = ["--cert", self.plan["cert"]] if proxy.process else ["--plain"]
         self.finish(self.launch([self.load, "handshake", "--count", "32", "--connect",
                                  f"127.0.0.1:{proxy.port}", *tls]))
 
@@ -207,7 +214,6 @@ class Session:
 def main(plan_file):
     plan = json.loads(pathlib.Path(plan_file).read_text(encoding="utf-8"))
     peers.Kiln.binary = plan["kiln"]
-    process.raise_file_limit()
     # As an exception, so that the proxies are ended and the folder is removed.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="kiln-bench-") as folder:

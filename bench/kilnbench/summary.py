@@ -25,8 +25,9 @@ def _subtract_direct(idle):
     for peer, rounds in idle.items():
         for number, values in rounds.items():
             if peer != "direct" and number in direct:
-                values["kernel_kib"] = values["all_kib"] - direct[number]["all_kib"]
-                values["kernel_slab_kib"] = values["slab_kib"] - direct[number]["slab_kib"]
+                for metric in ("kernel", "unattributed"):
+                    gross = f"{metric}_gross_kib"
+                    values[f"{metric}_kib"] = values[gross] - direct[number][gross]
 
 
 def _ratios(rounds, baseline, metric):

@@ -20,7 +20,8 @@ static const char usage[] =
     "\n"
     "Options\n"
     "  --connect A:P | --listen A:P   the proxy's address; the backend's own (port 0: any)\n"
-    "  --ca FILE            certificate that the proxy must prove; --server-name NAME (localhost)\n"
+    "  --cert FILE          the certificate that the proxy must show; --server-name NAME "
+    "(localhost)\n"
     "  --plain              without TLS, straight to a backend\n"
     "  --conns N            connections at once\n"
     "  --count N | --seconds S        how much to measure\n"
@@ -41,7 +42,7 @@ static const char *const mode_names[] = {
 
 enum {
 	OPT_CONNECT = 256,
-	OPT_CA,
+	OPT_CERT,
 	OPT_SERVER_NAME,
 	OPT_PLAIN,
 	OPT_CONNS,
@@ -61,7 +62,7 @@ enum {
 static const struct option long_options[] = {
     {"connect", required_argument, NULL, OPT_CONNECT},
     {"listen", required_argument, NULL, OPT_CONNECT},
-    {"ca", required_argument, NULL, OPT_CA},
+    {"cert", required_argument, NULL, OPT_CERT},
     {"server-name", required_argument, NULL, OPT_SERVER_NAME},
     {"plain", no_argument, NULL, OPT_PLAIN},
     {"conns", required_argument, NULL, OPT_CONNS},
@@ -118,7 +119,7 @@ static void take(struct load_options *opt, int c, const char *arg)
 		if (!net_parse(arg, &opt->addr))
 			wrong("not an IPv4 address and port", arg);
 		break;
-	case OPT_CA: opt->ca = arg; break;
+	case OPT_CERT: opt->cert = arg; break;
 	case OPT_SERVER_NAME: opt->server_name = arg; break;
 	case OPT_PLAIN: opt->plain = true; break;
 	case OPT_CONNS: opt->conns = parse_number("--conns", arg, 1); break;
@@ -180,6 +181,8 @@ void options_parse(int argc, char **argv, struct load_options *opt)
 		take(opt, c, optarg);
 	if (!opt->addr.sin.sin_family)
 		wrong("missing", opt->mode == MODE_BACKEND ? "--listen" : "--connect");
+	if (opt->mode != MODE_BACKEND && !opt->plain && !opt->cert)
+		wrong("missing", "--cert or --plain");
 	if (opt->mode == MODE_BACKEND || opt->mode == MODE_IDLE)
 		return;
 	if (!opt->count && !(opt->seconds > 0))

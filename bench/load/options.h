@@ -20,7 +20,7 @@ enum load_mode {
 struct load_options {
 	enum load_mode mode;
 	struct net_addr addr; /* to connect to; the backend's to listen on */
-	const char *ca;       /* PEM file the proxy's certificate must verify with */
+	const char *cert;     /* PEM file: the certificate that the proxy must show */
 	const char *server_name;
 	const char *ciphers;
 	const char *groups;
