@@ -82,7 +82,7 @@ AMOUNTS = {
         "bulk-up": {"count": 4}, "bulk-down": {"count": 4}, "request-1": {"count": 5000},
         "request-64": {"count": 12800}, "handshake": {"count": 200}, "idle": {"conns": 1000},
     },
-    ("memory", True): {"idle": {"conns": 1000}},
+    ("memory", True): {"idle": {"conns": 600}},
     ("memory", False): {"idle": {"conns": IDLE}},
 }
 ROUNDS = {("timed", True): 3, ("timed", False): 7, ("counted", True): 2, ("counted", False): 5,

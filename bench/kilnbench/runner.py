@@ -26,14 +26,14 @@ def cpu_shares(kind):
     return cpus[:1], cpus[1:]
 
 
-def make_plan(kind, options, folder):
+def make_plan(kind, peers, options, folder):
     on_proxy, on_load = cpu_shares(kind)
     key = (kind, options.quick)
     plan = {
         "load": str(options.load), "kiln": str(options.kiln),
         "cert": str(folder / "cert.pem"), "key": str(folder / "key.pem"),
         "pem": str(folder / "both.pem"),
-        "peers": options.peers, "measures": measures.of_kind(kind, options.measures),
+        "peers": peers, "measures": measures.of_kind(kind, options.measures),
         "amounts": dict(measures.AMOUNTS[key]), "overrides": options.overrides,
         "rounds": options.rounds or measures.ROUNDS[key],
         "idle_rounds": measures.IDLE_ROUNDS[key],
@@ -72,9 +72,9 @@ def command_for(kind, options, plan_file, budget):
 class Run:
     """A session under way: {"plan", "host", "sample": [...], ...} grows in findings."""
 
-    def __init__(self, kind, options, folder, budget):
+    def __init__(self, kind, peers, options, folder, budget):
         self.kind = kind
-        plan, plan_file = make_plan(kind, options, folder)
+        plan, plan_file = make_plan(kind, peers, options, folder)
         self.findings = {"plan": plan, "sample": [], "failure": [], "skipped": [], "version": []}
         self.began = time.monotonic()
         self.deadline = self.began + budget
@@ -129,12 +129,12 @@ class Run:
                 f"{self.child.returncode}); {len(findings['sample'])} samples are kept")
 
 
-def run(kinds, options, folder, budget):
+def run(kinds, peers, options, folder, budget):
     """{kind: findings}; the kinds at the same time, each ended at its budget with what it has."""
     runs = {}
     try:
         for kind in kinds:
-            runs[kind] = Run(kind, options, folder, budget)
+            runs[kind] = Run(kind, peers, options, folder, budget)
         under_way = set(runs.values())
         while under_way:
             left = min(r.deadline for r in under_way) - time.monotonic()
