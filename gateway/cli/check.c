@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Rules between flags: what is missing, what contradicts, and what follows. */
+#include <string.h>
+
+#include "cli/flags.h"
+
+#define FAIL(p, ...) kiln_fail((p)->err, KILN_E_CONFIG, __VA_ARGS__)
+
+static enum kiln_code check_addresses(struct kiln_parse *p)
+{
+	struct kiln_gateway_options *o = p->options;
+	if (o->listen_count == 0)
+		return FAIL(p, "--listen is missing: the address to accept connections at");
+	if (o->target_text == NULL)
+		return FAIL(p, "--target is missing: the address to pass connections on to");
+	if (!o->target.is_unix && o->target.host[0] == '\0')
+		return FAIL(p, "--target: '%s' has no host; write HOST:PORT", o->target_text);
+	if (!o->target.is_unix && o->target.port == 0)
+		return FAIL(p, "--target: port 0 cannot be connected to");
+	for (size_t i = 0; i < o->listen_count; i++)
+		if (kiln_address_overlaps(&o->listen[i], &o->target))
+			return FAIL(p,
+				    "--listen %.80s and --target %.80s are the same address: every "
+				    "connection would come back here",
+				    o->listen_text[i], o->target_text);
+	return KILN_OK;
+}
+
+static enum kiln_code check_files(struct kiln_parse *p)
+{
+	const struct kiln_gateway_options *o = p->options;
+	bool cert = kiln_flag_given(p, "--cert") != NULL, key = kiln_flag_given(p, "--key") != NULL;
+	bool keystore = kiln_flag_given(p, "--keystore") != NULL;
+	if (keystore && (cert || key))
+		return FAIL(p, "--keystore holds certificate and key; leave --cert and --key out");
+	if (cert && !key)
+		return FAIL(p, "--key is missing: the private key of --cert %.80s", o->cert);
+	if (key && !cert)
+		return FAIL(p, "--cert is missing: the certificate of --key %.80s", o->key);
+	if (o->mode == KILN_GATEWAY_SERVER && !cert && !keystore)
+		return FAIL(p, "--cert and --key (or --keystore) are missing: a server needs a "
+			       "certificate; `kiln certs --out DIR` makes some for a try");
+	return KILN_OK;
+}
+
+/* ------------------------------------------------------------------ server */
+
+static enum kiln_code check_client_auth(struct kiln_parse *p)
+{
+	struct kiln_gateway_options *o = p->options;
+	const char *disabled = kiln_flag_given(p, "--disable-client-auth");
+	if (kiln_flag_given(p, "--client-auth") != NULL) {
+		static const enum kiln_peer_auth modes[] = {KILN_PEER_REQUIRED, KILN_PEER_OPTIONAL,
+							    KILN_PEER_NONE};
+		o->peer_auth = modes[p->client_auth];
+		if (disabled != NULL && o->peer_auth != KILN_PEER_NONE)
+			return FAIL(p, "%s contradicts --client-auth; choose one", disabled);
+	}
+	if (disabled != NULL)
+		o->peer_auth = KILN_PEER_NONE;
+	return KILN_OK;
+}
+
+static enum kiln_code check_server(struct kiln_parse *p)
+{
+	struct kiln_gateway_options *o = p->options;
+	if (check_client_auth(p) != KILN_OK)
+		return KILN_E_CONFIG;
+	if (o->allow_any && o->rule_count > 0)
+		return FAIL(p, "--allow-all lets everyone in that the other --allow flags would "
+			       "choose from; give either");
+	bool chosen = o->allow_any || o->rule_count > 0;
+	if (o->peer_auth == KILN_PEER_NONE && chosen)
+		return FAIL(p, "without client certificates there is nothing for --allow flags to "
+			       "look at; give either those or --disable-client-auth");
+	if (o->peer_auth == KILN_PEER_NONE)
+		return KILN_OK;
+	if (!chosen)
+		return FAIL(p,
+			    "who may connect? Choose: --allow-all (any certificate from --cacert), "
+			    "--allow-cn, --allow-ou, --allow-dns, --allow-uri, --allow-ip, "
+			    "--allow-spki, or --disable-client-auth");
+	if (o->cacert == NULL)
+		return FAIL(p,
+			    "--cacert is missing: the authority that client certificates must come "
+			    "from (or --disable-client-auth to ask for none)");
+	return KILN_OK;
+}
+
+/* ------------------------------------------------------------------ client */
+
+/* The target's host as a name in a certificate: without a zone, without a final dot. */
+static void set_target_name(struct kiln_gateway_options *o)
+{
+	if (o->target.is_unix)
+		return;
+	size_t len = strcspn(o->target.host, "%");
+	if (len > 1 && o->target.host[len - 1] == '.')
+		len--;
+	memcpy(o->target_name, o->target.host, len);
+	o->target_name[len] = '\0';
+}
+
+/* Settles which name is asked for (SNI) and which the certificate must be for. RFC 6066 3: an IP
+ * address is no name to ask for. */
+static enum kiln_code settle_names(struct kiln_parse *p)
+{
+	struct kiln_gateway_options *o = p->options;
+	set_target_name(o);
+	if (o->server_name == NULL && o->target_name[0] != '\0')
+		o->server_name = o->target_name;
+	if (o->rule_count > 0 && o->verify_name != NULL)
+		return FAIL(p,
+			    "--verify-name contradicts the other --verify flags, which look at the "
+			    "certificate instead of its name; give either");
+	if (o->rule_count == 0 && o->verify_name == NULL)
+		o->verify_name = o->server_name;
+	if (o->rule_count == 0 && o->verify_name == NULL)
+		return FAIL(p,
+			    "whom to expect at %.80s? Give --server-name NAME, or --verify-dns, "
+			    "--verify-uri, --verify-ip, --verify-cn or --verify-spki",
+			    o->target_text);
+	if (o->server_name != NULL && kiln_address_is_number(o->server_name))
+		o->server_name = NULL;
+	return KILN_OK;
+}
+
+static enum kiln_code check_client(struct kiln_parse *p)
+{
+	if (kiln_flag_given(p, "--disable-authentication") != NULL && p->options->cert != NULL)
+		return FAIL(p, "--disable-authentication (show no certificate) contradicts --cert; "
+			       "choose one");
+	return settle_names(p);
+}
+
+enum kiln_code kiln_options_check(struct kiln_parse *p)
+{
+	struct kiln_gateway_options *o = p->options;
+	bool server = o->mode == KILN_GATEWAY_SERVER;
+	enum kiln_code code = check_addresses(p);
+	if (code == KILN_OK)
+		code = check_files(p);
+	if (code == KILN_OK)
+		code = server ? check_server(p) : check_client(p);
+	if (code != KILN_OK)
+		return code;
+	if (kiln_flag_given(p, "--proxy-protocol") != NULL && o->proxy_send == KILN_PROXY_SEND_OFF)
+		o->proxy_send = server ? KILN_PROXY_SEND_TLS : KILN_PROXY_SEND_CONN;
+	return KILN_OK;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Worker processes from the supervisor's side: start, listen, replace. */
+#include "supervisor/children.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log/log.h"
+
+/* A worker that died sooner than this after its start is not started again at once. */
+#define QUICK_DEATH_MS 1000u
+#define RESTART_MAX_MS 5000u
+
+static void close_inherited(struct kiln_supervisor *s, unsigned self)
+{
+	for (unsigned i = 0; i < s->workers; i++)
+		if (i != self && s->children[i].channel > 0)
+			(void)close(s->children[i].channel);
+	for (unsigned i = 0; i < s->retired_count; i++)
+		if (s->retired[i].channel > 0)
+			(void)close(s->retired[i].channel);
+}
+
+bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
+{
+	struct kiln_child *child = &s->children[i];
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return false;
+	const pid_t pid = fork();
+	if (pid == 0) {
+		close_inherited(s, i);
+		(void)close(pair[0]);
+		const struct kiln_worker_job job = {
+			.options = s->options,
+			.settings = &s->settings,
+			.listeners = &s->listeners,
+			.material = &s->material,
+			.counters = &s->counters[i],
+			.index = i,
+			.cpu = s->cpu_of_worker[i],
+			.channel = pair[1],
+		};
+		_exit(kiln_worker_process(&job));
+	}
+	(void)close(pair[1]);
+	if (pid < 0) {
+		(void)close(pair[0]);
+		return false;
+	}
+	child->pid = pid;
+	child->channel = pair[0];
+	child->started_at = s->now;
+	child->start_again_at = 0;
+	child->ready = child->draining = false;
+	return true;
+}
+
+static void log_child(const char *event, enum kiln_log_level level, unsigned i, pid_t pid)
+{
+	struct kiln_log_line line;
+	kiln_log_begin(&line, level, event);
+	kiln_log_u64(&line, "worker", i);
+	kiln_log_i64(&line, "pid", pid);
+	kiln_log_end(&line);
+}
+
+/* ---- messages ----------------------------------------------------------------------------- */
+
+/* The worker takes no new connections: another one goes on with its listeners. */
+static void retire(struct kiln_supervisor *s, unsigned i)
+{
+	struct kiln_child *child = &s->children[i];
+	kiln_listeners_set_ready(&s->listeners, i, false);
+	child->draining = true;
+	if (s->stopping)
+		return;
+	log_child("worker_draining", KILN_LOG_INFO, i, child->pid);
+	if (s->retired_count == KILN_RETIRED_MAX)
+		return; /* replaced when it has exited */
+	s->retired[s->retired_count++] = *child;
+	memset(child, 0, sizeof *child);
+	if (!kiln_children_start(s, i))
+		child->start_again_at = s->now + QUICK_DEATH_MS;
+}
+
+static void log_reload_failure(unsigned i, const char *why)
+{
+	struct kiln_log_line line;
+	kiln_log_begin(&line, KILN_LOG_ERROR, "reload_failed");
+	kiln_log_u64(&line, "worker", i);
+	kiln_log_str(&line, "error", why);
+	kiln_log_end(&line);
+}
+
+void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
+{
+	struct kiln_child *child = &s->children[i];
+	struct kiln_message message;
+	int fd;
+	while (child->channel > 0 && kiln_control_receive(child->channel, &message, &fd) == 1) {
+		if (fd >= 0)
+			(void)close(fd);
+		switch ((enum kiln_message_type)message.type) {
+		case KILN_MESSAGE_READY:
+			child->ready = true;
+			memcpy(s->engine, message.text, sizeof s->engine);
+			kiln_listeners_set_ready(&s->listeners, i, true);
+			if (s->announced)
+				log_child("worker_started", KILN_LOG_INFO, i, child->pid);
+			break;
+		case KILN_MESSAGE_DRAINING: retire(s, i); return;
+		case KILN_MESSAGE_RELOAD_FAILED: log_reload_failure(i, message.text); break;
+		case KILN_MESSAGE_RELOADED:
+		case KILN_MESSAGE_RELOAD:
+		case KILN_MESSAGE_DRAIN:
+		case KILN_MESSAGE_STOP: break;
+		}
+	}
+}
+
+/* ---- ends --------------------------------------------------------------------------------- */
+
+static void log_death(unsigned i, pid_t pid, int status, uint64_t again_in)
+{
+	struct kiln_log_line line;
+	kiln_log_begin(&line, KILN_LOG_ERROR, "worker_died");
+	kiln_log_u64(&line, "worker", i);
+	kiln_log_i64(&line, "pid", pid);
+	if (WIFSIGNALED(status))
+		kiln_log_str(&line, "signal", sigabbrev_np(WTERMSIG(status)));
+	else
+		kiln_log_i64(&line, "exit", WEXITSTATUS(status));
+	kiln_log_u64(&line, "restart_in_ms", again_in);
+	kiln_log_end(&line);
+}
+
+static uint64_t restart_delay(const struct kiln_child *child)
+{
+	if (child->quick_deaths == 0)
+		return 0;
+	const unsigned shift = child->quick_deaths < 7 ? child->quick_deaths : 7;
+	const uint64_t delay = UINT64_C(50) << shift;
+	return delay < RESTART_MAX_MS ? delay : RESTART_MAX_MS;
+}
+
+static void ended(struct kiln_supervisor *s, unsigned i, int status)
+{
+	struct kiln_child *child = &s->children[i];
+	const pid_t pid = child->pid;
+	const bool expected = s->stopping || child->draining;
+	kiln_listeners_set_ready(&s->listeners, i, false);
+	(void)close(child->channel);
+	if (!s->announced && !child->ready)
+		s->failed = true; /* it said why */
+	child->quick_deaths =
+		!expected && s->now - child->started_at < QUICK_DEATH_MS ? child->quick_deaths + 1 : 0;
+	child->pid = 0;
+	child->channel = 0;
+	child->ready = child->draining = false;
+	s->counters[i].active = 0;
+	if (s->stopping || s->failed)
+		return;
+	const uint64_t delay = restart_delay(child);
+	if (!expected)
+		log_death(i, pid, status, delay);
+	child->start_again_at = s->now + delay;
+}
+
+static void forget_retired(struct kiln_supervisor *s, unsigned i)
+{
+	(void)close(s->retired[i].channel);
+	s->retired[i] = s->retired[--s->retired_count];
+}
+
+void kiln_children_reap(struct kiln_supervisor *s)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (unsigned i = 0; i < s->retired_count; i++)
+			if (s->retired[i].pid == pid)
+				forget_retired(s, i--);
+		for (unsigned i = 0; i < s->workers; i++)
+			if (s->children[i].pid == pid) {
+				kiln_children_listen(s, i); /* its last words */
+				if (s->children[i].pid == pid)
+					ended(s, i, status);
+				else
+					forget_retired(s, s->retired_count - 1);
+			}
+	}
+}
+
+int kiln_children_restart(struct kiln_supervisor *s)
+{
+	int wait = -1;
+	for (unsigned i = 0; i < s->workers && !s->stopping && !s->failed; i++) {
+		struct kiln_child *child = &s->children[i];
+		if (child->pid != 0 || child->start_again_at == 0)
+			continue;
+		if (child->start_again_at <= s->now) {
+			const unsigned deaths = child->quick_deaths;
+			if (!kiln_children_start(s, i))
+				child->start_again_at = s->now + RESTART_MAX_MS;
+			child->quick_deaths = deaths;
+		}
+		if (child->start_again_at > s->now) {
+			const int ms = (int)(child->start_again_at - s->now);
+			wait = wait < 0 || ms < wait ? ms : wait;
+		}
+	}
+	return wait;
+}
+
+unsigned kiln_children_alive(const struct kiln_supervisor *s)
+{
+	unsigned alive = s->retired_count;
+	for (unsigned i = 0; i < s->workers; i++)
+		alive += s->children[i].pid != 0;
+	return alive;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The supervisor's state and its worker processes; for gateway/supervisor only. */
+#ifndef KILN_SUPERVISOR_CHILDREN_H
+#define KILN_SUPERVISOR_CHILDREN_H
+
+#include <sys/types.h>
+
+#include "supervisor/control.h"
+#include "supervisor/worker_process.h"
+
+struct kiln_child {
+	pid_t pid; /* 0: none */
+	int channel;
+	uint64_t started_at; /* ms */
+	unsigned quick_deaths;
+	uint64_t start_again_at; /* ms; 0: not waiting */
+	bool ready, draining;
+};
+
+/* Workers that were replaced and still serve what they have. */
+#define KILN_RETIRED_MAX 64u
+
+struct kiln_supervisor {
+	struct kiln_gateway_options *options;
+	struct kiln_settings settings;
+	struct kiln_material material;
+	struct kiln_listeners listeners;
+	struct kiln_counters *counters; /* shared, one per worker */
+	struct kiln_child children[KILN_WORKERS_MAX];
+	struct kiln_child retired[KILN_RETIRED_MAX];
+	unsigned workers, retired_count;
+	int cpu_of_worker[KILN_WORKERS_MAX];
+	char engine[KILN_ERROR_MAX]; /* what the first worker said */
+	uint64_t now;		     /* ms, monotonic */
+	bool stopping, announced, failed;
+};
+
+/* Starts worker i. False when it cannot be forked. */
+bool kiln_children_start(struct kiln_supervisor *s, unsigned i);
+
+/* Collects those that ended, and plans their successors. */
+void kiln_children_reap(struct kiln_supervisor *s);
+
+/* Starts those whose time has come; returns ms until the next one, or -1. */
+int kiln_children_restart(struct kiln_supervisor *s);
+
+/* Acts on what worker i has said. */
+void kiln_children_listen(struct kiln_supervisor *s, unsigned i);
+
+unsigned kiln_children_alive(const struct kiln_supervisor *s);
+
+#endif

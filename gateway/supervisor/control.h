@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the supervisor and a worker say to each other, over a SOCK_SEQPACKET pair: one fixed-size
+ * struct per message, an fd beside it where there is one.
+ */
+#ifndef KILN_SUPERVISOR_CONTROL_H
+#define KILN_SUPERVISOR_CONTROL_H
+
+#include <kiln/error.h>
+
+enum kiln_message_type {
+	/* to a worker */
+	KILN_MESSAGE_RELOAD = 1, /* with the material's fd */
+	KILN_MESSAGE_DRAIN,	 /* the gateway stops: take what has arrived, then no more */
+	KILN_MESSAGE_STOP,	 /* end what is left, now */
+	/* from a worker */
+	KILN_MESSAGE_READY = 16, /* text: the engine and why */
+	KILN_MESSAGE_RELOADED,
+	KILN_MESSAGE_RELOAD_FAILED, /* text: why */
+	KILN_MESSAGE_DRAINING,	    /* it takes no new connections any more */
+};
+
+struct kiln_message {
+	uint32_t type;
+	char text[KILN_ERROR_MAX];
+};
+
+/* Sends; fd is -1 for none and stays the caller's. False when the other side is gone. */
+bool kiln_control_send(int channel, enum kiln_message_type type, const char *text, int fd);
+
+/* 1: a message, *fd is the receiver's or -1; 0: nothing there; -1: the other side is gone. */
+int kiln_control_receive(int channel, struct kiln_message *message, int *fd);
+
+#endif

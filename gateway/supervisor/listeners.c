@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Opening listening sockets; see listeners.h. */
+#include "supervisor/listeners.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 65535 /* the kernel takes the smaller of this and net.core.somaxconn */
+
+static const char *bind_hint(int failed)
+{
+	switch (failed) {
+	case EADDRINUSE: return "; another program has it: see `ss -ltnp`";
+	case EACCES: return "; ports below 1024 need CAP_NET_BIND_SERVICE";
+	case EADDRNOTAVAIL: return "; this machine has no such address: see `ip address`";
+	default: return "";
+	}
+}
+
+static enum kiln_code open_one(const struct kiln_listen_group *group, int *out,
+			       struct kiln_error *err)
+{
+	const struct sockaddr *address = (const struct sockaddr *)&group->endpoint.addr;
+	const int on = 1, off = 0;
+	const int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	*out = fd;
+	if (fd < 0)
+		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "no socket for --listen %.100s",
+				       group->text);
+	if (!group->shared) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	}
+	if (address->sa_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	if (bind(fd, address, group->endpoint.len) != 0 || listen(fd, BACKLOG) != 0) {
+		const int failed = errno;
+		return kiln_fail(err, KILN_E_CONFIG, "--listen %.100s: %s%s", group->text,
+				 strerror(failed), bind_hint(failed));
+	}
+	return KILN_OK;
+}
+
+/* A socket file that nobody listens on any more is in the way of bind; one that answers is not
+ * ours to remove. */
+static enum kiln_code clear_path(struct kiln_listen_group *group, struct kiln_error *err)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&group->endpoint.addr;
+	struct stat st;
+	if (un->sun_path[0] == '\0')
+		return KILN_OK; /* abstract */
+	(void)snprintf(group->unlink_path, sizeof group->unlink_path, "%s", un->sun_path);
+	if (lstat(un->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+		return KILN_OK;
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const bool answers =
+		fd >= 0 && connect(fd, (const struct sockaddr *)un, group->endpoint.len) == 0;
+	if (fd >= 0)
+		(void)close(fd);
+	if (answers) {
+		group->unlink_path[0] = '\0';
+		return kiln_fail(err, KILN_E_CONFIG, "--listen %.100s: another program listens there",
+				 group->text);
+	}
+	(void)unlink(un->sun_path);
+	return KILN_OK;
+}
+
+/* Port 0 asks the kernel for a port: the first socket gets one and the others share it. */
+static void learn_port(struct kiln_listen_group *group)
+{
+	socklen_t len = sizeof group->endpoint.addr;
+	if (getsockname(group->fds[0], (struct sockaddr *)&group->endpoint.addr, &len) == 0)
+		(void)kiln_address_format(&group->endpoint.addr, len, group->text);
+}
+
+static enum kiln_code open_group(struct kiln_listen_group *group, const struct kiln_address *address,
+				 unsigned workers, struct kiln_error *err)
+{
+	struct kiln_endpoints endpoints;
+	enum kiln_code rc = kiln_address_resolve(address, KILN_TO_LISTEN, &endpoints, err);
+	group->shared = address->is_unix;
+	for (size_t e = 0; rc == KILN_OK && e < endpoints.count; e++) {
+		group->endpoint = endpoints.at[e];
+		(void)kiln_address_format(&group->endpoint.addr, group->endpoint.len, group->text);
+		if (group->shared)
+			rc = clear_path(group, err);
+		if (rc == KILN_OK)
+			rc = open_one(group, &group->fds[0], err);
+		if (rc == KILN_OK)
+			break;
+		/* The next address may do: 0.0.0.0 where there is no IPv6. */
+		if (group->fds[0] >= 0)
+			(void)close(group->fds[0]);
+		group->fds[0] = -1;
+		if (e + 1 < endpoints.count)
+			rc = KILN_OK;
+	}
+	if (rc != KILN_OK)
+		return rc;
+	learn_port(group);
+	for (unsigned i = 1; rc == KILN_OK && !group->shared && i < workers; i++)
+		rc = open_one(group, &group->fds[i], err);
+	return rc;
+}
+
+static void steer(struct kiln_listeners *listeners, struct kiln_listen_group *group,
+		  const unsigned *cpu_of_worker)
+{
+	struct kiln_error err = {0};
+	if (group->shared || listeners->workers < 2)
+		return;
+	enum kiln_code rc = kiln_steer_open(&group->steer, listeners->workers, cpu_of_worker, &err);
+	if (rc == KILN_OK)
+		rc = kiln_steer_attach(group->steer, group->fds, &err);
+	if (rc == KILN_OK)
+		return;
+	kiln_steer_close(group->steer);
+	group->steer = NULL;
+	(void)snprintf(listeners->steering, sizeof listeners->steering, "%s", err.message);
+}
+
+enum kiln_code kiln_listeners_open(struct kiln_listeners *listeners,
+				   const struct kiln_gateway_options *o, unsigned workers,
+				   const unsigned *cpu_of_worker, struct kiln_error *err)
+{
+	enum kiln_code rc = KILN_OK;
+	memset(listeners, 0, sizeof *listeners);
+	listeners->workers = workers;
+	for (unsigned g = 0; rc == KILN_OK && g < o->listen_count; g++) {
+		struct kiln_listen_group *group = &listeners->groups[listeners->group_count++];
+		for (unsigned i = 0; i < KILN_WORKERS_MAX; i++)
+			group->fds[i] = -1;
+		rc = open_group(group, &o->listen[g], workers, err);
+		if (rc == KILN_OK)
+			steer(listeners, group, cpu_of_worker);
+	}
+	if (rc != KILN_OK)
+		kiln_listeners_close(listeners);
+	return rc;
+}
+
+void kiln_listeners_set_ready(struct kiln_listeners *listeners, unsigned worker, bool ready)
+{
+	for (unsigned g = 0; g < listeners->group_count; g++)
+		if (listeners->groups[g].steer != NULL)
+			/* Fails only for a worker that does not exist. */
+			(void)!kiln_steer_set_ready(listeners->groups[g].steer, worker, ready, NULL);
+}
+
+void kiln_listeners_refuse_new(struct kiln_listeners *listeners)
+{
+	/* On a listening TCP socket the filter sees the TCP header: drop SYN without ACK. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+	};
+	const struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+	for (unsigned g = 0; g < listeners->group_count; g++) {
+		struct kiln_listen_group *group = &listeners->groups[g];
+		for (unsigned i = 0; !group->shared && i < listeners->workers; i++)
+			/* Without it a few clients may be reset in the last moment: no more than that. */
+			(void)setsockopt(group->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program,
+					 sizeof program);
+	}
+}
+
+void kiln_listeners_close(struct kiln_listeners *listeners)
+{
+	for (unsigned g = 0; g < listeners->group_count; g++) {
+		struct kiln_listen_group *group = &listeners->groups[g];
+		for (unsigned i = 0; i < KILN_WORKERS_MAX; i++) {
+			if (group->fds[i] >= 0)
+				(void)close(group->fds[i]);
+			group->fds[i] = -1;
+		}
+		kiln_steer_close(group->steer);
+		group->steer = NULL;
+		if (group->unlink_path[0] != '\0')
+			(void)unlink(group->unlink_path);
+		group->unlink_path[0] = '\0';
+	}
+	listeners->group_count = 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Reading certificates and keys, and passing them to a worker; see material.h. */
+#include "supervisor/material.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+
+#define FILE_MAX (4u * 1024u * 1024u)
+
+/* Appends a file to the blob. The old blob is wiped when it moves: the key may be in it. */
+static enum kiln_code append_file(struct kiln_material *m, size_t used, const char *flag,
+				  const char *path, size_t *len, struct kiln_error *err)
+{
+	enum kiln_code rc = KILN_OK;
+	struct stat st;
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%s %s cannot be opened", flag, path);
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > FILE_MAX) {
+		rc = kiln_fail(err, KILN_E_CONFIG, "%s %s is no file of 1 byte to 4 MiB", flag, path);
+		goto out;
+	}
+	const size_t size = (size_t)st.st_size;
+	uint8_t *pem = malloc(used + size);
+	if (pem == NULL) {
+		rc = kiln_fail(err, KILN_E_NO_MEMORY, "no memory for %s", path);
+		goto out;
+	}
+	if (used > 0) {
+		memcpy(pem, m->pem, used);
+		kiln_wipe(m->pem, used);
+	}
+	free(m->pem);
+	m->pem = pem;
+	size_t done = 0;
+	while (done < size) {
+		const ssize_t n = read(fd, pem + used + done, size - done);
+		if (n <= 0) {
+			rc = kiln_fail_errno(err, KILN_E_CONFIG, n < 0 ? errno : 0, "%s %s cannot be read",
+					     flag, path);
+			break;
+		}
+		done += (size_t)n;
+	}
+	*len = done;
+out:
+	(void)close(fd);
+	return rc;
+}
+
+/* Where the distribution keeps its roots; asked for only when no --cacert was given. */
+static const char *system_roots(void)
+{
+	const char *path = getenv(X509_get_default_cert_file_env());
+	if (path != NULL)
+		return path;
+	path = X509_get_default_cert_file();
+	return access(path, R_OK) == 0 ? path : "/etc/ssl/certs/ca-certificates.crt";
+}
+
+enum kiln_code kiln_material_load(const struct kiln_gateway_options *o, struct kiln_material *m,
+				  struct kiln_error *err)
+{
+	memset(m, 0, sizeof *m);
+	enum kiln_code rc = kiln_address_resolve(&o->target, KILN_TO_CONNECT, &m->targets, err);
+	if (rc == KILN_OK && o->cert != NULL)
+		rc = append_file(m, 0, "--cert", o->cert, &m->cert_len, err);
+	if (rc == KILN_OK && o->key != NULL)
+		rc = append_file(m, m->cert_len, "--key", o->key, &m->key_len, err);
+	if (rc == KILN_OK && o->peer_auth != KILN_PEER_NONE)
+		rc = append_file(m, m->cert_len + m->key_len, "--cacert",
+				 o->cacert != NULL ? o->cacert : system_roots(), &m->ca_len, err);
+	if (rc != KILN_OK)
+		kiln_material_clear(m);
+	return rc;
+}
+
+void kiln_material_clear(struct kiln_material *m)
+{
+	if (m->pem != NULL)
+		kiln_wipe(m->pem, m->cert_len + m->key_len + m->ca_len);
+	free(m->pem);
+	memset(m, 0, sizeof *m);
+}
+
+struct kiln_tls_config *kiln_material_config(const struct kiln_gateway_options *o,
+					     const struct kiln_material *m, struct kiln_error *err)
+{
+	const struct kiln_tls_options tls = {
+		.role = o->mode == KILN_GATEWAY_SERVER ? KILN_SERVER : KILN_CLIENT,
+		.peer_auth = o->peer_auth,
+		.cert_pem = m->pem,
+		.cert_len = m->cert_len,
+		.key_pem = m->pem != NULL ? m->pem + m->cert_len : NULL,
+		.key_len = m->key_len,
+		.ca_pem = m->pem != NULL ? m->pem + m->cert_len + m->key_len : NULL,
+		.ca_len = m->ca_len,
+		.rules = o->rules,
+		.rule_count = o->rule_count,
+		.allow_any = o->allow_any,
+		.server_name = o->server_name,
+		.verify_name = o->verify_name,
+		.alpn = o->alpn,
+		.cipher_suites = o->cipher_suites,
+	};
+	return kiln_tls_config_new(&tls, err);
+}
+
+struct header {
+	size_t cert_len, key_len, ca_len;
+	struct kiln_endpoints targets;
+};
+
+static bool write_all(int fd, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	while (len > 0) {
+		const ssize_t n = write(fd, p, len);
+		if (n <= 0)
+			return false;
+		p += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+static bool read_all(int fd, void *data, size_t len)
+{
+	uint8_t *p = data;
+	while (len > 0) {
+		const ssize_t n = read(fd, p, len);
+		if (n <= 0)
+			return false;
+		p += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+int kiln_material_to_fd(const struct kiln_material *m, struct kiln_error *err)
+{
+	struct header header;
+	memset(&header, 0, sizeof header);
+	header.cert_len = m->cert_len;
+	header.key_len = m->key_len;
+	header.ca_len = m->ca_len;
+	header.targets = m->targets;
+	const int fd = memfd_create("kiln-material", MFD_CLOEXEC);
+	if (fd >= 0 && write_all(fd, &header, sizeof header) &&
+	    write_all(fd, m->pem, m->cert_len + m->key_len + m->ca_len) && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	(void)kiln_fail_errno(err, KILN_E_SYSTEM, errno, "certificates cannot be passed to a worker");
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+enum kiln_code kiln_material_from_fd(int fd, struct kiln_material *m, struct kiln_error *err)
+{
+	struct header header;
+	memset(m, 0, sizeof *m);
+	if (!read_all(fd, &header, sizeof header) || header.cert_len > FILE_MAX ||
+	    header.key_len > FILE_MAX || header.ca_len > FILE_MAX ||
+	    header.targets.count > KILN_ENDPOINTS_MAX)
+		return kiln_fail(err, KILN_E_SYSTEM, "the supervisor's certificates cannot be read");
+	const size_t len = header.cert_len + header.key_len + header.ca_len;
+	m->pem = malloc(len + 1);
+	if (m->pem == NULL)
+		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for certificates");
+	m->cert_len = header.cert_len;
+	m->key_len = header.key_len;
+	m->ca_len = header.ca_len;
+	m->targets = header.targets;
+	if (read_all(fd, m->pem, len))
+		return KILN_OK;
+	kiln_material_clear(m);
+	return kiln_fail(err, KILN_E_SYSTEM, "the supervisor's certificates cannot be read");
+}

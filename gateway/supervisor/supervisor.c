@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The supervisor's set-up and loop; see supervisor.h. */
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log/log.h"
+#include "supervisor/announce.h"
+#include "supervisor/children.h"
+#include "supervisor/plan.h"
+
+/* Workers that do not exit this long after they were told to stop are killed. */
+#define KILL_AFTER_MS 2000u
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec ts;
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static void tell_all(struct kiln_supervisor *s, enum kiln_message_type type, int fd)
+{
+	for (unsigned i = 0; i < s->workers; i++)
+		if (s->children[i].pid != 0)
+			(void)kiln_control_send(s->children[i].channel, type, NULL, fd);
+	for (unsigned i = 0; type == KILN_MESSAGE_STOP && i < s->retired_count; i++)
+		(void)kiln_control_send(s->retired[i].channel, type, NULL, fd);
+}
+
+/* ---- SIGHUP: new certificates ------------------------------------------------------------- */
+
+static void reload(struct kiln_supervisor *s)
+{
+	struct kiln_material material;
+	struct kiln_error err = {0};
+	struct kiln_tls_config *config = NULL;
+	int fd = -1;
+	if (kiln_material_load(s->options, &material, &err) == KILN_OK) {
+		config = kiln_material_config(s->options, &material, &err);
+		if (config != NULL)
+			fd = kiln_material_to_fd(&material, &err);
+		kiln_tls_config_unref(config);
+		if (fd < 0)
+			kiln_material_clear(&material);
+	}
+	kiln_announce_reload(fd >= 0 ? NULL : &err);
+	if (fd < 0)
+		return; /* the old certificate stays */
+	kiln_material_clear(&s->material);
+	s->material = material;
+	/* Each receiver reads through the same file description: one fd, one reader, per worker. */
+	(void)close(fd);
+	for (unsigned i = 0; i < s->workers; i++) {
+		fd = s->children[i].pid != 0 ? kiln_material_to_fd(&s->material, &err) : -1;
+		if (fd < 0)
+			continue;
+		(void)kiln_control_send(s->children[i].channel, KILN_MESSAGE_RELOAD, NULL, fd);
+		(void)close(fd);
+	}
+}
+
+/* ---- SIGTERM: stop ------------------------------------------------------------------------ */
+
+static void begin_stop(struct kiln_supervisor *s)
+{
+	if (s->stopping) {
+		tell_all(s, KILN_MESSAGE_STOP, -1); /* asked twice: now */
+		return;
+	}
+	s->stopping = true;
+	kiln_announce_stop(s);
+	kiln_listeners_refuse_new(&s->listeners);
+	tell_all(s, KILN_MESSAGE_DRAIN, -1);
+}
+
+static void kill_all(struct kiln_supervisor *s)
+{
+	for (unsigned i = 0; i < s->workers; i++)
+		if (s->children[i].pid != 0)
+			(void)kill(s->children[i].pid, SIGKILL);
+	for (unsigned i = 0; i < s->retired_count; i++)
+		(void)kill(s->retired[i].pid, SIGKILL);
+}
+
+static bool all_draining(const struct kiln_supervisor *s)
+{
+	for (unsigned i = 0; i < s->workers; i++)
+		if (s->children[i].pid != 0 && !s->children[i].draining)
+			return false;
+	return true;
+}
+
+/* ---- the loop ----------------------------------------------------------------------------- */
+
+static void on_signals(struct kiln_supervisor *s, int fd)
+{
+	struct signalfd_siginfo info;
+	while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			begin_stop(s);
+		else if (info.ssi_signo == SIGHUP && !s->stopping)
+			reload(s);
+		else if (info.ssi_signo == SIGUSR1)
+			kiln_announce_counters(s);
+		else if (info.ssi_signo == SIGCHLD)
+			kiln_children_reap(s);
+	}
+}
+
+static void announce_when_ready(struct kiln_supervisor *s)
+{
+	for (unsigned i = 0; i < s->workers; i++)
+		if (!s->children[i].ready)
+			return;
+	s->announced = true;
+	kiln_announce_ready(s);
+}
+
+static int turn(struct kiln_supervisor *s, int signals, int timeout)
+{
+	struct pollfd fds[1 + KILN_WORKERS_MAX];
+	fds[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+	for (unsigned i = 0; i < s->workers; i++)
+		fds[1 + i] = (struct pollfd){
+			.fd = s->children[i].pid != 0 ? s->children[i].channel : -1,
+			.events = POLLIN,
+		};
+	const int n = poll(fds, 1 + s->workers, timeout);
+	s->now = monotonic_ms();
+	if (n < 0)
+		return errno == EINTR ? 0 : -1;
+	for (unsigned i = 0; i < s->workers; i++)
+		if (fds[1 + i].revents != 0)
+			kiln_children_listen(s, i);
+	if (fds[0].revents != 0)
+		on_signals(s, signals);
+	if (!s->announced)
+		announce_when_ready(s);
+	return 0;
+}
+
+/* Waits for the workers' ends; true while there is something to wait for. *timeout is lowered. */
+static bool stopping_goes_on(struct kiln_supervisor *s, uint64_t *stop_at, int *timeout)
+{
+	if (kiln_children_alive(s) == 0)
+		return false;
+	if (all_draining(s))
+		kiln_listeners_close(&s->listeners);
+	if (*stop_at == 0)
+		*stop_at = s->now + s->options->shutdown_timeout + KILL_AFTER_MS;
+	if (s->now >= *stop_at)
+		kill_all(s);
+	*timeout = s->now >= *stop_at ? 100 : (int)(*stop_at - s->now);
+	return true;
+}
+
+static void serve(struct kiln_supervisor *s, int signals)
+{
+	uint64_t stop_at = 0;
+	for (;;) {
+		int timeout = kiln_children_restart(s);
+		if (s->failed && !s->stopping) {
+			s->stopping = true;
+			tell_all(s, KILN_MESSAGE_STOP, -1);
+		}
+		if (s->stopping && !stopping_goes_on(s, &stop_at, &timeout))
+			return;
+		if (turn(s, signals, timeout) != 0)
+			return;
+	}
+}
+
+static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
+{
+	unsigned cpus[KILN_WORKERS_MAX];
+	kiln_plan_limits();
+	kiln_plan_workers(s->options, &s->workers, s->cpu_of_worker);
+	kiln_plan_settings(s->options, s->workers, &s->settings);
+	enum kiln_code rc = kiln_material_load(s->options, &s->material, err);
+	if (rc != KILN_OK)
+		return rc;
+	struct kiln_tls_config *config = kiln_material_config(s->options, &s->material, err);
+	if (config == NULL)
+		return err->code;
+	kiln_tls_config_unref(config);
+	if (s->settings.ktls == KILN_KTLS_REQUIRE && s->settings.kernel.reason[0] != '\0')
+		return kiln_fail(err, KILN_E_UNSUPPORTED, "--ktls require: %s", s->settings.kernel.reason);
+	for (unsigned i = 0; i < s->workers; i++)
+		cpus[i] = s->cpu_of_worker[i] >= 0 ? (unsigned)s->cpu_of_worker[i] : i;
+	rc = kiln_listeners_open(&s->listeners, s->options, s->workers,
+				 s->cpu_of_worker[0] >= 0 ? cpus : NULL, err);
+	if (rc != KILN_OK)
+		return rc;
+	s->counters = mmap(NULL, s->workers * sizeof *s->counters, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s->counters == MAP_FAILED)
+		return kiln_fail_errno(err, KILN_E_NO_MEMORY, errno, "no memory for counters");
+	return KILN_OK;
+}
+
+static int run(struct kiln_supervisor *s)
+{
+	struct kiln_error err = {0};
+	const int signals = open_signals();
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* it holds the private key */
+	s->now = monotonic_ms();
+	if (prepare(s, &err) != KILN_OK) {
+		kiln_announce_failure(&err);
+		return 1;
+	}
+	kiln_announce_start(s);
+	for (unsigned i = 0; i < s->workers; i++)
+		if (!kiln_children_start(s, i)) {
+			(void)kiln_fail_errno(&err, KILN_E_SYSTEM, errno, "worker %u cannot be started", i);
+			kiln_announce_failure(&err);
+			s->failed = true;
+			break;
+		}
+	serve(s, signals);
+	kiln_announce_counters(s);
+	kiln_announce_end(s);
+	kiln_listeners_close(&s->listeners);
+	kiln_material_clear(&s->material);
+	return s->failed ? 1 : 0;
+}
+
+int kiln_supervisor_main(enum kiln_gateway_mode mode, int argc, char **argv)
+{
+	static struct kiln_gateway_options options; /* too large for a stack, and there is one */
+	static struct kiln_supervisor supervisor;
+	struct kiln_error err = {0};
+	if (kiln_options_parse(mode, argc, argv, &options, &err) != KILN_OK) {
+		(void)fprintf(stderr, "kiln %s: %s\n", argv[0], err.message);
+		return 2;
+	}
+	if (options.help) {
+		kiln_options_help(mode, stdout);
+		return 0;
+	}
+	kiln_log_configure(options.log_format, options.log_level, NULL, NULL);
+	supervisor.options = &options;
+	return run(&supervisor);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The end of a connection: alerts, resets, deadlines, letting go. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "worker/relay.h"
+#include "worker/worker.h"
+
+/* How long a peer has to read our alert before the socket goes. */
+#define LINGER_MS    1000u
+#define LINGER_READS 16u
+
+static void cancel_all(struct kiln_conn *conn)
+{
+	struct kiln_io *io = conn->worker->io;
+	kiln_io_cancel(io, &conn->tls_in);
+	kiln_io_cancel(io, &conn->tls_out);
+	kiln_io_cancel(io, &conn->plain_in);
+	kiln_io_cancel(io, &conn->plain_out);
+}
+
+static void let_go(struct kiln_conn *conn)
+{
+	conn->phase = KILN_PHASE_CLOSING;
+	kiln_deadline_clear(&conn->worker->wheel, &conn->deadline);
+	cancel_all(conn);
+	if (!kiln_conn_busy(conn))
+		kiln_worker_bury(conn);
+}
+
+bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event)
+{
+	if (conn->phase != KILN_PHASE_CLOSING && conn->phase != KILN_PHASE_LINGER)
+		return false;
+	if (event->buffer != NULL)
+		kiln_io_buffer_put(conn->worker->io, event->buffer);
+	if (conn->phase == KILN_PHASE_CLOSING && !kiln_conn_busy(conn))
+		kiln_worker_bury(conn);
+	return true;
+}
+
+/* ---- last words --------------------------------------------------------------------------- */
+
+/* Sends what the handshaker left (its alert); true when something went out. */
+static bool send_handshake_alert(struct kiln_conn *conn)
+{
+	size_t len;
+	const uint8_t *output = kiln_handshake_output(conn->handshake, &len);
+	return len > 0 && send(conn->tls_fd, output, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* Best effort and never in the middle of another record: who does not read gets no alert. */
+static bool send_alert(struct kiln_conn *conn, uint8_t alert)
+{
+	const uint8_t fatal[2] = {2, alert};
+	if (alert == 0 || conn->tls_out.armed || conn->close_notify_sent || conn->tx.suite == NULL)
+		return false;
+	if (conn->tx.where == KILN_IN_KERNEL)
+		return kiln_ktls_send_record(NULL, conn->tls_fd, KILN_RECORD_ALERT, fatal, 2) == 2;
+	uint8_t record[2 + KILN_RECORD_OVERHEAD];
+	size_t len;
+	return kiln_traffic_seal(&conn->tx, KILN_RECORD_ALERT, fatal, 2, record, &len, NULL) == KILN_OK &&
+	       send(conn->tls_fd, record, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* The plain side learns that the stream did not end, it broke: a reset instead of a FIN. */
+static void reset_plain(struct kiln_conn *conn)
+{
+	const struct linger abort_it = {.l_onoff = 1, .l_linger = 0};
+	if (conn->plain_fd >= 0 && !conn->plain_unix)
+		(void)setsockopt(conn->plain_fd, SOL_SOCKET, SO_LINGER, &abort_it, sizeof abort_it);
+}
+
+static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
+{
+	struct kiln_conn *conn = KILN_CONN_OF(op, tls_in);
+	if (event->buffer != NULL)
+		kiln_io_buffer_put(conn->worker->io, event->buffer);
+	if (conn->phase == KILN_PHASE_CLOSING) {
+		if (!kiln_conn_busy(conn))
+			kiln_worker_bury(conn);
+		return;
+	}
+	if (event->result <= 0 && event->result != -ECANCELED)
+		let_go(conn);
+	else if (conn->useless++ == LINGER_READS)
+		let_go(conn);
+	else if (!op->armed)
+		kiln_io_recv_once(conn->worker->io, op, conn->tls_fd, KILN_BUFFER_PAYLOAD);
+}
+
+/* Closing a socket that holds unread bytes resets it, and the reset would overtake our alert: so
+ * the peer's bytes are read and dropped for a moment, bounded in time and number. */
+static void linger(struct kiln_conn *conn)
+{
+	struct kiln_worker *worker = conn->worker;
+	(void)shutdown(conn->tls_fd, SHUT_WR);
+	conn->phase = KILN_PHASE_LINGER;
+	conn->useless = 0;
+	kiln_io_cancel(worker->io, &conn->plain_in);
+	kiln_io_cancel(worker->io, &conn->plain_out);
+	kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now, LINGER_MS);
+	conn->tls_in.done = on_lingering;
+	if (!conn->tls_in.armed)
+		kiln_io_recv_once(worker->io, &conn->tls_in, conn->tls_fd, KILN_BUFFER_PAYLOAD);
+}
+
+static void remember(struct kiln_conn *conn, const struct kiln_error *err)
+{
+	if (conn->code != KILN_OK)
+		return;
+	conn->code = err->code;
+	conn->why = strdup(err->message); /* NULL is fine: the code still tells */
+}
+
+void kiln_relay_note(struct kiln_conn *conn, enum kiln_code code, int sys_errno, const char *what)
+{
+	struct kiln_error err = {0};
+	if (conn->code != KILN_OK)
+		return;
+	(void)kiln_fail_errno(&err, code, sys_errno, "%s", what);
+	remember(conn, &err);
+}
+
+void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
+{
+	if (conn->phase == KILN_PHASE_CLOSING || conn->phase == KILN_PHASE_LINGER)
+		return;
+	remember(conn, err);
+	if (conn->phase == KILN_PHASE_HANDSHAKE) {
+		conn->worker->counters->handshakes_failed++;
+		if (err->code == KILN_E_ACCESS_DENIED)
+			conn->worker->counters->access_denied++;
+	}
+	bool spoke = false;
+	if (conn->handshake != NULL && !conn->tls_out.armed && conn->tls_fd >= 0)
+		spoke = send_handshake_alert(conn);
+	else if (conn->handshake == NULL && conn->tls_fd >= 0)
+		spoke = send_alert(conn, err->alert);
+	if (spoke)
+		conn->alert_sent = err->alert;
+	else if (err->code == KILN_E_TLS_ALERT)
+		conn->alert_received = err->alert;
+	reset_plain(conn);
+	if (spoke)
+		linger(conn);
+	else
+		let_go(conn);
+}
+
+void kiln_conn_finish(struct kiln_conn *conn)
+{
+	let_go(conn);
+}
+
+/* ---- deadlines ---------------------------------------------------------------------------- */
+
+void kiln_conn_limit(struct kiln_conn *conn, uint32_t ms)
+{
+	struct kiln_worker *worker = conn->worker;
+	if (ms > 0)
+		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now, ms);
+	else
+		kiln_deadline_clear(&worker->wheel, &conn->deadline);
+}
+
+void kiln_relay_half_closed(struct kiln_conn *conn)
+{
+	conn->up.moved_at = conn->down.moved_at = conn->worker->now;
+	const struct kiln_settings *settings = &conn->worker->settings;
+	kiln_conn_limit(conn, settings->close_timeout > 0 ? settings->close_timeout : settings->send_timeout);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Which limit a relaying connection is under now, and since when; 0 is none. */
+static uint32_t relay_limit(const struct kiln_conn *conn, uint64_t *since, const char **what)
+{
+	const struct kiln_settings *settings = &conn->worker->settings;
+	const bool up = conn->up.out != NULL, down = conn->sending != KILN_SENDING_NOTHING;
+	if (up || down) {
+		*what = up && (!down || conn->up.moved_at < conn->down.moved_at)
+				? "the plain side did not read for the send timeout"
+				: "the TLS peer did not read for the send timeout";
+		*since = !down || (up && conn->up.moved_at < conn->down.moved_at) ? conn->up.moved_at
+										  : conn->down.moved_at;
+		return settings->send_timeout;
+	}
+	*since = later(conn->up.moved_at, conn->down.moved_at);
+	if (conn->up.told || conn->down.told) {
+		*what = "half closed, and the other side was silent for the close timeout";
+		return settings->close_timeout;
+	}
+	*what = "idle for the idle timeout";
+	return settings->idle_timeout;
+}
+
+static void relay_expired(struct kiln_conn *conn)
+{
+	struct kiln_worker *worker = conn->worker;
+	uint64_t since;
+	const char *what;
+	const uint32_t limit = relay_limit(conn, &since, &what);
+	if (limit == 0)
+		return; /* set again by whatever needs it */
+	if (since + limit > worker->now) {
+		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
+				  (uint32_t)(since + limit - worker->now));
+		return;
+	}
+	struct kiln_error err = {0};
+	worker->counters->timeouts++;
+	(void)kiln_fail(&err, KILN_E_TIMEOUT, "%s", what);
+	err.alert = KILN_ALERT_INTERNAL_ERROR;
+	kiln_conn_fail(conn, &err);
+}
+
+static const char *step_name(const struct kiln_conn *conn)
+{
+	switch ((enum kiln_phase)conn->phase) {
+	case KILN_PHASE_PROXY_HEADER: return "waiting for the PROXY v2 header";
+	case KILN_PHASE_CONNECT: return "connecting to the target";
+	case KILN_PHASE_PROXY_SEND: return "sending the PROXY v2 header";
+	case KILN_PHASE_HANDSHAKE:
+	case KILN_PHASE_INSTALL:
+	case KILN_PHASE_RELAY:
+	case KILN_PHASE_LINGER:
+	case KILN_PHASE_CLOSING: break;
+	}
+	return "the TLS handshake";
+}
+
+void kiln_conn_expired(struct kiln_deadline *deadline)
+{
+	struct kiln_conn *conn =
+		(struct kiln_conn *)(void *)((char *)deadline - offsetof(struct kiln_conn, deadline));
+	if (conn->phase == KILN_PHASE_LINGER) {
+		let_go(conn);
+		return;
+	}
+	if (conn->phase == KILN_PHASE_RELAY) {
+		relay_expired(conn);
+		return;
+	}
+	struct kiln_error err = {0};
+	conn->worker->counters->timeouts++;
+	(void)kiln_fail(&err, KILN_E_TIMEOUT, "timed out in %s", step_name(conn));
+	err.alert = KILN_ALERT_INTERNAL_ERROR;
+	kiln_conn_fail(conn, &err);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One connection of a worker: two sockets, four operations, two flows. Its life is
+ *
+ *   accept -> [PROXY header] -> handshake -> install -> connect -> [PROXY header] -> relay -> close
+ *
+ * for a server; a client connects first and handshakes with the target. Every file beside this one
+ * is one of those steps. Nothing here is allocated between install and close, but for buffers
+ * borrowed from the worker's pool.
+ */
+#ifndef KILN_WORKER_CONN_H
+#define KILN_WORKER_CONN_H
+
+#include <netinet/in.h>
+
+#include <kiln/ktls.h>
+
+#include "worker/deadline.h"
+#include "worker/settings.h"
+
+struct kiln_worker;
+
+enum kiln_phase {
+	KILN_PHASE_PROXY_HEADER, /* waiting for the header in front of everything */
+	KILN_PHASE_CONNECT,	 /* opening the target */
+	KILN_PHASE_HANDSHAKE,
+	KILN_PHASE_INSTALL, /* completing a record that came in part before the keys go in */
+	KILN_PHASE_PROXY_SEND, /* telling the target whom it serves */
+	KILN_PHASE_RELAY,
+	KILN_PHASE_LINGER,  /* an alert was sent; it should arrive before the socket is reset */
+	KILN_PHASE_CLOSING, /* waiting for the last events */
+};
+
+enum kiln_flow_end {
+	KILN_FLOW_OPEN,
+	KILN_FLOW_ENDED,   /* close_notify or FIN: the other side is told in kind */
+	KILN_FLOW_BROKEN,  /* truncation or reset: the other side is told so */
+};
+
+/* One direction of the relay. */
+struct kiln_flow {
+	struct kiln_buffer *head, *tail; /* received, waiting for their turn */
+	struct kiln_buffer *out;	 /* being sent; data and len are what is left */
+	uint64_t bytes;			 /* delivered */
+	uint64_t moved_at;		 /* ms: last progress of the send under way */
+	uint8_t queued;
+	uint8_t end;  /* enum kiln_flow_end: what the source did */
+	bool eof;     /* the source's socket is read to its end */
+	bool told;    /* the sink was told of it: nothing more goes that way */
+	bool discard; /* the sink takes nothing any more */
+};
+
+/* What the TLS side's send operation is carrying. */
+enum kiln_sending {
+	KILN_SENDING_NOTHING,
+	KILN_SENDING_DATA,
+	KILN_SENDING_KEY_UPDATE,
+	KILN_SENDING_CLOSE_NOTIFY,
+};
+
+struct kiln_conn {
+	struct kiln_worker *worker;
+	struct kiln_conn *next, *prev; /* the worker's list */
+	struct kiln_deadline deadline;
+
+	struct kiln_op tls_in, tls_out, plain_in, plain_out;
+	int tls_fd, plain_fd;
+	uint8_t phase;
+	uint8_t path; /* enum kiln_path_reason */
+	uint8_t sending;
+	uint8_t control[KILN_KEY_UPDATE_LEN]; /* content of the control record being sent */
+	bool tls_unix, plain_unix;
+	bool key_update_wanted;	 /* the peer asked for new keys of ours */
+	bool key_update_request; /* and we ask for new keys of the peer's */
+	bool key_update_asked;	 /* and have done so */
+	bool handshake_done;
+	bool close_notify_sent;
+	uint8_t useless;   /* records in a row that brought no data */
+	uint8_t target;	   /* index of the address being tried */
+
+	struct kiln_flow up, down; /* TLS to plain, plain to TLS */
+	struct kiln_traffic rx, tx;
+
+	/* User space receiving, and the hand-over: a record that came in part. */
+	uint8_t *partial; /* KILN_RECORD_MAX bytes, from the worker; NULL when there is none */
+	uint32_t partial_len;
+
+	struct kiln_handshake *handshake;
+	struct kiln_buffer *early; /* bytes that came with the step before; a list */
+
+	uint64_t id;
+	uint64_t started_at;  /* ms */
+	uint64_t started_us, handshake_us;
+	struct sockaddr_storage *proxied; /* the client's address by its PROXY header; NULL without */
+	struct sockaddr_in6 peer_address; /* room for IPv4 and IPv6 */
+	uint8_t *proxy_header;		  /* to send; NULL otherwise */
+	uint16_t proxy_header_len;
+	uint16_t suite;
+	char *peer_name; /* NULL when no certificate came */
+
+	enum kiln_code code; /* why it ended */
+	uint8_t alert_sent, alert_received;
+	char *why; /* sentence, NULL when there is nothing to say */
+};
+
+/* The connection that an operation is embedded in. */
+#define KILN_CONN_OF(op, member) \
+	((struct kiln_conn *)(void *)((char *)(op)-offsetof(struct kiln_conn, member)))
+
+/* accept.c */
+void kiln_conn_start(struct kiln_worker *worker, int fd);
+
+/* connect.c */
+void kiln_conn_connect(struct kiln_conn *conn);
+void kiln_conn_after_connect(struct kiln_conn *conn);
+
+/* handshake.c */
+void kiln_conn_handshake(struct kiln_conn *conn);
+
+/* install.c */
+void kiln_conn_install(struct kiln_conn *conn);
+
+/* relay.c: starts both flows, with conn->early as the first bytes of the accepted side. */
+void kiln_conn_relay(struct kiln_conn *conn);
+void kiln_conn_pump_up(struct kiln_conn *conn);
+void kiln_conn_pump_down(struct kiln_conn *conn);
+
+/* open.c: received bytes of the TLS side in user space. */
+struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn);
+bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data, size_t len);
+
+/* close.c */
+/* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none), tells
+ * the plain side, lets go. Safe to call from any step; nothing of conn may be used afterwards by
+ * the caller. */
+void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
+/* Ends a connection whose flows have both ended. */
+void kiln_conn_finish(struct kiln_conn *conn);
+/* True when the connection is on its way out and this event was only its last word. */
+bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);
+/* The step that begins now has ms milliseconds; 0 is no limit. */
+void kiln_conn_limit(struct kiln_conn *conn, uint32_t ms);
+void kiln_conn_expired(struct kiln_deadline *deadline);
+
+/* queue.c */
+void kiln_flow_push(struct kiln_flow *flow, struct kiln_buffer *buffer);
+struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow);
+
+/* access_log.c */
+void kiln_conn_log(const struct kiln_conn *conn);
+
+static inline bool kiln_conn_busy(const struct kiln_conn *conn)
+{
+	return conn->tls_in.armed || conn->tls_out.armed || conn->plain_in.armed ||
+	       conn->plain_out.armed;
+}
+
+#endif

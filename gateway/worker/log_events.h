@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A worker's log lines other than the access line; those that can repeat are rate-limited. */
+#ifndef KILN_WORKER_LOG_EVENTS_H
+#define KILN_WORKER_LOG_EVENTS_H
+
+struct kiln_worker;
+
+void kiln_log_accept_error(const struct kiln_worker *worker, int failed);
+void kiln_log_connection_limit(const struct kiln_worker *worker);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The buffers of a flow that wait for their turn, in order of arrival. */
+#include "worker/conn.h"
+
+void kiln_flow_push(struct kiln_flow *flow, struct kiln_buffer *buffer)
+{
+	buffer->next = NULL;
+	if (flow->tail != NULL)
+		flow->tail->next = buffer;
+	else
+		flow->head = buffer;
+	flow->tail = buffer;
+	flow->queued++;
+}
+
+struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow)
+{
+	struct kiln_buffer *buffer = flow->head;
+	if (buffer == NULL)
+		return NULL;
+	flow->head = buffer->next;
+	if (flow->head == NULL)
+		flow->tail = NULL;
+	flow->queued--;
+	buffer->next = NULL;
+	return buffer;
+}

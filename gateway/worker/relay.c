@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The relay: bytes from the TLS side to the plain side and back. One send is in flight per
+ * direction (two would be reordered on a kTLS socket); receiving pauses while bytes wait. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "worker/relay.h"
+#include "worker/worker.h"
+
+/* So many received buffers may wait for the send in front of them before receiving pauses. */
+#define WAITING_MAX 2u
+
+static void on_plain_sent(struct kiln_op *op, const struct kiln_event *event);
+static void on_tls_in(struct kiln_op *op, const struct kiln_event *event);
+
+static bool in_relay(const struct kiln_conn *conn)
+{
+	return conn->phase == KILN_PHASE_RELAY;
+}
+
+void kiln_relay_watch_send(struct kiln_conn *conn, struct kiln_flow *flow)
+{
+	struct kiln_worker *worker = conn->worker;
+	flow->moved_at = worker->now;
+	/* Looked at again when it fires: a deadline per send would cost more than it finds. */
+	if (!kiln_deadline_is_set(&conn->deadline) && worker->settings.send_timeout > 0)
+		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
+				  worker->settings.send_timeout);
+}
+
+void kiln_relay_end_check(struct kiln_conn *conn)
+{
+	if (in_relay(conn) && conn->up.told && conn->down.told)
+		kiln_conn_finish(conn);
+}
+
+/* ---- up: TLS to plain --------------------------------------------------------------------- */
+
+static void arm_tls_in(struct kiln_conn *conn)
+{
+	struct kiln_flow *up = &conn->up;
+	if (conn->tls_in.armed || up->eof || up->end != KILN_FLOW_OPEN || up->head != NULL || up->told)
+		return;
+	conn->tls_in.done = on_tls_in;
+	if (conn->rx.where == KILN_IN_KERNEL)
+		kiln_io_recv_records(conn->worker->io, &conn->tls_in, conn->tls_fd);
+	else
+		kiln_io_recv(conn->worker->io, &conn->tls_in, conn->tls_fd);
+}
+
+/* The next plain bytes, opened here unless the kernel did it. */
+static struct kiln_buffer *next_up(struct kiln_conn *conn)
+{
+	struct kiln_flow *up = &conn->up;
+	if (up->head == NULL)
+		return NULL;
+	if (up->head->type == KILN_RECORD_DATA)
+		return kiln_flow_pop(up);
+	return kiln_conn_open_records(conn);
+}
+
+static void tell_plain(struct kiln_conn *conn)
+{
+	struct kiln_flow *up = &conn->up;
+	if (up->end == KILN_FLOW_BROKEN) {
+		struct kiln_error err = {0};
+		if (conn->down.told) {
+			/* We had said goodbye and it only failed to answer: nothing was cut short. */
+			kiln_conn_finish(conn);
+			return;
+		}
+		conn->worker->counters->truncated++;
+		(void)kiln_fail(&err, KILN_E_TLS_TRUNCATED,
+				"the TLS peer went away without close_notify (truncation)");
+		kiln_conn_fail(conn, &err);
+		return;
+	}
+	(void)shutdown(conn->plain_fd, SHUT_WR); /* fails only when the target is gone already */
+	up->told = true;
+	kiln_io_cancel(conn->worker->io, &conn->tls_in);
+	kiln_relay_half_closed(conn);
+	kiln_relay_end_check(conn);
+}
+
+void kiln_conn_pump_up(struct kiln_conn *conn)
+{
+	struct kiln_flow *up = &conn->up;
+	if (up->out == NULL && !up->told && in_relay(conn)) {
+		struct kiln_buffer *buffer = next_up(conn);
+		if (!in_relay(conn)) {
+			if (buffer != NULL)
+				kiln_io_buffer_put(conn->worker->io, buffer);
+			return;
+		}
+		if (buffer != NULL) {
+			up->out = buffer;
+			conn->plain_out.done = on_plain_sent;
+			kiln_relay_watch_send(conn, up);
+			kiln_io_send(conn->worker->io, &conn->plain_out, conn->plain_fd, buffer->data,
+				     buffer->len);
+		} else if (up->end != KILN_FLOW_OPEN) {
+			tell_plain(conn);
+		} else if (up->eof && up->head == NULL) {
+			up->end = KILN_FLOW_BROKEN;
+			tell_plain(conn);
+		}
+	}
+	if (in_relay(conn))
+		arm_tls_in(conn);
+	/* A KeyUpdate that was asked for goes out even when there is nothing else to send. */
+	if (in_relay(conn) && conn->key_update_wanted)
+		kiln_conn_pump_down(conn);
+}
+
+/* The target takes nothing more. What it still has to say is delivered; then it ends. */
+static void stop_up(struct kiln_conn *conn, int failed)
+{
+	struct kiln_flow *up = &conn->up;
+	struct kiln_worker *worker = conn->worker;
+	kiln_io_buffer_put(worker->io, up->out);
+	up->out = NULL;
+	while (up->head != NULL)
+		kiln_io_buffer_put(worker->io, kiln_flow_pop(up));
+	up->told = up->discard = true;
+	kiln_io_cancel(worker->io, &conn->tls_in);
+	kiln_relay_note(conn, KILN_E_TARGET, failed, "the target took no more bytes");
+	kiln_relay_half_closed(conn);
+	kiln_relay_end_check(conn);
+}
+
+static void on_plain_sent(struct kiln_op *op, const struct kiln_event *event)
+{
+	struct kiln_conn *conn = KILN_CONN_OF(op, plain_out);
+	struct kiln_flow *up = &conn->up;
+	if (kiln_conn_absorb(conn, event))
+		return;
+	if (event->result <= 0) {
+		stop_up(conn, -event->result);
+		return;
+	}
+	const uint32_t sent = (uint32_t)event->result;
+	up->bytes += sent;
+	up->moved_at = conn->worker->now;
+	if (sent < up->out->len) {
+		up->out->data += sent;
+		up->out->len -= sent;
+		kiln_io_send(conn->worker->io, op, conn->plain_fd, up->out->data, up->out->len);
+		return;
+	}
+	kiln_io_buffer_put(conn->worker->io, up->out);
+	up->out = NULL;
+	kiln_conn_pump_up(conn);
+}
+
+static void take_kernel_bytes(struct kiln_conn *conn, struct kiln_buffer *buffer)
+{
+	if (buffer->type != KILN_RECORD_DATA) {
+		(void)kiln_conn_take_control(conn, buffer->type, buffer->data, buffer->len);
+		kiln_io_buffer_put(conn->worker->io, buffer);
+		return;
+	}
+	conn->useless = 0;
+	conn->rx.records += buffer->len / KILN_RECORD_PLAIN_MAX; /* at least so many; RFC 8446 5.5 */
+	kiln_flow_push(&conn->up, buffer);
+}
+
+static void tls_receive_failed(struct kiln_conn *conn, int failed)
+{
+	struct kiln_error err = {0};
+	switch (failed) {
+	case ECANCELED: return;	  /* paused */
+	case EKEYEXPIRED: return; /* between a KeyUpdate and its key; armed again by the pump */
+	case EBADMSG:
+		(void)kiln_fail(&err, KILN_E_TLS_DECRYPT, "a record's tag does not verify");
+		err.alert = KILN_ALERT_BAD_RECORD_MAC;
+		break;
+	case EMSGSIZE:
+		(void)kiln_fail(&err, KILN_E_TLS_RECORD, "a record is too long (RFC 8446 5.2)");
+		err.alert = KILN_ALERT_RECORD_OVERFLOW;
+		break;
+	case EINVAL:
+	case EPROTO:
+		(void)kiln_fail(&err, KILN_E_TLS_RECORD, "the peer sent no valid TLS record");
+		err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
+		break;
+	default:
+		conn->up.eof = true;
+		kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed, "receiving from the TLS peer failed");
+		return;
+	}
+	kiln_conn_fail(conn, &err);
+}
+
+static void on_tls_in(struct kiln_op *op, const struct kiln_event *event)
+{
+	struct kiln_conn *conn = KILN_CONN_OF(op, tls_in);
+	struct kiln_flow *up = &conn->up;
+	if (kiln_conn_absorb(conn, event))
+		return;
+	if (event->buffer != NULL && (up->told || up->end != KILN_FLOW_OPEN))
+		kiln_io_buffer_put(conn->worker->io, event->buffer);
+	else if (event->buffer != NULL && conn->rx.where == KILN_IN_KERNEL)
+		take_kernel_bytes(conn, event->buffer);
+	else if (event->buffer != NULL)
+		kiln_flow_push(up, event->buffer);
+	else if (event->result == 0)
+		up->eof = true;
+	else
+		tls_receive_failed(conn, -event->result);
+	if (!in_relay(conn))
+		return;
+	if (up->queued >= WAITING_MAX)
+		kiln_io_cancel(conn->worker->io, &conn->tls_in);
+	kiln_conn_pump_up(conn);
+}
+
+/* ---- down: what the plain side sends ------------------------------------------------------ */
+
+static void on_plain_in(struct kiln_op *op, const struct kiln_event *event)
+{
+	struct kiln_conn *conn = KILN_CONN_OF(op, plain_in);
+	struct kiln_flow *down = &conn->down;
+	if (kiln_conn_absorb(conn, event))
+		return;
+	if (event->buffer != NULL) {
+		kiln_flow_push(down, event->buffer);
+	} else if (event->result == 0) {
+		down->eof = true;
+		down->end = KILN_FLOW_ENDED;
+	} else if (event->result != -ECANCELED) {
+		down->eof = true;
+		down->end = KILN_FLOW_BROKEN;
+		kiln_relay_note(conn, KILN_E_TARGET, -event->result, "the plain side broke off");
+	}
+	if (down->queued >= WAITING_MAX)
+		kiln_io_cancel(conn->worker->io, &conn->plain_in);
+	kiln_conn_pump_down(conn);
+}
+
+void kiln_relay_arm_plain_in(struct kiln_conn *conn)
+{
+	const struct kiln_flow *down = &conn->down;
+	if (conn->plain_in.armed || down->eof || down->head != NULL || down->told)
+		return;
+	conn->plain_in.done = on_plain_in;
+	kiln_io_recv(conn->worker->io, &conn->plain_in, conn->plain_fd);
+}
+
+void kiln_conn_relay(struct kiln_conn *conn)
+{
+	struct kiln_worker *worker = conn->worker;
+	conn->phase = KILN_PHASE_RELAY;
+	kiln_conn_limit(conn, worker->settings.idle_timeout);
+	conn->up.moved_at = conn->down.moved_at = worker->now;
+	kiln_conn_pump_down(conn);
+	if (in_relay(conn))
+		kiln_conn_pump_up(conn);
+}

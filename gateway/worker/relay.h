@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the two halves of the relay share; for gateway/worker only. */
+#ifndef KILN_WORKER_RELAY_H
+#define KILN_WORKER_RELAY_H
+
+#include "worker/conn.h"
+
+/* A send begins: it has to move within the send timeout. */
+void kiln_relay_watch_send(struct kiln_conn *conn, struct kiln_flow *flow);
+
+/* One direction is over: from now on the other one has to move within the close timeout. */
+void kiln_relay_half_closed(struct kiln_conn *conn);
+
+/* Both directions over? Then the connection is. */
+void kiln_relay_end_check(struct kiln_conn *conn);
+
+/* Remembers the first thing that went wrong, for the access line, without ending anything. */
+void kiln_relay_note(struct kiln_conn *conn, enum kiln_code code, int sys_errno, const char *what);
+
+void kiln_relay_arm_plain_in(struct kiln_conn *conn);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The relay's way down: plain bytes to the TLS side, sealed here unless the kernel does it, and the
+ * control records that go between them: KeyUpdate and close_notify. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "worker/relay.h"
+#include "worker/worker.h"
+
+static void on_tls_sent(struct kiln_op *op, const struct kiln_event *event);
+
+static void fail_internal(struct kiln_conn *conn, struct kiln_error *err)
+{
+	err->alert = KILN_ALERT_INTERNAL_ERROR;
+	kiln_conn_fail(conn, err);
+}
+
+static void send_out(struct kiln_conn *conn)
+{
+	const struct kiln_buffer *out = conn->down.out;
+	conn->tls_out.done = on_tls_sent;
+	kiln_relay_watch_send(conn, &conn->down);
+	kiln_io_send(conn->worker->io, &conn->tls_out, conn->tls_fd, out->data, out->len);
+}
+
+/* Seals len bytes as records of the type behind out's content. */
+static bool seal(struct kiln_conn *conn, uint8_t type, const uint8_t *data, uint32_t len,
+		 struct kiln_buffer *out)
+{
+	struct kiln_error err = {0};
+	while (len > 0) {
+		const uint32_t n = len < KILN_RECORD_PLAIN_MAX ? len : KILN_RECORD_PLAIN_MAX;
+		size_t record_len;
+		if (kiln_traffic_seal(&conn->tx, type, data, n, out->data + out->len, &record_len,
+				      &err) != KILN_OK) {
+			fail_internal(conn, &err);
+			return false;
+		}
+		out->len += (uint32_t)record_len;
+		data += n;
+		len -= n;
+	}
+	return true;
+}
+
+static struct kiln_buffer *take_buffer(struct kiln_conn *conn)
+{
+	struct kiln_buffer *buffer = kiln_io_buffer_take(conn->worker->io);
+	if (buffer == NULL) {
+		struct kiln_error err = {0};
+		(void)kiln_fail(&err, KILN_E_LIMIT, "no buffer left to seal a record into");
+		fail_internal(conn, &err);
+	}
+	return buffer;
+}
+
+static void send_data(struct kiln_conn *conn, struct kiln_buffer *plain)
+{
+	conn->sending = KILN_SENDING_DATA;
+	conn->down.bytes += plain->len;
+	if (conn->tx.where == KILN_IN_KERNEL) {
+		kiln_traffic_count(&conn->tx, plain->len);
+		conn->down.out = plain;
+		send_out(conn);
+		return;
+	}
+	struct kiln_buffer *sealed = take_buffer(conn);
+	if (sealed != NULL && seal(conn, KILN_RECORD_DATA, plain->data, plain->len, sealed)) {
+		conn->down.out = sealed;
+		send_out(conn);
+	} else if (sealed != NULL) {
+		kiln_io_buffer_put(conn->worker->io, sealed);
+	}
+	kiln_io_buffer_put(conn->worker->io, plain);
+}
+
+static void send_control(struct kiln_conn *conn, enum kiln_sending what, uint8_t type, uint32_t len)
+{
+	conn->sending = (uint8_t)what;
+	if (conn->tx.where == KILN_IN_KERNEL) {
+		conn->tls_out.done = on_tls_sent;
+		kiln_relay_watch_send(conn, &conn->down);
+		kiln_io_send_record(conn->worker->io, &conn->tls_out, conn->tls_fd, type, conn->control,
+				    len);
+		return;
+	}
+	struct kiln_buffer *sealed = take_buffer(conn);
+	if (sealed != NULL && seal(conn, type, conn->control, len, sealed)) {
+		conn->down.out = sealed;
+		send_out(conn);
+	} else if (sealed != NULL) {
+		kiln_io_buffer_put(conn->worker->io, sealed);
+	}
+}
+
+static void send_close_notify(struct kiln_conn *conn)
+{
+	conn->control[0] = 1; /* warning; the level means nothing in TLS 1.3 (RFC 8446 6) */
+	conn->control[1] = KILN_ALERT_CLOSE_NOTIFY;
+	conn->close_notify_sent = true;
+	send_control(conn, KILN_SENDING_CLOSE_NOTIFY, KILN_RECORD_ALERT, 2);
+}
+
+/* RFC 8446 5.5: our key, or the peer's, has done enough. True when the connection goes on. */
+static bool check_limits(struct kiln_conn *conn)
+{
+	const bool ours = kiln_traffic_exhausted(&conn->tx);
+	const bool theirs = kiln_traffic_exhausted(&conn->rx) && !conn->key_update_asked;
+	if (!ours && !theirs)
+		return true;
+	if (conn->tx.where == KILN_IN_KERNEL && !conn->worker->settings.kernel.rekey) {
+		struct kiln_error err = {0};
+		conn->worker->counters->record_limit++;
+		(void)kiln_fail(&err, KILN_E_TLS_RECORD_LIMIT,
+				"a key has protected as many records as RFC 8446 5.5 allows, and this "
+				"kernel cannot change it (Linux 6.14 can)");
+		fail_internal(conn, &err);
+		return false;
+	}
+	conn->key_update_wanted = true;
+	conn->key_update_request = theirs;
+	return true;
+}
+
+static bool send_key_update(struct kiln_conn *conn)
+{
+	if (!check_limits(conn))
+		return true;
+	if (!conn->key_update_wanted)
+		return false;
+	kiln_key_update_message(conn->control, conn->key_update_request);
+	conn->key_update_asked |= conn->key_update_request;
+	conn->key_update_wanted = conn->key_update_request = false;
+	send_control(conn, KILN_SENDING_KEY_UPDATE, KILN_RECORD_HANDSHAKE, KILN_KEY_UPDATE_LEN);
+	return true;
+}
+
+void kiln_conn_pump_down(struct kiln_conn *conn)
+{
+	struct kiln_flow *down = &conn->down;
+	if (conn->phase != KILN_PHASE_RELAY)
+		return;
+	if (conn->sending == KILN_SENDING_NOTHING && !conn->close_notify_sent && !send_key_update(conn)) {
+		struct kiln_buffer *plain = kiln_flow_pop(down);
+		if (plain != NULL) {
+			send_data(conn, plain);
+		} else if (down->end == KILN_FLOW_ENDED) {
+			send_close_notify(conn);
+		} else if (down->end == KILN_FLOW_BROKEN) {
+			struct kiln_error err = {0};
+			(void)kiln_fail(&err, KILN_E_TARGET, "the plain side broke off");
+			fail_internal(conn, &err);
+		}
+	}
+	if (conn->phase == KILN_PHASE_RELAY)
+		kiln_relay_arm_plain_in(conn);
+}
+
+/* The key update is out: everything from here on is under the next key (RFC 8446 4.6.3). */
+static bool switch_key(struct kiln_conn *conn)
+{
+	struct kiln_error err = {0};
+	enum kiln_code rc = kiln_traffic_update(&conn->tx, &err);
+	if (rc == KILN_OK && conn->tx.where == KILN_IN_KERNEL)
+		rc = kiln_ktls_rekey(NULL, conn->tls_fd, KILN_TX, &conn->tx, &err);
+	if (rc == KILN_OK) {
+		conn->worker->counters->key_updates++;
+		return true;
+	}
+	conn->worker->counters->key_update_impossible++;
+	kiln_conn_fail(conn, &err); /* no alert: the peer already expects the other key */
+	return false;
+}
+
+static void sent_completely(struct kiln_conn *conn)
+{
+	const enum kiln_sending what = (enum kiln_sending)conn->sending;
+	conn->sending = KILN_SENDING_NOTHING;
+	if (conn->down.out != NULL)
+		kiln_io_buffer_put(conn->worker->io, conn->down.out);
+	conn->down.out = NULL;
+	if (what == KILN_SENDING_KEY_UPDATE && !switch_key(conn))
+		return;
+	if (what == KILN_SENDING_CLOSE_NOTIFY) {
+		(void)shutdown(conn->tls_fd, SHUT_WR); /* fails only when the peer is gone already */
+		conn->down.told = true;
+		kiln_relay_half_closed(conn);
+		kiln_relay_end_check(conn);
+		return;
+	}
+	kiln_conn_pump_down(conn);
+}
+
+static void on_tls_sent(struct kiln_op *op, const struct kiln_event *event)
+{
+	struct kiln_conn *conn = KILN_CONN_OF(op, tls_out);
+	struct kiln_buffer *out = conn->down.out;
+	if (kiln_conn_absorb(conn, event))
+		return;
+	if (event->result <= 0) {
+		struct kiln_error err = {0};
+		(void)kiln_fail_errno(&err, KILN_E_TLS_TRUNCATED, -event->result,
+				      "the TLS peer went away while bytes for it were on the way");
+		kiln_conn_fail(conn, &err);
+		return;
+	}
+	conn->down.moved_at = conn->worker->now;
+	if (out != NULL && (uint32_t)event->result < out->len) {
+		out->data += event->result;
+		out->len -= (uint32_t)event->result;
+		kiln_io_send(conn->worker->io, op, conn->tls_fd, out->data, out->len);
+		return;
+	}
+	sent_completely(conn);
+}

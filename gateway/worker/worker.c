@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The worker's loop and what its connections share. */
+#include "worker/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+
+uint64_t kiln_worker_micros(void)
+{
+	struct timespec ts;
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static uint64_t monotonic_ms(void)
+{
+	return kiln_worker_micros() / 1000;
+}
+
+int64_t kiln_worker_wall_clock(void)
+{
+	return (int64_t)time(NULL);
+}
+
+static void retry_accept(struct kiln_deadline *deadline);
+
+enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
+				unsigned index, struct kiln_tls_config *config,
+				struct kiln_counters *counters, char engine_why[160],
+				struct kiln_error *err)
+{
+	memset(worker, 0, sizeof *worker);
+	worker->settings = *settings;
+	worker->index = index;
+	worker->counters = counters;
+	worker->now = monotonic_ms();
+	worker->accept_retry.expired = retry_accept;
+	kiln_wheel_init(&worker->wheel, worker->now);
+	enum kiln_code rc = kiln_pool_init(&worker->pool, settings->buffer_bytes, err);
+	if (rc != KILN_OK)
+		return rc;
+	worker->io = kiln_io_open(settings->engine, &worker->pool, engine_why, err);
+	if (worker->io == NULL) {
+		kiln_pool_clear(&worker->pool);
+		return err != NULL ? err->code : KILN_E_SYSTEM;
+	}
+	worker->config = kiln_tls_config_ref(config);
+	return KILN_OK;
+}
+
+void kiln_worker_reconfigure(struct kiln_worker *worker, struct kiln_tls_config *config)
+{
+	kiln_tls_config_unref(worker->config);
+	worker->config = config;
+}
+
+/* ---- accepting ---------------------------------------------------------------------------- */
+
+static void arm_listeners(struct kiln_worker *worker)
+{
+	for (unsigned i = 0; i < worker->listener_count; i++) {
+		struct kiln_listener *listener = &worker->listeners[i];
+		if (!listener->op.armed)
+			kiln_io_accept(worker->io, &listener->op, listener->fd);
+	}
+}
+
+static void disarm_listeners(struct kiln_worker *worker)
+{
+	for (unsigned i = 0; i < worker->listener_count; i++)
+		kiln_io_cancel(worker->io, &worker->listeners[i].op);
+}
+
+void kiln_worker_accept(struct kiln_worker *worker, bool on)
+{
+	worker->accepting = on;
+	worker->accept_paused = false;
+	kiln_deadline_clear(&worker->wheel, &worker->accept_retry);
+	if (on)
+		arm_listeners(worker);
+	else
+		disarm_listeners(worker);
+}
+
+/* Connections that wait in the backlog are better off than ones that are accepted and dropped. */
+void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms)
+{
+	worker->accept_paused = true;
+	disarm_listeners(worker);
+	if (retry_ms > 0)
+		kiln_deadline_set(&worker->wheel, &worker->accept_retry, worker->now, retry_ms);
+}
+
+static void resume_accept(struct kiln_worker *worker)
+{
+	if (!worker->accepting || !worker->accept_paused ||
+	    worker->conn_count >= worker->settings.max_connections)
+		return;
+	worker->accept_paused = false;
+	kiln_deadline_clear(&worker->wheel, &worker->accept_retry);
+	arm_listeners(worker);
+}
+
+static void retry_accept(struct kiln_deadline *deadline)
+{
+	struct kiln_worker *worker =
+		(struct kiln_worker *)(void *)((char *)deadline - offsetof(struct kiln_worker, accept_retry));
+	resume_accept(worker);
+}
+
+/* ---- what connections share --------------------------------------------------------------- */
+
+uint8_t *kiln_worker_take_partial(struct kiln_worker *worker)
+{
+	void *block = worker->partials;
+	if (block == NULL)
+		return malloc(KILN_RECORD_MAX); /* kept: as many as were ever needed at once */
+	memcpy(&worker->partials, block, sizeof worker->partials);
+	return block;
+}
+
+void kiln_worker_put_partial(struct kiln_worker *worker, uint8_t *partial)
+{
+	memcpy(partial, &worker->partials, sizeof worker->partials);
+	worker->partials = partial;
+}
+
+void kiln_worker_bury(struct kiln_conn *conn)
+{
+	struct kiln_worker *worker = conn->worker;
+	if (conn->prev != NULL)
+		conn->prev->next = conn->next;
+	else
+		worker->conns = conn->next;
+	if (conn->next != NULL)
+		conn->next->prev = conn->prev;
+	conn->prev = NULL;
+	conn->next = worker->dead;
+	worker->dead = conn;
+}
+
+static void put_all(struct kiln_worker *worker, struct kiln_buffer *list)
+{
+	while (list != NULL) {
+		struct kiln_buffer *next = list->next;
+		kiln_io_buffer_put(worker->io, list);
+		list = next;
+	}
+}
+
+static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
+{
+	kiln_conn_log(conn);
+	worker->counters->bytes_up += conn->up.bytes;
+	worker->counters->bytes_down += conn->down.bytes;
+	kiln_deadline_clear(&worker->wheel, &conn->deadline);
+	kiln_handshake_free(conn->handshake);
+	kiln_traffic_clear(&conn->rx);
+	kiln_traffic_clear(&conn->tx);
+	put_all(worker, conn->up.head);
+	put_all(worker, conn->up.out);
+	put_all(worker, conn->down.head);
+	put_all(worker, conn->down.out);
+	put_all(worker, conn->early);
+	if (conn->partial != NULL)
+		kiln_worker_put_partial(worker, conn->partial);
+	const int fds[2] = {conn->tls_fd, conn->plain_fd};
+	for (int i = 0; i < 2; i++) {
+		if (fds[i] < 0)
+			continue;
+		kiln_io_forget(worker->io, fds[i]);
+		(void)close(fds[i]);
+	}
+	free(conn->proxied);
+	free(conn->proxy_header);
+	free(conn->peer_name);
+	free(conn->why);
+	kiln_wipe(conn, sizeof *conn);
+	free(conn);
+	worker->conn_count--;
+	worker->counters->active = worker->conn_count;
+}
+
+static void bury_the_dead(struct kiln_worker *worker)
+{
+	if (worker->dead == NULL)
+		return;
+	while (worker->dead != NULL) {
+		struct kiln_conn *conn = worker->dead;
+		worker->dead = conn->next;
+		free_conn(worker, conn);
+	}
+	resume_accept(worker);
+}
+
+/* ---- the loop ----------------------------------------------------------------------------- */
+
+enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *err)
+{
+	const int timeout = kiln_wheel_timeout(&worker->wheel, worker->now);
+	enum kiln_code rc = kiln_io_wait(worker->io, timeout, err);
+	worker->now = monotonic_ms();
+	kiln_wheel_run(&worker->wheel, worker->now);
+	bury_the_dead(worker);
+	worker->counters->buffers_peak = worker->pool.peak;
+	return rc;
+}
+
+void kiln_worker_close(struct kiln_worker *worker)
+{
+	/* The process is about to end: the kernel takes the operations with it. */
+	for (struct kiln_conn *conn = worker->conns; conn != NULL; conn = worker->conns)
+		kiln_worker_bury(conn);
+	bury_the_dead(worker);
+	kiln_io_close(worker->io);
+	kiln_pool_clear(&worker->pool);
+	kiln_tls_config_unref(worker->config);
+	while (worker->partials != NULL)
+		free(kiln_worker_take_partial(worker));
+}

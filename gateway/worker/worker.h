@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A worker: one process, one thread, one event loop, its own listeners and connections. It knows
+ * its settings, its TLS configuration and its targets, and opens nothing else.
+ */
+#ifndef KILN_WORKER_WORKER_H
+#define KILN_WORKER_WORKER_H
+
+#include "net/address.h"
+#include "worker/conn.h"
+
+struct kiln_listener {
+	struct kiln_op op;
+	struct kiln_worker *worker;
+	int fd;
+};
+
+struct kiln_worker {
+	struct kiln_settings settings;
+	unsigned index;
+	struct kiln_io *io;
+	struct kiln_pool pool;
+	struct kiln_wheel wheel;
+	uint64_t now; /* ms, monotonic, read once a turn */
+
+	struct kiln_tls_config *config;
+	struct kiln_endpoints targets;
+
+	struct kiln_listener listeners[KILN_LISTEN_MAX];
+	unsigned listener_count;
+	bool accepting, accept_paused;
+	struct kiln_deadline accept_retry;
+
+	struct kiln_conn *conns; /* all of them, newest first */
+	struct kiln_conn *dead;	 /* freed at the end of the turn */
+	unsigned conn_count;
+	uint64_t next_id;
+	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
+
+	struct kiln_counters *counters;
+};
+
+/* Sets up the engine and the pool; listeners are taken over, the config gains a reference. */
+enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
+				unsigned index, struct kiln_tls_config *config,
+				struct kiln_counters *counters, char engine_why[160],
+				struct kiln_error *err) KILN_NODISCARD;
+
+/* Adds a listening socket; accepting begins with kiln_worker_accept. */
+void kiln_worker_listen(struct kiln_worker *worker, int fd);
+void kiln_worker_accept(struct kiln_worker *worker, bool on);
+
+/* New certificates, roots and rules for the connections to come. Takes over the reference. */
+void kiln_worker_reconfigure(struct kiln_worker *worker, struct kiln_tls_config *config);
+
+/* One turn of the loop. */
+enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *err) KILN_NODISCARD;
+
+/* Ends every connection that is left, and frees everything. */
+void kiln_worker_close(struct kiln_worker *worker);
+
+/* For the files of this folder. */
+void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms);
+void kiln_worker_bury(struct kiln_conn *conn);
+uint8_t *kiln_worker_take_partial(struct kiln_worker *worker);
+void kiln_worker_put_partial(struct kiln_worker *worker, uint8_t *partial);
+int64_t kiln_worker_wall_clock(void); /* seconds since 1970 */
+uint64_t kiln_worker_micros(void);    /* monotonic; for durations in the log */
+
+#endif
