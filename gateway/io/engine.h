@@ -13,6 +13,7 @@ struct kiln_engine_ops {
 	void (*forget)(struct kiln_io *io, int fd);
 	void (*buffer_put)(struct kiln_io *io, struct kiln_buffer *buffer);
 	enum kiln_code (*wait)(struct kiln_io *io, int timeout_ms, struct kiln_error *err);
+	void (*dispatch)(struct kiln_io *io);
 };
 
 struct kiln_io {

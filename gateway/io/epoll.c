@@ -26,6 +26,7 @@ struct epoll {
 	struct slot *slots; /* by descriptor */
 	size_t slot_count;
 	struct kiln_op *ready, **ready_tail;
+	struct kiln_op *starved; /* receives that wait for a buffer */
 };
 
 static struct epoll *self(struct kiln_io *io)
@@ -69,11 +70,12 @@ static int register_fd(struct epoll *e, struct slot *slot, const struct kiln_op 
 	if (slot->registered)
 		return 0;
 	const int flags = fcntl(op->fd, F_GETFL);
-	if (flags < 0 || ((flags & O_NONBLOCK) == 0 && fcntl(op->fd, F_SETFL, flags | O_NONBLOCK) != 0))
+	if (flags < 0 ||
+	    ((flags & O_NONBLOCK) == 0 && fcntl(op->fd, F_SETFL, flags | O_NONBLOCK) != 0))
 		return -errno;
 	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-		.data.fd = op->fd,
+	    .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+	    .data.fd = op->fd,
 	};
 	/* A fresh socket is tried first and waited for afterwards; a connect is in between. */
 	slot->readable = slot->writable = true;
@@ -117,9 +119,24 @@ static void epoll_arm(struct kiln_io *io, struct kiln_op *op)
 		make_ready(e, op);
 }
 
+/* Puts every receive that waits for a buffer up again. */
+static void feed_starved(struct epoll *e)
+{
+	struct kiln_op *op = e->starved;
+	e->starved = NULL;
+	while (op != NULL) {
+		struct kiln_op *next = op->next;
+		op->queued = false;
+		make_ready(e, op);
+		op = next;
+	}
+}
+
 static void epoll_cancel(struct kiln_io *io, struct kiln_op *op)
 {
-	make_ready(self(io), op); /* answered at the next turn */
+	struct epoll *e = self(io);
+	feed_starved(e);   /* it may be among them */
+	make_ready(e, op); /* answered at the next turn */
 }
 
 static void epoll_forget(struct kiln_io *io, int fd)
@@ -135,6 +152,7 @@ static void epoll_forget(struct kiln_io *io, int fd)
 static void epoll_buffer_put(struct kiln_io *io, struct kiln_buffer *buffer)
 {
 	kiln_pool_put(io->pool, buffer);
+	feed_starved(self(io));
 }
 
 /* ---- trying ------------------------------------------------------------------------------- */
@@ -186,9 +204,10 @@ static bool repeats(const struct kiln_op *op)
 static void deliver(struct epoll *e, struct kiln_op *op, ssize_t result, struct kiln_buffer *buffer)
 {
 	const int fd = op->fd;
-	const bool goes_on = repeats(op) && (op->kind == KILN_OP_RECV || op->kind == KILN_OP_RECV_RECORDS
-						     ? result > 0
-						     : result >= 0);
+	const bool goes_on =
+	    repeats(op) &&
+	    (op->kind == KILN_OP_RECV || op->kind == KILN_OP_RECV_RECORDS ? result > 0
+									  : result >= 0);
 	if (!goes_on) {
 		struct slot *slot = &e->slots[fd];
 		if (slot->in == op)
@@ -216,7 +235,9 @@ static void try_input(struct epoll *e, struct kiln_op *op)
 	} else {
 		buffer = kiln_pool_take(e->io.pool);
 		if (buffer == NULL) {
-			make_ready(e, op); /* goes on as soon as there is a buffer */
+			op->queued = true;
+			op->next = e->starved;
+			e->starved = op;
 			return;
 		}
 		n = attempt_receive(op, buffer);
@@ -279,6 +300,12 @@ static enum kiln_code epoll_engine_wait(struct kiln_io *io, int timeout_ms, stru
 		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "epoll_wait failed");
 	for (int i = 0; i < n; i++)
 		note_readiness(e, &events[i]);
+	return KILN_OK;
+}
+
+static void epoll_engine_dispatch(struct kiln_io *io)
+{
+	struct epoll *e = self(io);
 	/* One pass over what is ready now; what becomes ready meanwhile has its turn next time. */
 	struct kiln_op *op = e->ready;
 	e->ready = NULL;
@@ -290,7 +317,6 @@ static enum kiln_code epoll_engine_wait(struct kiln_io *io, int timeout_ms, stru
 			run(e, op);
 		op = next;
 	}
-	return KILN_OK;
 }
 
 static void epoll_engine_close(struct kiln_io *io)
@@ -302,13 +328,14 @@ static void epoll_engine_close(struct kiln_io *io)
 }
 
 static const struct kiln_engine_ops epoll_ops = {
-	.name = "epoll",
-	.close = epoll_engine_close,
-	.arm = epoll_arm,
-	.cancel = epoll_cancel,
-	.forget = epoll_forget,
-	.buffer_put = epoll_buffer_put,
-	.wait = epoll_engine_wait,
+    .name = "epoll",
+    .close = epoll_engine_close,
+    .arm = epoll_arm,
+    .cancel = epoll_cancel,
+    .forget = epoll_forget,
+    .buffer_put = epoll_buffer_put,
+    .wait = epoll_engine_wait,
+    .dispatch = epoll_engine_dispatch,
 };
 
 struct kiln_io *kiln_epoll_open(struct kiln_pool *pool, struct kiln_error *err)

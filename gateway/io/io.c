@@ -122,3 +122,8 @@ enum kiln_code kiln_io_wait(struct kiln_io *io, int timeout_ms, struct kiln_erro
 {
 	return io->engine->wait(io, timeout_ms, err);
 }
+
+void kiln_io_dispatch(struct kiln_io *io)
+{
+	io->engine->dispatch(io);
+}

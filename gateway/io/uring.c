@@ -38,6 +38,7 @@ struct uring {
 	unsigned provided;
 	struct msghdr recv_message; /* one template serves every multishot recvmsg */
 	struct kiln_op *parked, **parked_tail;
+	bool parked_cancelled; /* one of them waits for its last event */
 	struct control *controls;
 };
 
@@ -112,7 +113,8 @@ static struct io_uring_sqe *next_sqe(struct uring *u)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 	if (sqe != NULL)
 		return sqe;
-	(void)io_uring_submit(&u->ring); /* full: push out what is there; a failure leaves it full */
+	(void)io_uring_submit(
+	    &u->ring); /* full: push out what is there; a failure leaves it full */
 	return io_uring_get_sqe(&u->ring);
 }
 
@@ -122,7 +124,8 @@ static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_o
 	if (c != NULL)
 		u->controls = c->next;
 	else
-		c = malloc(sizeof *c); /* kept and used again: as many as were ever under way at once */
+		c = malloc(
+		    sizeof *c); /* kept and used again: as many as were ever under way at once */
 	if (c == NULL)
 		return false;
 	memset(c, 0, sizeof *c);
@@ -193,8 +196,10 @@ static void uring_arm(struct kiln_io *io, struct kiln_op *op)
 static void uring_cancel(struct kiln_io *io, struct kiln_op *op)
 {
 	struct uring *u = self(io);
-	if (op->queued)
-		return; /* parked: answered at the next turn */
+	if (op->queued) {
+		u->parked_cancelled = true;
+		return;
+	}
 	struct io_uring_sqe *sqe = next_sqe(u);
 	if (sqe == NULL) {
 		park(u, op);
@@ -209,6 +214,7 @@ static void retry_parked(struct uring *u)
 	struct kiln_op *op = u->parked;
 	u->parked = NULL;
 	u->parked_tail = &u->parked;
+	u->parked_cancelled = false;
 	while (op != NULL) {
 		struct kiln_op *next = op->next;
 		op->queued = false;
@@ -230,7 +236,7 @@ static void retry_parked(struct uring *u)
 static int unpack_message(struct uring *u, struct kiln_buffer *buffer, int result)
 {
 	struct io_uring_recvmsg_out *out =
-		io_uring_recvmsg_validate(buffer->base, result, &u->recv_message);
+	    io_uring_recvmsg_validate(buffer->base, result, &u->recv_message);
 	if (out == NULL)
 		return -EBADMSG;
 	buffer->type = 23; /* without a control message: application data */
@@ -291,21 +297,29 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 	struct io_uring_cqe *cqe = NULL;
 	int rc;
 	replenish(u);
-	if (u->parked != NULL)
-		retry_parked(u);
+	if (u->parked != NULL && (u->provided > 0 || u->parked_cancelled || !is_receive(u->parked)))
+		timeout_ms = 0; /* they are armed in the dispatch that follows */
 	if (timeout_ms < 0) {
 		rc = io_uring_submit_and_wait(&u->ring, 1);
 	} else {
 		struct __kernel_timespec ts = {
-			.tv_sec = timeout_ms / 1000,
-			.tv_nsec = (long long)(timeout_ms % 1000) * 1000000,
+		    .tv_sec = timeout_ms / 1000,
+		    .tv_nsec = (long long)(timeout_ms % 1000) * 1000000,
 		};
 		rc = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
 	}
 	if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, -rc, "io_uring_enter failed");
+	return KILN_OK;
+}
+
+static void uring_dispatch(struct kiln_io *io)
+{
+	struct uring *u = self(io);
+	struct io_uring_cqe *cqe;
 	unsigned head, seen = 0;
-	io_uring_for_each_cqe(&u->ring, head, cqe) {
+	io_uring_for_each_cqe(&u->ring, head, cqe)
+	{
 		struct kiln_op *op = io_uring_cqe_get_data(cqe);
 		const int result = cqe->res;
 		const unsigned flags = cqe->flags;
@@ -314,7 +328,8 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 			complete(u, op, result, flags);
 	}
 	io_uring_cq_advance(&u->ring, seen);
-	return KILN_OK;
+	if (u->parked != NULL)
+		retry_parked(u);
 }
 
 /* ---- set-up ------------------------------------------------------------------------------- */
@@ -337,15 +352,15 @@ static int open_ring(struct uring *u)
 {
 	/* Best first: completions run when this task waits, and nowhere else. */
 	static const unsigned tries[] = {
-		IORING_SETUP_SINGLE_ISSUER | KILN_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-		0,
+	    IORING_SETUP_SINGLE_ISSUER | KILN_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+	    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+	    0,
 	};
 	int rc = -EINVAL;
 	for (size_t i = 0; i < sizeof tries / sizeof tries[0] && rc == -EINVAL; i++) {
 		struct io_uring_params params = {
-			.flags = tries[i] | IORING_SETUP_CQSIZE,
-			.cq_entries = CQ_ENTRIES,
+		    .flags = tries[i] | IORING_SETUP_CQSIZE,
+		    .cq_entries = CQ_ENTRIES,
 		};
 		rc = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &params);
 	}
@@ -370,9 +385,9 @@ static int open_buffers(struct uring *u)
 		return -errno;
 	u->provided_ring = memory;
 	struct io_uring_buf_reg reg = {
-		.ring_addr = (uint64_t)(uintptr_t)memory,
-		.ring_entries = RING_BUFFERS,
-		.bgid = BUFFER_GROUP,
+	    .ring_addr = (uint64_t)(uintptr_t)memory,
+	    .ring_entries = RING_BUFFERS,
+	    .bgid = BUFFER_GROUP,
 	};
 	const int rc = io_uring_register_buf_ring(&u->ring, &reg, 0);
 	if (rc == 0)
@@ -381,12 +396,13 @@ static int open_buffers(struct uring *u)
 }
 
 static const struct kiln_engine_ops uring_ops = {
-	.name = "io_uring",
-	.close = uring_close,
-	.arm = uring_arm,
-	.cancel = uring_cancel,
-	.buffer_put = uring_buffer_put,
-	.wait = uring_wait,
+    .name = "io_uring",
+    .close = uring_close,
+    .arm = uring_arm,
+    .cancel = uring_cancel,
+    .buffer_put = uring_buffer_put,
+    .wait = uring_wait,
+    .dispatch = uring_dispatch,
 };
 
 struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
@@ -414,7 +430,8 @@ struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
 	}
 	rc = open_buffers(u);
 	if (rc != 0) {
-		(void)kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc, "io_uring buffer rings are refused");
+		(void)kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc,
+				      "io_uring buffer rings are refused");
 		uring_close(&u->io);
 		return NULL;
 	}

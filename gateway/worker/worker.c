@@ -108,7 +108,8 @@ static void resume_accept(struct kiln_worker *worker)
 static void retry_accept(struct kiln_deadline *deadline)
 {
 	struct kiln_worker *worker =
-		(struct kiln_worker *)(void *)((char *)deadline - offsetof(struct kiln_worker, accept_retry));
+	    (struct kiln_worker *)(void *)((char *)deadline -
+					   offsetof(struct kiln_worker, accept_retry));
 	resume_accept(worker);
 }
 
@@ -204,6 +205,7 @@ enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *e
 	const int timeout = kiln_wheel_timeout(&worker->wheel, worker->now);
 	enum kiln_code rc = kiln_io_wait(worker->io, timeout, err);
 	worker->now = monotonic_ms();
+	kiln_io_dispatch(worker->io);
 	kiln_wheel_run(&worker->wheel, worker->now);
 	bury_the_dead(worker);
 	worker->counters->buffers_peak = worker->pool.peak;

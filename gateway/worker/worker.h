@@ -19,6 +19,7 @@ struct kiln_worker {
 	struct kiln_settings settings;
 	unsigned index;
 	struct kiln_io *io;
+	const struct kiln_sys *sys; /* NULL: the real system calls */
 	struct kiln_pool pool;
 	struct kiln_wheel wheel;
 	uint64_t now; /* ms, monotonic, read once a turn */
@@ -32,7 +33,7 @@ struct kiln_worker {
 	struct kiln_deadline accept_retry;
 
 	struct kiln_conn *conns; /* all of them, newest first */
-	struct kiln_conn *dead;	 /* freed at the end of the turn */
+	struct kiln_conn *dead;  /* freed at the end of the turn */
 	unsigned conn_count;
 	uint64_t next_id;
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
