@@ -21,19 +21,22 @@ static const struct command {
 	int (*main)(int argc, char **argv);
 	const char *what;
 } commands[] = {
-	{"server", server_main, "accept TLS 1.3 and relay to a plain target"},
-	{"client", client_main, "accept plain connections and relay them over TLS 1.3"},
-	{"doctor", kiln_doctor_main, "what this kernel and this user can do, and how to improve it"},
+    {"server", server_main, "accept TLS 1.3 and relay to a plain target"},
+    {"client", client_main, "accept plain connections and relay them over TLS 1.3"},
+    {"doctor", kiln_doctor_main, "what this kernel and this user can do, and how to improve it"},
 };
 
 static void usage(FILE *to)
 {
-	(void)fputs("kiln " KILN_VERSION ": a TLS 1.3 gateway that hands its connections to the kernel\n\n"
+	(void)fputs("kiln " KILN_VERSION
+		    ": a TLS 1.3 gateway that hands its connections to the kernel\n\n"
 		    "usage: kiln COMMAND [FLAGS]\n\n",
 		    to);
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
 		(void)fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].what);
-	(void)fputs("\n`kiln COMMAND --help` explains each. New here? `kiln demo`, then `kiln doctor`.\n", to);
+	(void)fputs(
+	    "\n`kiln COMMAND --help` explains each. New here? `kiln demo`, then `kiln doctor`.\n",
+	    to);
 }
 
 int main(int argc, char **argv)
@@ -45,7 +48,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].main(argc - 1, argv + 1);
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
 		usage(stdout);
 		return 0;
 	}

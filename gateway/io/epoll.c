@@ -70,11 +70,12 @@ static int register_fd(struct epoll *e, struct slot *slot, const struct kiln_op 
 	if (slot->registered)
 		return 0;
 	const int flags = fcntl(op->fd, F_GETFL);
-	if (flags < 0 || ((flags & O_NONBLOCK) == 0 && fcntl(op->fd, F_SETFL, flags | O_NONBLOCK) != 0))
+	if (flags < 0 ||
+	    ((flags & O_NONBLOCK) == 0 && fcntl(op->fd, F_SETFL, flags | O_NONBLOCK) != 0))
 		return -errno;
 	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-		.data.fd = op->fd,
+	    .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+	    .data.fd = op->fd,
 	};
 	/* A fresh socket is tried first and waited for afterwards; a connect is in between. */
 	slot->readable = slot->writable = true;
@@ -134,7 +135,7 @@ static void feed_starved(struct epoll *e)
 static void epoll_cancel(struct kiln_io *io, struct kiln_op *op)
 {
 	struct epoll *e = self(io);
-	feed_starved(e); /* it may be among them */
+	feed_starved(e);   /* it may be among them */
 	make_ready(e, op); /* answered at the next turn */
 }
 
@@ -203,9 +204,10 @@ static bool repeats(const struct kiln_op *op)
 static void deliver(struct epoll *e, struct kiln_op *op, ssize_t result, struct kiln_buffer *buffer)
 {
 	const int fd = op->fd;
-	const bool goes_on = repeats(op) && (op->kind == KILN_OP_RECV || op->kind == KILN_OP_RECV_RECORDS
-						     ? result > 0
-						     : result >= 0);
+	const bool goes_on =
+	    repeats(op) &&
+	    (op->kind == KILN_OP_RECV || op->kind == KILN_OP_RECV_RECORDS ? result > 0
+									  : result >= 0);
 	if (!goes_on) {
 		struct slot *slot = &e->slots[fd];
 		if (slot->in == op)
@@ -326,14 +328,14 @@ static void epoll_engine_close(struct kiln_io *io)
 }
 
 static const struct kiln_engine_ops epoll_ops = {
-	.name = "epoll",
-	.close = epoll_engine_close,
-	.arm = epoll_arm,
-	.cancel = epoll_cancel,
-	.forget = epoll_forget,
-	.buffer_put = epoll_buffer_put,
-	.wait = epoll_engine_wait,
-	.dispatch = epoll_engine_dispatch,
+    .name = "epoll",
+    .close = epoll_engine_close,
+    .arm = epoll_arm,
+    .cancel = epoll_cancel,
+    .forget = epoll_forget,
+    .buffer_put = epoll_buffer_put,
+    .wait = epoll_engine_wait,
+    .dispatch = epoll_engine_dispatch,
 };
 
 struct kiln_io *kiln_epoll_open(struct kiln_pool *pool, struct kiln_error *err)

@@ -17,17 +17,18 @@ struct kiln_io;
 struct kiln_op;
 
 struct kiln_event {
-	int result;		    /* bytes, a new fd, readiness; or a negative errno */
-	struct kiln_buffer *buffer; /* received bytes, now the callback's; NULL when there are none */
+	int result; /* bytes, a new fd, readiness; or a negative errno */
+	struct kiln_buffer
+	    *buffer; /* received bytes, now the callback's; NULL when there are none */
 };
 
 typedef void kiln_op_fn(struct kiln_op *op, const struct kiln_event *event);
 
 enum kiln_op_kind {
 	KILN_OP_NONE,
-	KILN_OP_ACCEPT,	      /* repeats; result is a connected, non-blocking, close-on-exec fd */
+	KILN_OP_ACCEPT,       /* repeats; result is a connected, non-blocking, close-on-exec fd */
 	KILN_OP_RECV_ONCE,    /* one receive of at most len bytes */
-	KILN_OP_RECV,	      /* repeats */
+	KILN_OP_RECV,         /* repeats */
 	KILN_OP_RECV_RECORDS, /* repeats; from a kTLS socket, buffer->type tells the record type */
 	KILN_OP_SEND,
 	KILN_OP_SEND_RECORD, /* one control record on a kTLS socket */
@@ -37,15 +38,16 @@ enum kiln_op_kind {
 
 struct kiln_op {
 	kiln_op_fn *done; /* set once by the owner */
-	const void *data; /* what is sent, or the address to connect to; stable until the last event */
+	const void
+	    *data; /* what is sent, or the address to connect to; stable until the last event */
 	uint32_t len;
 	int fd;
-	uint8_t kind;	    /* while armed */
-	uint8_t type;	    /* of a control record */
-	bool armed;	    /* an event is still to come */
+	uint8_t kind; /* while armed */
+	uint8_t type; /* of a control record */
+	bool armed;   /* an event is still to come */
 	bool cancelling;
-	bool queued;	    /* engine: in a list of its own */
-	bool submitted;	    /* engine: the kernel knows of it */
+	bool queued;    /* engine: in a list of its own */
+	bool submitted; /* engine: the kernel knows of it */
 	struct kiln_op *next;
 	void *engine; /* engine's */
 };

@@ -113,7 +113,8 @@ static struct io_uring_sqe *next_sqe(struct uring *u)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 	if (sqe != NULL)
 		return sqe;
-	(void)io_uring_submit(&u->ring); /* full: push out what is there; a failure leaves it full */
+	(void)io_uring_submit(
+	    &u->ring); /* full: push out what is there; a failure leaves it full */
 	return io_uring_get_sqe(&u->ring);
 }
 
@@ -123,7 +124,8 @@ static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_o
 	if (c != NULL)
 		u->controls = c->next;
 	else
-		c = malloc(sizeof *c); /* kept and used again: as many as were ever under way at once */
+		c = malloc(
+		    sizeof *c); /* kept and used again: as many as were ever under way at once */
 	if (c == NULL)
 		return false;
 	memset(c, 0, sizeof *c);
@@ -234,7 +236,7 @@ static void retry_parked(struct uring *u)
 static int unpack_message(struct uring *u, struct kiln_buffer *buffer, int result)
 {
 	struct io_uring_recvmsg_out *out =
-		io_uring_recvmsg_validate(buffer->base, result, &u->recv_message);
+	    io_uring_recvmsg_validate(buffer->base, result, &u->recv_message);
 	if (out == NULL)
 		return -EBADMSG;
 	buffer->type = 23; /* without a control message: application data */
@@ -301,8 +303,8 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 		rc = io_uring_submit_and_wait(&u->ring, 1);
 	} else {
 		struct __kernel_timespec ts = {
-			.tv_sec = timeout_ms / 1000,
-			.tv_nsec = (long long)(timeout_ms % 1000) * 1000000,
+		    .tv_sec = timeout_ms / 1000,
+		    .tv_nsec = (long long)(timeout_ms % 1000) * 1000000,
 		};
 		rc = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
 	}
@@ -316,7 +318,8 @@ static void uring_dispatch(struct kiln_io *io)
 	struct uring *u = self(io);
 	struct io_uring_cqe *cqe;
 	unsigned head, seen = 0;
-	io_uring_for_each_cqe(&u->ring, head, cqe) {
+	io_uring_for_each_cqe(&u->ring, head, cqe)
+	{
 		struct kiln_op *op = io_uring_cqe_get_data(cqe);
 		const int result = cqe->res;
 		const unsigned flags = cqe->flags;
@@ -349,15 +352,15 @@ static int open_ring(struct uring *u)
 {
 	/* Best first: completions run when this task waits, and nowhere else. */
 	static const unsigned tries[] = {
-		IORING_SETUP_SINGLE_ISSUER | KILN_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-		0,
+	    IORING_SETUP_SINGLE_ISSUER | KILN_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+	    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+	    0,
 	};
 	int rc = -EINVAL;
 	for (size_t i = 0; i < sizeof tries / sizeof tries[0] && rc == -EINVAL; i++) {
 		struct io_uring_params params = {
-			.flags = tries[i] | IORING_SETUP_CQSIZE,
-			.cq_entries = CQ_ENTRIES,
+		    .flags = tries[i] | IORING_SETUP_CQSIZE,
+		    .cq_entries = CQ_ENTRIES,
 		};
 		rc = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &params);
 	}
@@ -382,9 +385,9 @@ static int open_buffers(struct uring *u)
 		return -errno;
 	u->provided_ring = memory;
 	struct io_uring_buf_reg reg = {
-		.ring_addr = (uint64_t)(uintptr_t)memory,
-		.ring_entries = RING_BUFFERS,
-		.bgid = BUFFER_GROUP,
+	    .ring_addr = (uint64_t)(uintptr_t)memory,
+	    .ring_entries = RING_BUFFERS,
+	    .bgid = BUFFER_GROUP,
 	};
 	const int rc = io_uring_register_buf_ring(&u->ring, &reg, 0);
 	if (rc == 0)
@@ -393,13 +396,13 @@ static int open_buffers(struct uring *u)
 }
 
 static const struct kiln_engine_ops uring_ops = {
-	.name = "io_uring",
-	.close = uring_close,
-	.arm = uring_arm,
-	.cancel = uring_cancel,
-	.buffer_put = uring_buffer_put,
-	.wait = uring_wait,
-	.dispatch = uring_dispatch,
+    .name = "io_uring",
+    .close = uring_close,
+    .arm = uring_arm,
+    .cancel = uring_cancel,
+    .buffer_put = uring_buffer_put,
+    .wait = uring_wait,
+    .dispatch = uring_dispatch,
 };
 
 struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
@@ -427,7 +430,8 @@ struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
 	}
 	rc = open_buffers(u);
 	if (rc != 0) {
-		(void)kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc, "io_uring buffer rings are refused");
+		(void)kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc,
+				      "io_uring buffer rings are refused");
 		uring_close(&u->io);
 		return NULL;
 	}

@@ -19,8 +19,9 @@ static void log_plain_target(const struct kiln_supervisor *s)
 		struct kiln_log_line line;
 		kiln_log_begin(&line, KILN_LOG_WARNING, "plain_target");
 		kiln_log_str(&line, "target", o->target_text);
-		kiln_log_str(&line, "hint",
-			     "bytes leave this machine unencrypted; --unsafe-target says that it is meant");
+		kiln_log_str(
+		    &line, "hint",
+		    "bytes leave this machine unencrypted; --unsafe-target says that it is meant");
 		kiln_log_end(&line);
 		return;
 	}
@@ -32,13 +33,15 @@ void kiln_announce_start(const struct kiln_supervisor *s)
 	if (s->settings.ktls != KILN_KTLS_OFF && s->settings.kernel.reason[0] != '\0') {
 		kiln_log_begin(&line, KILN_LOG_WARNING, "no_ktls");
 		kiln_log_str(&line, "reason", s->settings.kernel.reason);
-		kiln_log_str(&line, "hint", "records are protected in user space; see `kiln doctor`");
+		kiln_log_str(&line, "hint",
+			     "records are protected in user space; see `kiln doctor`");
 		kiln_log_end(&line);
 	}
 	if (s->listeners.steering[0] != '\0') {
 		kiln_log_begin(&line, KILN_LOG_WARNING, "no_steering");
 		kiln_log_str(&line, "reason", s->listeners.steering);
-		kiln_log_str(&line, "hint", "the kernel's hash spreads connections over the workers");
+		kiln_log_str(&line, "hint",
+			     "the kernel's hash spreads connections over the workers");
 		kiln_log_end(&line);
 	}
 	log_plain_target(s);
@@ -57,11 +60,13 @@ void kiln_announce_ready(const struct kiln_supervisor *s)
 		kiln_log_u64(&line, "workers", s->workers);
 		kiln_log_str(&line, "engine", s->engine);
 		kiln_log_str(&line, "path",
-			     s->settings.ktls != KILN_KTLS_OFF && s->settings.kernel.reason[0] == '\0'
-				     ? "ktls"
-				     : "userspace");
+			     s->settings.ktls != KILN_KTLS_OFF &&
+				     s->settings.kernel.reason[0] == '\0'
+				 ? "ktls"
+				 : "userspace");
 		kiln_log_str(&line, "steering", group->steer != NULL ? "ebpf" : "kernel");
-		kiln_log_u64(&line, "max_connections", (uint64_t)s->settings.max_connections * s->workers);
+		kiln_log_u64(&line, "max_connections",
+			     (uint64_t)s->settings.max_connections * s->workers);
 		kiln_log_i64(&line, "pid", getpid());
 		kiln_log_end(&line);
 	}
@@ -125,7 +130,8 @@ void kiln_announce_counters(const struct kiln_supervisor *s)
 	for (unsigned p = 0; p < KILN_PATH_REASONS; p++)
 		if (p == KILN_PATH_KTLS || sum.path[p] > 0) {
 			char key[48];
-			(void)snprintf(key, sizeof key, "path_%s", kiln_path_name((enum kiln_path_reason)p));
+			(void)snprintf(key, sizeof key, "path_%s",
+				       kiln_path_name((enum kiln_path_reason)p));
 			kiln_log_u64(&line, key, sum.path[p]);
 		}
 	kiln_log_u64(&line, "target_failed", sum.target_failed);

@@ -37,14 +37,14 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 		close_inherited(s, i);
 		(void)close(pair[0]);
 		const struct kiln_worker_job job = {
-			.options = s->options,
-			.settings = &s->settings,
-			.listeners = &s->listeners,
-			.material = &s->material,
-			.counters = &s->counters[i],
-			.index = i,
-			.cpu = s->cpu_of_worker[i],
-			.channel = pair[1],
+		    .options = s->options,
+		    .settings = &s->settings,
+		    .listeners = &s->listeners,
+		    .material = &s->material,
+		    .counters = &s->counters[i],
+		    .index = i,
+		    .cpu = s->cpu_of_worker[i],
+		    .channel = pair[1],
 		};
 		_exit(kiln_worker_process(&job));
 	}
@@ -159,7 +159,7 @@ static void ended(struct kiln_supervisor *s, unsigned i, int status)
 	if (!s->announced && !child->ready)
 		s->failed = true; /* it said why */
 	child->quick_deaths =
-		!expected && s->now - child->started_at < QUICK_DEATH_MS ? child->quick_deaths + 1 : 0;
+	    !expected && s->now - child->started_at < QUICK_DEATH_MS ? child->quick_deaths + 1 : 0;
 	child->pid = 0;
 	child->channel = 0;
 	child->ready = child->draining = false;

@@ -31,7 +31,7 @@ struct kiln_supervisor {
 	unsigned workers, retired_count;
 	int cpu_of_worker[KILN_WORKERS_MAX];
 	char engine[KILN_ERROR_MAX]; /* what the first worker said */
-	uint64_t now;		     /* ms, monotonic */
+	uint64_t now;                /* ms, monotonic */
 	bool stopping, announced, failed;
 };
 

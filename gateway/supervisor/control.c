@@ -38,10 +38,10 @@ int kiln_control_receive(int channel, struct kiln_message *message, int *fd)
 	union fd_space control;
 	struct iovec iov = {.iov_base = message, .iov_len = sizeof *message};
 	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof control.space,
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = &control,
+	    .msg_controllen = sizeof control.space,
 	};
 	*fd = -1;
 	const ssize_t n = recvmsg(channel, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

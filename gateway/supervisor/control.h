@@ -11,13 +11,13 @@
 enum kiln_message_type {
 	/* to a worker */
 	KILN_MESSAGE_RELOAD = 1, /* with the material's fd */
-	KILN_MESSAGE_DRAIN,	 /* the gateway stops: take what has arrived, then no more */
-	KILN_MESSAGE_STOP,	 /* end what is left, now */
+	KILN_MESSAGE_DRAIN,      /* the gateway stops: take what has arrived, then no more */
+	KILN_MESSAGE_STOP,       /* end what is left, now */
 	/* from a worker */
 	KILN_MESSAGE_READY = 16, /* text: the engine and why */
 	KILN_MESSAGE_RELOADED,
 	KILN_MESSAGE_RELOAD_FAILED, /* text: why */
-	KILN_MESSAGE_DRAINING,	    /* it takes no new connections any more */
+	KILN_MESSAGE_DRAINING,      /* it takes no new connections any more */
 };
 
 struct kiln_message {

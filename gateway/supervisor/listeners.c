@@ -61,13 +61,13 @@ static enum kiln_code clear_path(struct kiln_listen_group *group, struct kiln_er
 		return KILN_OK;
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	const bool answers =
-		fd >= 0 && connect(fd, (const struct sockaddr *)un, group->endpoint.len) == 0;
+	    fd >= 0 && connect(fd, (const struct sockaddr *)un, group->endpoint.len) == 0;
 	if (fd >= 0)
 		(void)close(fd);
 	if (answers) {
 		group->unlink_path[0] = '\0';
-		return kiln_fail(err, KILN_E_CONFIG, "--listen %.100s: another program listens there",
-				 group->text);
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "--listen %.100s: another program listens there", group->text);
 	}
 	(void)unlink(un->sun_path);
 	return KILN_OK;
@@ -81,8 +81,9 @@ static void learn_port(struct kiln_listen_group *group)
 		(void)kiln_address_format(&group->endpoint.addr, len, group->text);
 }
 
-static enum kiln_code open_group(struct kiln_listen_group *group, const struct kiln_address *address,
-				 unsigned workers, struct kiln_error *err)
+static enum kiln_code open_group(struct kiln_listen_group *group,
+				 const struct kiln_address *address, unsigned workers,
+				 struct kiln_error *err)
 {
 	struct kiln_endpoints endpoints;
 	enum kiln_code rc = kiln_address_resolve(address, KILN_TO_LISTEN, &endpoints, err);
@@ -152,24 +153,26 @@ void kiln_listeners_set_ready(struct kiln_listeners *listeners, unsigned worker,
 	for (unsigned g = 0; g < listeners->group_count; g++)
 		if (listeners->groups[g].steer != NULL)
 			/* Fails only for a worker that does not exist. */
-			(void)!kiln_steer_set_ready(listeners->groups[g].steer, worker, ready, NULL);
+			(void)!kiln_steer_set_ready(listeners->groups[g].steer, worker, ready,
+						    NULL);
 }
 
 void kiln_listeners_refuse_new(struct kiln_listeners *listeners)
 {
 	/* On a listening TCP socket the filter sees the TCP header: drop SYN without ACK. */
 	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+	    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	    BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
 	};
 	const struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
 	for (unsigned g = 0; g < listeners->group_count; g++) {
 		struct kiln_listen_group *group = &listeners->groups[g];
 		for (unsigned i = 0; !group->shared && i < listeners->workers; i++)
-			/* Without it a few clients may be reset in the last moment: no more than that. */
+			/* Without it a few clients may be reset in the last moment: no more than
+			 * that. */
 			(void)setsockopt(group->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program,
 					 sizeof program);
 	}

@@ -23,9 +23,12 @@ static enum kiln_code append_file(struct kiln_material *m, size_t used, const ch
 	struct stat st;
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%s %s cannot be opened", flag, path);
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > FILE_MAX) {
-		rc = kiln_fail(err, KILN_E_CONFIG, "%s %s is no file of 1 byte to 4 MiB", flag, path);
+		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%s %s cannot be opened", flag,
+				       path);
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+	    st.st_size > FILE_MAX) {
+		rc = kiln_fail(err, KILN_E_CONFIG, "%s %s is no file of 1 byte to 4 MiB", flag,
+			       path);
 		goto out;
 	}
 	const size_t size = (size_t)st.st_size;
@@ -44,8 +47,8 @@ static enum kiln_code append_file(struct kiln_material *m, size_t used, const ch
 	while (done < size) {
 		const ssize_t n = read(fd, pem + used + done, size - done);
 		if (n <= 0) {
-			rc = kiln_fail_errno(err, KILN_E_CONFIG, n < 0 ? errno : 0, "%s %s cannot be read",
-					     flag, path);
+			rc = kiln_fail_errno(err, KILN_E_CONFIG, n < 0 ? errno : 0,
+					     "%s %s cannot be read", flag, path);
 			break;
 		}
 		done += (size_t)n;
@@ -95,21 +98,21 @@ struct kiln_tls_config *kiln_material_config(const struct kiln_gateway_options *
 					     const struct kiln_material *m, struct kiln_error *err)
 {
 	const struct kiln_tls_options tls = {
-		.role = o->mode == KILN_GATEWAY_SERVER ? KILN_SERVER : KILN_CLIENT,
-		.peer_auth = o->peer_auth,
-		.cert_pem = m->pem,
-		.cert_len = m->cert_len,
-		.key_pem = m->pem != NULL ? m->pem + m->cert_len : NULL,
-		.key_len = m->key_len,
-		.ca_pem = m->pem != NULL ? m->pem + m->cert_len + m->key_len : NULL,
-		.ca_len = m->ca_len,
-		.rules = o->rules,
-		.rule_count = o->rule_count,
-		.allow_any = o->allow_any,
-		.server_name = o->server_name,
-		.verify_name = o->verify_name,
-		.alpn = o->alpn,
-		.cipher_suites = o->cipher_suites,
+	    .role = o->mode == KILN_GATEWAY_SERVER ? KILN_SERVER : KILN_CLIENT,
+	    .peer_auth = o->peer_auth,
+	    .cert_pem = m->pem,
+	    .cert_len = m->cert_len,
+	    .key_pem = m->pem != NULL ? m->pem + m->cert_len : NULL,
+	    .key_len = m->key_len,
+	    .ca_pem = m->pem != NULL ? m->pem + m->cert_len + m->key_len : NULL,
+	    .ca_len = m->ca_len,
+	    .rules = o->rules,
+	    .rule_count = o->rule_count,
+	    .allow_any = o->allow_any,
+	    .server_name = o->server_name,
+	    .verify_name = o->verify_name,
+	    .alpn = o->alpn,
+	    .cipher_suites = o->cipher_suites,
 	};
 	return kiln_tls_config_new(&tls, err);
 }
@@ -155,9 +158,11 @@ int kiln_material_to_fd(const struct kiln_material *m, struct kiln_error *err)
 	header.targets = m->targets;
 	const int fd = memfd_create("kiln-material", MFD_CLOEXEC);
 	if (fd >= 0 && write_all(fd, &header, sizeof header) &&
-	    write_all(fd, m->pem, m->cert_len + m->key_len + m->ca_len) && lseek(fd, 0, SEEK_SET) == 0)
+	    write_all(fd, m->pem, m->cert_len + m->key_len + m->ca_len) &&
+	    lseek(fd, 0, SEEK_SET) == 0)
 		return fd;
-	(void)kiln_fail_errno(err, KILN_E_SYSTEM, errno, "certificates cannot be passed to a worker");
+	(void)kiln_fail_errno(err, KILN_E_SYSTEM, errno,
+			      "certificates cannot be passed to a worker");
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;
@@ -170,7 +175,8 @@ enum kiln_code kiln_material_from_fd(int fd, struct kiln_material *m, struct kil
 	if (!read_all(fd, &header, sizeof header) || header.cert_len > FILE_MAX ||
 	    header.key_len > FILE_MAX || header.ca_len > FILE_MAX ||
 	    header.targets.count > KILN_ENDPOINTS_MAX)
-		return kiln_fail(err, KILN_E_SYSTEM, "the supervisor's certificates cannot be read");
+		return kiln_fail(err, KILN_E_SYSTEM,
+				 "the supervisor's certificates cannot be read");
 	const size_t len = header.cert_len + header.key_len + header.ca_len;
 	m->pem = malloc(len + 1);
 	if (m->pem == NULL)

@@ -51,7 +51,8 @@ static void plan_kernel(struct kiln_kernel_paths *kernel)
 	const enum kiln_code rc = kiln_probe_ktls(NULL, &caps);
 	if (rc != KILN_OK || !caps.available)
 		(void)snprintf(kernel->reason, sizeof kernel->reason, "%.159s",
-			       caps.reason[0] != '\0' ? caps.reason : "the kernel could not be probed");
+			       caps.reason[0] != '\0' ? caps.reason
+						      : "the kernel could not be probed");
 	kernel->rekey = caps.rekey;
 	memcpy(kernel->suite, caps.cipher, sizeof kernel->suite);
 }
@@ -60,7 +61,8 @@ static unsigned plan_connections(const struct kiln_gateway_options *o, unsigned 
 {
 	struct rlimit limit = {.rlim_cur = 1024};
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
-	uint64_t most = limit.rlim_cur > 2 * OTHER_FDS ? (limit.rlim_cur - OTHER_FDS) / 2 : OTHER_FDS / 2;
+	uint64_t most =
+	    limit.rlim_cur > 2 * OTHER_FDS ? (limit.rlim_cur - OTHER_FDS) / 2 : OTHER_FDS / 2;
 	const uint64_t wanted = (o->max_connections + workers - 1) / workers;
 	if (wanted > 0 && wanted < most)
 		most = wanted;

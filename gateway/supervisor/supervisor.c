@@ -148,8 +148,8 @@ static int turn(struct kiln_supervisor *s, int signals, int timeout)
 	fds[0] = (struct pollfd){.fd = signals, .events = POLLIN};
 	for (unsigned i = 0; i < s->workers; i++)
 		fds[1 + i] = (struct pollfd){
-			.fd = s->children[i].pid != 0 ? s->children[i].channel : -1,
-			.events = POLLIN,
+		    .fd = s->children[i].pid != 0 ? s->children[i].channel : -1,
+		    .events = POLLIN,
 		};
 	const int n = poll(fds, 1 + s->workers, timeout);
 	s->now = monotonic_ms();
@@ -210,7 +210,8 @@ static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
 		return err->code;
 	kiln_tls_config_unref(config);
 	if (s->settings.ktls == KILN_KTLS_REQUIRE && s->settings.kernel.reason[0] != '\0')
-		return kiln_fail(err, KILN_E_UNSUPPORTED, "--ktls require: %s", s->settings.kernel.reason);
+		return kiln_fail(err, KILN_E_UNSUPPORTED, "--ktls require: %s",
+				 s->settings.kernel.reason);
 	for (unsigned i = 0; i < s->workers; i++)
 		cpus[i] = s->cpu_of_worker[i] >= 0 ? (unsigned)s->cpu_of_worker[i] : i;
 	rc = kiln_listeners_open(&s->listeners, s->options, s->workers,
@@ -237,7 +238,8 @@ static int run(struct kiln_supervisor *s)
 	kiln_announce_start(s);
 	for (unsigned i = 0; i < s->workers; i++)
 		if (!kiln_children_start(s, i)) {
-			(void)kiln_fail_errno(&err, KILN_E_SYSTEM, errno, "worker %u cannot be started", i);
+			(void)kiln_fail_errno(&err, KILN_E_SYSTEM, errno,
+					      "worker %u cannot be started", i);
 			kiln_announce_failure(&err);
 			s->failed = true;
 			break;

@@ -29,7 +29,7 @@ struct process {
 	bool draining, stopping;
 };
 
-#define PROCESS_OF(pointer, member) \
+#define PROCESS_OF(pointer, member)                                                                \
 	((struct process *)(void *)((char *)(pointer)-offsetof(struct process, member)))
 
 static void say(struct process *p, enum kiln_message_type type, const char *text)
@@ -189,8 +189,8 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 	kiln_io_poll(p->worker.io, &p->signal_op, p->signal_fd);
 	kiln_worker_accept(&p->worker, true);
 	char text[KILN_ERROR_MAX];
-	(void)snprintf(text, sizeof text, "%s%s%s", kiln_io_name(p->worker.io), why[0] != '\0' ? ": " : "",
-		       why);
+	(void)snprintf(text, sizeof text, "%s%s%s", kiln_io_name(p->worker.io),
+		       why[0] != '\0' ? ": " : "", why);
 	say(p, KILN_MESSAGE_READY, text);
 	return KILN_OK;
 }

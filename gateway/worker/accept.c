@@ -145,18 +145,20 @@ void kiln_conn_start(struct kiln_worker *worker, int fd)
 static void on_accept(struct kiln_op *op, const struct kiln_event *event)
 {
 	struct kiln_listener *listener =
-		(struct kiln_listener *)(void *)((char *)op - offsetof(struct kiln_listener, op));
+	    (struct kiln_listener *)(void *)((char *)op - offsetof(struct kiln_listener, op));
 	struct kiln_worker *worker = listener->worker;
 	if (event->result >= 0) {
 		kiln_conn_start(worker, event->result);
-		if (worker->conn_count >= worker->settings.max_connections && !worker->accept_paused) {
+		if (worker->conn_count >= worker->settings.max_connections &&
+		    !worker->accept_paused) {
 			worker->counters->refused_limit++;
 			kiln_log_connection_limit(worker);
 			kiln_worker_pause_accept(worker, 0);
 		}
 		return;
 	}
-	if (event->result == -ECANCELED || event->result == -EAGAIN || event->result == -ECONNABORTED)
+	if (event->result == -ECANCELED || event->result == -EAGAIN ||
+	    event->result == -ECONNABORTED)
 		goto rearm;
 	/* EMFILE, ENFILE, ENOBUFS, ENOMEM: wait until a connection ends, or a moment. */
 	worker->counters->accept_errors++;

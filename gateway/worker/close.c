@@ -49,7 +49,8 @@ static bool send_handshake_alert(struct kiln_conn *conn)
 {
 	size_t len;
 	const uint8_t *output = kiln_handshake_output(conn->handshake, &len);
-	return len > 0 && send(conn->tls_fd, output, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
+	return len > 0 &&
+	       send(conn->tls_fd, output, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
 /* Best effort and never in the middle of another record: who does not read gets no alert. */
@@ -59,10 +60,12 @@ static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 	if (alert == 0 || conn->tls_out.armed || conn->close_notify_sent || conn->tx.suite == NULL)
 		return false;
 	if (conn->tx.where == KILN_IN_KERNEL)
-		return kiln_ktls_send_record(conn->worker->sys, conn->tls_fd, KILN_RECORD_ALERT, fatal, 2) == 2;
+		return kiln_ktls_send_record(conn->worker->sys, conn->tls_fd, KILN_RECORD_ALERT,
+					     fatal, 2) == 2;
 	uint8_t record[2 + KILN_RECORD_OVERHEAD];
 	size_t len;
-	return kiln_traffic_seal(&conn->tx, KILN_RECORD_ALERT, fatal, 2, record, &len, NULL) == KILN_OK &&
+	return kiln_traffic_seal(&conn->tx, KILN_RECORD_ALERT, fatal, 2, record, &len, NULL) ==
+		   KILN_OK &&
 	       send(conn->tls_fd, record, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
@@ -171,7 +174,8 @@ void kiln_relay_half_closed(struct kiln_conn *conn)
 {
 	conn->up.moved_at = conn->down.moved_at = conn->worker->now;
 	const struct kiln_settings *settings = &conn->worker->settings;
-	kiln_conn_limit(conn, settings->close_timeout > 0 ? settings->close_timeout : settings->send_timeout);
+	kiln_conn_limit(conn, settings->close_timeout > 0 ? settings->close_timeout
+							  : settings->send_timeout);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -186,10 +190,11 @@ static uint32_t relay_limit(const struct kiln_conn *conn, uint64_t *since, const
 	const bool up = conn->up.out != NULL, down = conn->sending != KILN_SENDING_NOTHING;
 	if (up || down) {
 		*what = up && (!down || conn->up.moved_at < conn->down.moved_at)
-				? "the plain side did not read for the send timeout"
-				: "the TLS peer did not read for the send timeout";
-		*since = !down || (up && conn->up.moved_at < conn->down.moved_at) ? conn->up.moved_at
-										  : conn->down.moved_at;
+			    ? "the plain side did not read for the send timeout"
+			    : "the TLS peer did not read for the send timeout";
+		*since = !down || (up && conn->up.moved_at < conn->down.moved_at)
+			     ? conn->up.moved_at
+			     : conn->down.moved_at;
 		return settings->send_timeout;
 	}
 	*since = later(conn->up.moved_at, conn->down.moved_at);
@@ -239,7 +244,7 @@ static const char *step_name(const struct kiln_conn *conn)
 void kiln_conn_expired(struct kiln_deadline *deadline)
 {
 	struct kiln_conn *conn =
-		(struct kiln_conn *)(void *)((char *)deadline - offsetof(struct kiln_conn, deadline));
+	    (struct kiln_conn *)(void *)((char *)deadline - offsetof(struct kiln_conn, deadline));
 	if (conn->phase == KILN_PHASE_LINGER) {
 		let_go(conn);
 		return;

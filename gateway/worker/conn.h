@@ -22,9 +22,9 @@ struct kiln_worker;
 
 enum kiln_phase {
 	KILN_PHASE_PROXY_HEADER, /* waiting for the header in front of everything */
-	KILN_PHASE_CONNECT,	 /* opening the target */
+	KILN_PHASE_CONNECT,      /* opening the target */
 	KILN_PHASE_HANDSHAKE,
-	KILN_PHASE_INSTALL, /* completing a record that came in part before the keys go in */
+	KILN_PHASE_INSTALL,    /* completing a record that came in part before the keys go in */
 	KILN_PHASE_PROXY_SEND, /* telling the target whom it serves */
 	KILN_PHASE_RELAY,
 	KILN_PHASE_LINGER,  /* an alert was sent; it should arrive before the socket is reset */
@@ -33,16 +33,16 @@ enum kiln_phase {
 
 enum kiln_flow_end {
 	KILN_FLOW_OPEN,
-	KILN_FLOW_ENDED,   /* close_notify or FIN: the other side is told in kind */
-	KILN_FLOW_BROKEN,  /* truncation or reset: the other side is told so */
+	KILN_FLOW_ENDED,  /* close_notify or FIN: the other side is told in kind */
+	KILN_FLOW_BROKEN, /* truncation or reset: the other side is told so */
 };
 
 /* One direction of the relay. */
 struct kiln_flow {
 	struct kiln_buffer *head, *tail; /* received, waiting for their turn */
-	struct kiln_buffer *out;	 /* being sent; data and len are what is left */
-	uint64_t bytes;			 /* delivered */
-	uint64_t moved_at;		 /* ms: last progress of the send under way */
+	struct kiln_buffer *out;         /* being sent; data and len are what is left */
+	uint64_t bytes;                  /* delivered */
+	uint64_t moved_at;               /* ms: last progress of the send under way */
 	uint8_t queued;
 	uint8_t end;  /* enum kiln_flow_end: what the source did */
 	bool eof;     /* the source's socket is read to its end */
@@ -70,13 +70,13 @@ struct kiln_conn {
 	uint8_t sending;
 	uint8_t control[KILN_KEY_UPDATE_LEN]; /* content of the control record being sent */
 	bool tls_unix, plain_unix;
-	bool key_update_wanted;	 /* the peer asked for new keys of ours */
+	bool key_update_wanted;  /* the peer asked for new keys of ours */
 	bool key_update_request; /* and we ask for new keys of the peer's */
-	bool key_update_asked;	 /* and have done so */
+	bool key_update_asked;   /* and have done so */
 	bool handshake_done;
 	bool close_notify_sent;
-	uint8_t useless;   /* records in a row that brought no data */
-	uint8_t target;	   /* index of the address being tried */
+	uint8_t useless; /* records in a row that brought no data */
+	uint8_t target;  /* index of the address being tried */
 
 	struct kiln_flow up, down; /* TLS to plain, plain to TLS */
 	struct kiln_traffic rx, tx;
@@ -89,11 +89,12 @@ struct kiln_conn {
 	struct kiln_buffer *early; /* bytes that came with the step before; a list */
 
 	uint64_t id;
-	uint64_t started_at;  /* ms */
+	uint64_t started_at; /* ms */
 	uint64_t started_us, handshake_us;
-	struct sockaddr_storage *proxied; /* the client's address by its PROXY header; NULL without */
+	struct sockaddr_storage
+	    *proxied; /* the client's address by its PROXY header; NULL without */
 	struct sockaddr_in6 peer_address; /* room for IPv4 and IPv6 */
-	uint8_t *proxy_header;		  /* to send; NULL otherwise */
+	uint8_t *proxy_header;            /* to send; NULL otherwise */
 	uint16_t proxy_header_len;
 	uint16_t suite;
 	char *peer_name; /* NULL when no certificate came */
@@ -104,7 +105,7 @@ struct kiln_conn {
 };
 
 /* The connection that an operation is embedded in. */
-#define KILN_CONN_OF(op, member) \
+#define KILN_CONN_OF(op, member)                                                                   \
 	((struct kiln_conn *)(void *)((char *)(op)-offsetof(struct kiln_conn, member)))
 
 /* accept.c */

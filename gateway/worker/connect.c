@@ -112,7 +112,8 @@ static void on_header_sent(struct kiln_op *op, const struct kiln_event *event)
 	}
 	/* len is what this send was for; the rest of the header follows it. */
 	if ((uint32_t)event->result < op->len) {
-		send_header(conn, (uint16_t)(conn->proxy_header_len - op->len + (uint32_t)event->result));
+		send_header(conn,
+			    (uint16_t)(conn->proxy_header_len - op->len + (uint32_t)event->result));
 		return;
 	}
 	free(conn->proxy_header);

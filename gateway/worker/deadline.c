@@ -2,7 +2,6 @@
  * The deadline wheel; see deadline.h. */
 #include "worker/deadline.h"
 
-
 static uint64_t tick_of(uint64_t ms)
 {
 	return (ms + KILN_WHEEL_TICK - 1) / KILN_WHEEL_TICK; /* never early */
@@ -87,7 +86,8 @@ int kiln_wheel_timeout(const struct kiln_wheel *wheel, uint64_t now)
 	if (wheel->count == 0)
 		return -1;
 	for (unsigned i = 1; i < KILN_WHEEL_SLOTS; i++) {
-		const struct kiln_deadline *head = &wheel->slots[(wheel->tick + i) % KILN_WHEEL_SLOTS];
+		const struct kiln_deadline *head =
+		    &wheel->slots[(wheel->tick + i) % KILN_WHEEL_SLOTS];
 		if (head->next == head)
 			continue;
 		const uint64_t at = (wheel->tick + i) * KILN_WHEEL_TICK;

@@ -11,20 +11,20 @@
 #include <stdint.h>
 
 #define KILN_WHEEL_SLOTS 512u
-#define KILN_WHEEL_TICK	 64u /* ms: how late a deadline may fire */
+#define KILN_WHEEL_TICK  64u /* ms: how late a deadline may fire */
 
 struct kiln_deadline;
 typedef void kiln_deadline_fn(struct kiln_deadline *deadline);
 
 struct kiln_deadline {
 	struct kiln_deadline *next, *prev; /* NULL while not set */
-	kiln_deadline_fn *expired;	   /* set once by the owner */
-	uint64_t at;			   /* ms, on the caller's clock */
+	kiln_deadline_fn *expired;         /* set once by the owner */
+	uint64_t at;                       /* ms, on the caller's clock */
 };
 
 struct kiln_wheel {
 	struct kiln_deadline slots[KILN_WHEEL_SLOTS]; /* list heads */
-	uint64_t tick;				      /* everything up to here has fired */
+	uint64_t tick;                                /* everything up to here has fired */
 	unsigned count;
 };
 

@@ -26,18 +26,19 @@ static void prepare_proxy_header(struct kiln_conn *conn, const struct kiln_sessi
 	const struct kiln_peer *peer = &session->peer;
 	const enum kiln_proxy_send level = conn->worker->settings.proxy_out;
 	const struct kiln_proxy_tlv custom[] = {
-		{KILN_PROXY_KILN_PEER_NAME, kiln_proxy_text(peer->name)},
-		{KILN_PROXY_KILN_PEER_SPKI, {peer->spki, sizeof peer->spki}},
+	    {KILN_PROXY_KILN_PEER_NAME, kiln_proxy_text(peer->name)},
+	    {KILN_PROXY_KILN_PEER_SPKI, {peer->spki, sizeof peer->spki}},
 	};
 	struct kiln_proxy_info info = {
-		.command = KILN_PROXY_PROXY,
-		.checksum = true,
+	    .command = KILN_PROXY_PROXY,
+	    .checksum = true,
 	};
 	if (level >= KILN_PROXY_SEND_TLS) {
 		info.alpn = kiln_proxy_text(session->alpn);
 		info.authority = kiln_proxy_text(session->server_name);
 		info.ssl.present = true;
-		info.ssl.client = KILN_PROXY_CLIENT_SSL | (peer->present ? KILN_PROXY_CLIENT_CERT_CONN : 0);
+		info.ssl.client =
+		    KILN_PROXY_CLIENT_SSL | (peer->present ? KILN_PROXY_CLIENT_CERT_CONN : 0);
 		info.ssl.verify = peer->present ? 0 : 1;
 		info.ssl.version = kiln_proxy_text("TLSv1.3");
 		info.ssl.cipher = kiln_proxy_text(kiln_suite_name(session->suite));
@@ -59,8 +60,8 @@ static void prepare_proxy_header(struct kiln_conn *conn, const struct kiln_sessi
 	}
 	conn->proxy_header = malloc(KILN_PROXY_V2_MAX);
 	if (conn->proxy_header != NULL)
-		conn->proxy_header_len = (uint16_t)kiln_proxy_v2_encode(&info, conn->proxy_header,
-									 KILN_PROXY_V2_MAX);
+		conn->proxy_header_len =
+		    (uint16_t)kiln_proxy_v2_encode(&info, conn->proxy_header, KILN_PROXY_V2_MAX);
 }
 
 /* The handshake is over and its output is out: keep the session, free everything else. */
@@ -81,7 +82,7 @@ static void finish(struct kiln_conn *conn)
 	if (session.peer.present)
 		conn->peer_name = strdup(session.peer.name);
 	const bool announces =
-		settings->proxy_out != KILN_PROXY_SEND_OFF && settings->role == KILN_SERVER;
+	    settings->proxy_out != KILN_PROXY_SEND_OFF && settings->role == KILN_SERVER;
 	if (announces)
 		prepare_proxy_header(conn, &session);
 	conn->rx = session.rx;
@@ -116,9 +117,9 @@ static void step(struct kiln_conn *conn, struct kiln_buffer *buffer)
 {
 	struct kiln_error err = {0};
 	size_t consumed;
-	const enum kiln_step result = kiln_handshake_step(
-		conn->handshake, buffer != NULL ? buffer->data : NULL, buffer != NULL ? buffer->len : 0,
-		&consumed, &err);
+	const enum kiln_step result =
+	    kiln_handshake_step(conn->handshake, buffer != NULL ? buffer->data : NULL,
+				buffer != NULL ? buffer->len : 0, &consumed, &err);
 	if (result == KILN_STEP_DONE && buffer != NULL && consumed < buffer->len) {
 		/* What came behind Finished is the connection's first data (or its first alert). */
 		buffer->data += consumed;

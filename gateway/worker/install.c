@@ -63,8 +63,8 @@ static void install(struct kiln_conn *conn)
 {
 	struct kiln_error err = {0};
 	bool spoiled;
-	const enum kiln_code rc =
-		kiln_ktls_install(conn->worker->sys, conn->tls_fd, &conn->rx, &conn->tx, &spoiled, &err);
+	const enum kiln_code rc = kiln_ktls_install(conn->worker->sys, conn->tls_fd, &conn->rx,
+						    &conn->tx, &spoiled, &err);
 	if (rc != KILN_OK && spoiled) {
 		kiln_conn_fail(conn, &err);
 		return;
@@ -92,7 +92,8 @@ static void receive_rest(struct kiln_conn *conn)
 	(void)!kiln_record_length(conn->partial, conn->partial_len, &length, NULL);
 	conn->tls_in.done = on_rest_of_record;
 	kiln_io_recv_once(conn->worker->io, &conn->tls_in, conn->tls_fd,
-			  (uint32_t)(length != 0 ? length : KILN_RECORD_HEADER) - conn->partial_len);
+			  (uint32_t)(length != 0 ? length : KILN_RECORD_HEADER) -
+			      conn->partial_len);
 }
 
 static void continue_install(struct kiln_conn *conn)

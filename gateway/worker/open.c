@@ -31,8 +31,9 @@ static bool follow_key_update(struct kiln_conn *conn, const struct kiln_control 
 	struct kiln_worker *worker = conn->worker;
 	if (conn->rx.where == KILN_IN_KERNEL && !worker->settings.kernel.rekey) {
 		worker->counters->key_update_impossible++;
-		(void)kiln_fail(err, KILN_E_TLS_KEY_UPDATE,
-				"the peer changed its keys, and this kernel cannot follow (Linux 6.14 can)");
+		(void)kiln_fail(
+		    err, KILN_E_TLS_KEY_UPDATE,
+		    "the peer changed its keys, and this kernel cannot follow (Linux 6.14 can)");
 		err->alert = KILN_ALERT_INTERNAL_ERROR;
 		return broke(conn, err);
 	}
@@ -83,7 +84,8 @@ static bool open_one(struct kiln_conn *conn, const uint8_t *record, size_t len,
 	if (type != KILN_RECORD_DATA)
 		return kiln_conn_take_control(conn, type, at, n);
 	if (conn->rx.message_have != 0) {
-		(void)kiln_fail(&err, KILN_E_TLS_MESSAGE, "data inside a handshake message (RFC 8446 5.1)");
+		(void)kiln_fail(&err, KILN_E_TLS_MESSAGE,
+				"data inside a handshake message (RFC 8446 5.1)");
 		err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
 		return broke(conn, &err);
 	}
@@ -186,7 +188,8 @@ struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn)
 	}
 	out->type = KILN_RECORD_DATA;
 	bool more = true;
-	while (more && conn->up.end == KILN_FLOW_OPEN && out->len + KILN_RECORD_MAX <= KILN_BUFFER_SIZE)
+	while (more && conn->up.end == KILN_FLOW_OPEN &&
+	       out->len + KILN_RECORD_MAX <= KILN_BUFFER_SIZE)
 		if (!open_next(conn, out, &more)) {
 			kiln_io_buffer_put(conn->worker->io, out);
 			return NULL;

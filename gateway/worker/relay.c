@@ -39,7 +39,8 @@ void kiln_relay_end_check(struct kiln_conn *conn)
 static void arm_tls_in(struct kiln_conn *conn)
 {
 	struct kiln_flow *up = &conn->up;
-	if (conn->tls_in.armed || up->eof || up->end != KILN_FLOW_OPEN || up->head != NULL || up->told)
+	if (conn->tls_in.armed || up->eof || up->end != KILN_FLOW_OPEN || up->head != NULL ||
+	    up->told)
 		return;
 	conn->tls_in.done = on_tls_in;
 	if (conn->rx.where == KILN_IN_KERNEL)
@@ -65,7 +66,8 @@ static void tell_plain(struct kiln_conn *conn)
 	if (up->end == KILN_FLOW_BROKEN) {
 		struct kiln_error err = {0};
 		if (conn->down.told) {
-			/* We had said goodbye and it only failed to answer: nothing was cut short. */
+			/* We had said goodbye and it only failed to answer: nothing was cut short.
+			 */
 			kiln_conn_finish(conn);
 			return;
 		}
@@ -96,8 +98,8 @@ void kiln_conn_pump_up(struct kiln_conn *conn)
 			up->out = buffer;
 			conn->plain_out.done = on_plain_sent;
 			kiln_relay_watch_send(conn, up);
-			kiln_io_send(conn->worker->io, &conn->plain_out, conn->plain_fd, buffer->data,
-				     buffer->len);
+			kiln_io_send(conn->worker->io, &conn->plain_out, conn->plain_fd,
+				     buffer->data, buffer->len);
 		} else if (up->end != KILN_FLOW_OPEN) {
 			tell_plain(conn);
 		} else if (up->eof && up->head == NULL) {
@@ -160,7 +162,8 @@ static void take_kernel_bytes(struct kiln_conn *conn, struct kiln_buffer *buffer
 		return;
 	}
 	conn->useless = 0;
-	conn->rx.records += buffer->len / KILN_RECORD_PLAIN_MAX; /* at least so many; RFC 8446 5.5 */
+	conn->rx.records +=
+	    buffer->len / KILN_RECORD_PLAIN_MAX; /* at least so many; RFC 8446 5.5 */
 	kiln_flow_push(&conn->up, buffer);
 }
 
@@ -168,7 +171,7 @@ static void tls_receive_failed(struct kiln_conn *conn, int failed)
 {
 	struct kiln_error err = {0};
 	switch (failed) {
-	case ECANCELED: return;	  /* paused */
+	case ECANCELED: return;   /* paused */
 	case EKEYEXPIRED: return; /* between a KeyUpdate and its key; armed again by the pump */
 	case EBADMSG:
 		(void)kiln_fail(&err, KILN_E_TLS_DECRYPT, "a record's tag does not verify");
@@ -185,7 +188,8 @@ static void tls_receive_failed(struct kiln_conn *conn, int failed)
 		break;
 	default:
 		conn->up.eof = true;
-		kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed, "receiving from the TLS peer failed");
+		kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed,
+				"receiving from the TLS peer failed");
 		return;
 	}
 	kiln_conn_fail(conn, &err);

@@ -81,8 +81,8 @@ static void send_control(struct kiln_conn *conn, enum kiln_sending what, uint8_t
 	if (conn->tx.where == KILN_IN_KERNEL) {
 		conn->tls_out.done = on_tls_sent;
 		kiln_relay_watch_send(conn, &conn->down);
-		kiln_io_send_record(conn->worker->io, &conn->tls_out, conn->tls_fd, type, conn->control,
-				    len);
+		kiln_io_send_record(conn->worker->io, &conn->tls_out, conn->tls_fd, type,
+				    conn->control, len);
 		return;
 	}
 	struct kiln_buffer *sealed = take_buffer(conn);
@@ -112,9 +112,10 @@ static bool check_limits(struct kiln_conn *conn)
 	if (conn->tx.where == KILN_IN_KERNEL && !conn->worker->settings.kernel.rekey) {
 		struct kiln_error err = {0};
 		conn->worker->counters->record_limit++;
-		(void)kiln_fail(&err, KILN_E_TLS_RECORD_LIMIT,
-				"a key has protected as many records as RFC 8446 5.5 allows, and this "
-				"kernel cannot change it (Linux 6.14 can)");
+		(void)kiln_fail(
+		    &err, KILN_E_TLS_RECORD_LIMIT,
+		    "a key has protected as many records as RFC 8446 5.5 allows, and this "
+		    "kernel cannot change it (Linux 6.14 can)");
 		fail_internal(conn, &err);
 		return false;
 	}
@@ -141,7 +142,8 @@ void kiln_conn_pump_down(struct kiln_conn *conn)
 	struct kiln_flow *down = &conn->down;
 	if (conn->phase != KILN_PHASE_RELAY)
 		return;
-	if (conn->sending == KILN_SENDING_NOTHING && !conn->close_notify_sent && !send_key_update(conn)) {
+	if (conn->sending == KILN_SENDING_NOTHING && !conn->close_notify_sent &&
+	    !send_key_update(conn)) {
 		struct kiln_buffer *plain = kiln_flow_pop(down);
 		if (plain != NULL) {
 			send_data(conn, plain);
@@ -183,7 +185,8 @@ static void sent_completely(struct kiln_conn *conn)
 	if (what == KILN_SENDING_KEY_UPDATE && !switch_key(conn))
 		return;
 	if (what == KILN_SENDING_CLOSE_NOTIFY) {
-		(void)shutdown(conn->tls_fd, SHUT_WR); /* fails only when the peer is gone already */
+		(void)shutdown(conn->tls_fd,
+			       SHUT_WR); /* fails only when the peer is gone already */
 		conn->down.told = true;
 		kiln_relay_half_closed(conn);
 		kiln_relay_end_check(conn);

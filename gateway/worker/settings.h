@@ -12,7 +12,7 @@
 
 #include "io/io.h"
 
-#define KILN_LISTEN_MAX	 16u
+#define KILN_LISTEN_MAX 16u
 
 enum kiln_ktls_mode {
 	KILN_KTLS_AUTO,
@@ -23,8 +23,8 @@ enum kiln_ktls_mode {
 /* What a PROXY v2 header to the target tells; each includes the one before. */
 enum kiln_proxy_send {
 	KILN_PROXY_SEND_OFF,
-	KILN_PROXY_SEND_CONN,	  /* addresses */
-	KILN_PROXY_SEND_TLS,	  /* SNI, ALPN, version, cipher, the client certificate's CN */
+	KILN_PROXY_SEND_CONN,     /* addresses */
+	KILN_PROXY_SEND_TLS,      /* SNI, ALPN, version, cipher, the client certificate's CN */
 	KILN_PROXY_SEND_TLS_FULL, /* Kiln's own TLVs: the peer's name and public key hash */
 };
 
@@ -36,7 +36,8 @@ struct kiln_kernel_paths {
 };
 
 struct kiln_settings {
-	enum kiln_role role; /* KILN_SERVER: TLS is accepted; KILN_CLIENT: TLS is opened to the target */
+	enum kiln_role
+	    role; /* KILN_SERVER: TLS is accepted; KILN_CLIENT: TLS is opened to the target */
 	enum kiln_engine engine;
 	enum kiln_ktls_mode ktls;
 	struct kiln_kernel_paths kernel;
@@ -45,8 +46,8 @@ struct kiln_settings {
 	uint32_t handshake_timeout, connect_timeout, send_timeout, idle_timeout, close_timeout;
 
 	unsigned max_connections; /* of this worker */
-	size_t buffer_bytes;	  /* limit of the buffer pool */
-	uint64_t rekey_records;	  /* change sending keys after so many records; 0: RFC 8446 5.5 */
+	size_t buffer_bytes;      /* limit of the buffer pool */
+	uint64_t rekey_records;   /* change sending keys after so many records; 0: RFC 8446 5.5 */
 	enum kiln_proxy_send proxy_out;
 	bool proxy_in;
 	char target_name[256]; /* as the operator wrote it, for messages */
@@ -54,12 +55,12 @@ struct kiln_settings {
 
 /* Why a connection stayed in user space. */
 enum kiln_path_reason {
-	KILN_PATH_KTLS,		   /* it did not */
-	KILN_PATH_OFF,		   /* --ktls off */
-	KILN_PATH_NO_KERNEL,	   /* this kernel has no kTLS */
-	KILN_PATH_NO_CIPHER,	   /* not for this suite */
-	KILN_PATH_REFUSED,	   /* setsockopt refused this socket */
-	KILN_PATH_UNIX,		   /* the TLS side is a Unix socket */
+	KILN_PATH_KTLS,      /* it did not */
+	KILN_PATH_OFF,       /* --ktls off */
+	KILN_PATH_NO_KERNEL, /* this kernel has no kTLS */
+	KILN_PATH_NO_CIPHER, /* not for this suite */
+	KILN_PATH_REFUSED,   /* setsockopt refused this socket */
+	KILN_PATH_UNIX,      /* the TLS side is a Unix socket */
 	KILN_PATH_REASONS
 };
 

@@ -108,7 +108,8 @@ static void resume_accept(struct kiln_worker *worker)
 static void retry_accept(struct kiln_deadline *deadline)
 {
 	struct kiln_worker *worker =
-		(struct kiln_worker *)(void *)((char *)deadline - offsetof(struct kiln_worker, accept_retry));
+	    (struct kiln_worker *)(void *)((char *)deadline -
+					   offsetof(struct kiln_worker, accept_retry));
 	resume_accept(worker);
 }
 

@@ -33,7 +33,7 @@ struct kiln_worker {
 	struct kiln_deadline accept_retry;
 
 	struct kiln_conn *conns; /* all of them, newest first */
-	struct kiln_conn *dead;	 /* freed at the end of the turn */
+	struct kiln_conn *dead;  /* freed at the end of the turn */
 	unsigned conn_count;
 	uint64_t next_id;
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */

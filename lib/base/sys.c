@@ -3,9 +3,9 @@
 #include "base/sys.h"
 
 const struct kiln_sys kiln_sys_linux = {
-	.setsockopt = setsockopt,
-	.sendmsg = sendmsg,
-	.recvmsg = recvmsg,
-	.send = send,
-	.recv = recv,
+    .setsockopt = setsockopt,
+    .sendmsg = sendmsg,
+    .recvmsg = recvmsg,
+    .send = send,
+    .recv = recv,
 };

@@ -45,9 +45,10 @@ static enum kiln_code check_rule(const struct kiln_access_rule *rule, struct kil
 		return kiln_fail(err, KILN_E_CONFIG, "an access rule for a %s is empty",
 				 kind_name(rule->kind));
 	if (rule->kind == KILN_ACCESS_SPKI && !is_hex_hash(rule->value))
-		return kiln_fail(err, KILN_E_CONFIG,
-				 "'%.80s' is no public key hash: write SHA-256 as 64 hexadecimal digits",
-				 rule->value);
+		return kiln_fail(
+		    err, KILN_E_CONFIG,
+		    "'%.80s' is no public key hash: write SHA-256 as 64 hexadecimal digits",
+		    rule->value);
 	if (rule->kind == KILN_ACCESS_IP && !is_ip(rule->value))
 		return kiln_fail(err, KILN_E_CONFIG, "'%.80s' is no IP address", rule->value);
 	return KILN_OK;
@@ -107,7 +108,8 @@ static bool uri_matches(const char *pattern, const char *text, size_t len)
 	while (*pattern != '\0') {
 		if (strcmp(pattern, "**") == 0)
 			return text < end;
-		const bool starts_segment = pattern[0] == '*' && (pattern[1] == '/' || pattern[1] == '\0');
+		const bool starts_segment =
+		    pattern[0] == '*' && (pattern[1] == '/' || pattern[1] == '\0');
 		if (starts_segment) {
 			const char *segment = text;
 			while (text < end && *text != '/')
@@ -136,7 +138,8 @@ static bool subject_has(const X509 *cert, int nid, const char *want)
 	const X509_NAME *subject = X509_get_subject_name(cert);
 	int i = -1;
 	while ((i = X509_NAME_get_index_by_NID(subject, nid, i)) >= 0)
-		if (same_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)), want, false))
+		if (same_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)), want,
+			      false))
 			return true;
 	return false;
 }
@@ -192,7 +195,8 @@ enum kiln_code kiln_access_check(const struct kiln_access_list *list, const X509
 		return KILN_OK;
 	struct kiln_peer peer = {0};
 	if (!kiln_peer_describe(cert, &peer))
-		return kiln_fail(err, KILN_E_ACCESS_DENIED, "the peer's certificate cannot be read");
+		return kiln_fail(err, KILN_E_ACCESS_DENIED,
+				 "the peer's certificate cannot be read");
 	for (size_t i = 0; i < list->count; i++)
 		if (rule_matches(cert, &peer, &list->rules[i]))
 			return KILN_OK;

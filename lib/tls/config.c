@@ -44,8 +44,8 @@ static enum kiln_code load_chain(SSL_CTX *ctx, const struct kiln_tls_options *o,
 				       CHAIN_MAX);
 		else if (count == 0 ? SSL_CTX_use_certificate(ctx, cert) != 1
 				    : SSL_CTX_add1_chain_cert(ctx, cert) != 1)
-			rc = kiln_fail(err, KILN_E_CONFIG, "certificate %u of the chain: %s", count + 1,
-				       openssl_reason());
+			rc = kiln_fail(err, KILN_E_CONFIG, "certificate %u of the chain: %s",
+				       count + 1, openssl_reason());
 		X509_free(cert);
 	}
 	BIO_free(bio);
@@ -59,17 +59,20 @@ static enum kiln_code load_key(SSL_CTX *ctx, const struct kiln_tls_options *o,
 			       struct kiln_error *err)
 {
 	BIO *bio = BIO_new_mem_buf(o->key_pem, (int)o->key_len);
-	EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+	EVP_PKEY *key =
+	    bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
 	BIO_free(bio);
 	if (key == NULL)
-		return kiln_fail(err, KILN_E_CONFIG,
-				 "no usable private key in the key file (%s); it must be PEM without a "
-				 "passphrase",
-				 openssl_reason());
+		return kiln_fail(
+		    err, KILN_E_CONFIG,
+		    "no usable private key in the key file (%s); it must be PEM without a "
+		    "passphrase",
+		    openssl_reason());
 	const int ok = SSL_CTX_use_PrivateKey(ctx, key);
 	EVP_PKEY_free(key);
 	if (ok != 1 || SSL_CTX_check_private_key(ctx) != 1)
-		return kiln_fail(err, KILN_E_CONFIG, "the private key does not belong to the certificate (%s)",
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "the private key does not belong to the certificate (%s)",
 				 openssl_reason());
 	return KILN_OK;
 }
@@ -104,7 +107,8 @@ static enum kiln_code load_alpn(struct kiln_tls_config *config, const char *list
 {
 	const size_t len = strlen(list);
 	if (len == 0 || len > 1024)
-		return kiln_fail(err, KILN_E_CONFIG, "the ALPN list is empty or longer than 1024 bytes");
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "the ALPN list is empty or longer than 1024 bytes");
 	config->alpn = malloc(len + 1);
 	if (config->alpn == NULL)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for the ALPN list");
@@ -141,14 +145,17 @@ static enum kiln_code check_options(const struct kiln_tls_options *o, struct kil
 {
 	const bool server = o->role == KILN_SERVER;
 	if (server && (o->cert_len == 0 || o->key_len == 0))
-		return kiln_fail(err, KILN_E_CONFIG, "a server needs a certificate and its private key");
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "a server needs a certificate and its private key");
 	if ((o->cert_len == 0) != (o->key_len == 0))
-		return kiln_fail(err, KILN_E_CONFIG, "a certificate needs its private key, and the other way round");
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "a certificate needs its private key, and the other way round");
 	if (!server && o->peer_auth != KILN_PEER_REQUIRED)
 		return kiln_fail(err, KILN_E_CONFIG, "a client always verifies the server");
 	if (!server && o->verify_name == NULL && o->rule_count == 0 && !o->allow_any)
-		return kiln_fail(err, KILN_E_CONFIG,
-				 "a client needs to know whom it should talk to: a name to verify, or rules");
+		return kiln_fail(
+		    err, KILN_E_CONFIG,
+		    "a client needs to know whom it should talk to: a name to verify, or rules");
 	if (o->peer_auth != KILN_PEER_NONE && o->ca_len == 0)
 		return kiln_fail(err, KILN_E_CONFIG, "verifying the peer needs CA certificates");
 	if (server && o->peer_auth != KILN_PEER_NONE && !o->allow_any && o->rule_count == 0)
@@ -165,7 +172,8 @@ static void set_protocol(struct kiln_tls_config *config)
 	SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION);
 	/* No tickets and no cache: a connection's identity is proved on that connection, and the
 	 * server's first record after Finished has number 0. */
-	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_options(ctx,
+			    SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	/* Exact-record feeding: OpenSSL asks for a header, then for that record, and no more. */
@@ -176,8 +184,8 @@ static void set_protocol(struct kiln_tls_config *config)
 	else
 		SSL_CTX_set_verify(ctx,
 				   SSL_VERIFY_PEER | (config->peer_auth == KILN_PEER_REQUIRED
-							      ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT
-							      : 0),
+							  ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+							  : 0),
 				   kiln_handshake_verify);
 	SSL_CTX_set_keylog_callback(ctx, kiln_handshake_keylog);
 	SSL_CTX_set_info_callback(ctx, kiln_handshake_info);
@@ -194,7 +202,8 @@ static enum kiln_code build(struct kiln_tls_config *config, const struct kiln_tl
 	config->refs = 1;
 	config->role = o->role;
 	config->peer_auth = o->peer_auth;
-	config->ctx = SSL_CTX_new(o->role == KILN_SERVER ? TLS_server_method() : TLS_client_method());
+	config->ctx =
+	    SSL_CTX_new(o->role == KILN_SERVER ? TLS_server_method() : TLS_client_method());
 	config->server_name = o->server_name != NULL ? strdup(o->server_name) : NULL;
 	config->verify_name = o->verify_name != NULL ? strdup(o->verify_name) : NULL;
 	if (config->ctx == NULL || (o->server_name != NULL && config->server_name == NULL) ||

@@ -10,7 +10,8 @@ enum {
 	MESSAGE_HEADER = 4,
 	NEW_SESSION_TICKET = 4,
 	KEY_UPDATE = 24,
-	/* NewSessionTicket: lifetime, age_add, nonce<0..255>, ticket<1..2^16-1>, extensions<0..2^16-2> */
+	/* NewSessionTicket: lifetime, age_add, nonce<0..255>, ticket<1..2^16-1>,
+	   extensions<0..2^16-2> */
 	TICKET_MAX = 4 + 4 + 256 + 2 + 65535 + 2 + 65534,
 };
 
@@ -50,8 +51,9 @@ static enum kiln_code judge_header(struct kiln_traffic *traffic, struct kiln_err
 	switch (traffic->message[0]) {
 	case NEW_SESSION_TICKET:
 		if (length > TICKET_MAX)
-			return refuse(err, KILN_E_TLS_MESSAGE, KILN_ALERT_DECODE_ERROR,
-				      "NewSessionTicket longer than its fields allow (RFC 8446 4.6.1)");
+			return refuse(
+			    err, KILN_E_TLS_MESSAGE, KILN_ALERT_DECODE_ERROR,
+			    "NewSessionTicket longer than its fields allow (RFC 8446 4.6.1)");
 		break;
 	case KEY_UPDATE:
 		if (length != 1)

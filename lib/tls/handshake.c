@@ -124,14 +124,15 @@ static bool set_names(struct kiln_handshake *hs, int64_t now)
 	if (config->server_name != NULL && !is_ip_address(config->server_name) &&
 	    SSL_set_tlsext_host_name(hs->ssl, config->server_name) != 1)
 		return false;
-	if (config->alpn != NULL && SSL_set_alpn_protos(hs->ssl, config->alpn, config->alpn_len) != 0)
+	if (config->alpn != NULL &&
+	    SSL_set_alpn_protos(hs->ssl, config->alpn, config->alpn_len) != 0)
 		return false;
 	if (config->access.count > 0 || config->access.allow_any)
 		return true;
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	return is_ip_address(config->verify_name)
-		       ? X509_VERIFY_PARAM_set1_ip_asc(param, config->verify_name) == 1
-		       : X509_VERIFY_PARAM_set1_host(param, config->verify_name, 0) == 1;
+		   ? X509_VERIFY_PARAM_set1_ip_asc(param, config->verify_name) == 1
+		   : X509_VERIFY_PARAM_set1_host(param, config->verify_name, 0) == 1;
 }
 
 struct kiln_handshake *kiln_handshake_new(struct kiln_tls_config *config, int64_t now,
@@ -187,10 +188,12 @@ static void queue_denial(struct kiln_handshake *hs, uint8_t alert)
 	struct kiln_traffic tx;
 	uint8_t record[2 + KILN_RECORD_OVERHEAD];
 	size_t len, written;
-	const uint16_t suite = (uint16_t)SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(hs->ssl));
+	const uint16_t suite =
+	    (uint16_t)SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(hs->ssl));
 	if (kiln_traffic_init(&tx, suite, hs->server_secret, 0, NULL) != KILN_OK)
 		return;
-	if (kiln_traffic_seal(&tx, KILN_RECORD_ALERT, fatal, sizeof fatal, record, &len, NULL) == KILN_OK)
+	if (kiln_traffic_seal(&tx, KILN_RECORD_ALERT, fatal, sizeof fatal, record, &len, NULL) ==
+	    KILN_OK)
 		(void)BIO_write_ex(SSL_get_wbio(hs->ssl), record, len, &written);
 	kiln_traffic_clear(&tx);
 }
@@ -223,7 +226,8 @@ enum kiln_step kiln_handshake_step(struct kiln_handshake *hs, const uint8_t *in,
 	if (result != 1 && SSL_get_error(hs->ssl, result) == SSL_ERROR_WANT_READ) {
 		if (hs->input_total <= INPUT_MAX)
 			return KILN_STEP_NEED_INPUT;
-		(void)kiln_fail(err, KILN_E_LIMIT, "the peer sent more than %u bytes of handshake", INPUT_MAX);
+		(void)kiln_fail(err, KILN_E_LIMIT, "the peer sent more than %u bytes of handshake",
+				INPUT_MAX);
 		return fail_step(hs);
 	}
 	if (result != 1) {
@@ -260,7 +264,8 @@ static void describe_session(struct kiln_handshake *hs, struct kiln_session *ses
 	if (cert != NULL)
 		(void)kiln_peer_describe(cert, &session->peer);
 	const char *name = SSL_get_servername(hs->ssl, TLSEXT_NAMETYPE_host_name);
-	(void)snprintf(session->server_name, sizeof session->server_name, "%s", name != NULL ? name : "");
+	(void)snprintf(session->server_name, sizeof session->server_name, "%s",
+		       name != NULL ? name : "");
 	const unsigned char *alpn = NULL;
 	unsigned alpn_len = 0;
 	SSL_get0_alpn_selected(hs->ssl, &alpn, &alpn_len);
@@ -280,12 +285,12 @@ enum kiln_code kiln_handshake_finish(struct kiln_handshake *hs, struct kiln_sess
 	const struct kiln_suite *suite = kiln_suite_find(session->suite);
 	if (suite == NULL || hs->client_secret_len != suite->hash_len ||
 	    hs->server_secret_len != suite->hash_len)
-		return kiln_fail(err, KILN_E_UNSUPPORTED, "cipher suite 0x%04x, or no traffic secrets",
-				 session->suite);
+		return kiln_fail(err, KILN_E_UNSUPPORTED,
+				 "cipher suite 0x%04x, or no traffic secrets", session->suite);
 	const bool server = hs->config->role == KILN_SERVER;
 	/* No tickets were sent, and nothing was read beyond Finished: both start at record 0. */
-	enum kiln_code rc = kiln_traffic_init(&session->rx, session->suite,
-					      server ? hs->client_secret : hs->server_secret, 0, err);
+	enum kiln_code rc = kiln_traffic_init(
+	    &session->rx, session->suite, server ? hs->client_secret : hs->server_secret, 0, err);
 	if (rc == KILN_OK)
 		rc = kiln_traffic_init(&session->tx, session->suite,
 				       server ? hs->server_secret : hs->client_secret, 0, err);

@@ -17,10 +17,10 @@ enum kiln_code kiln_handshake_refuse_first_bytes(const uint8_t *in, size_t len,
 		text[n] = (char)in[n];
 	text[n] = '\0';
 	if (n >= 3)
-		return kiln_fail(err, KILN_E_NOT_TLS, "the client does not speak TLS: it began with '%s'",
-				 text);
-	return kiln_fail(err, KILN_E_NOT_TLS, "the client does not speak TLS: its first byte is 0x%02x",
-			 in[0]);
+		return kiln_fail(err, KILN_E_NOT_TLS,
+				 "the client does not speak TLS: it began with '%s'", text);
+	return kiln_fail(err, KILN_E_NOT_TLS,
+			 "the client does not speak TLS: its first byte is 0x%02x", in[0]);
 }
 
 static enum kiln_code explain_verify(const struct kiln_handshake_trace *trace,
@@ -30,10 +30,12 @@ static enum kiln_code explain_verify(const struct kiln_handshake_trace *trace,
 	switch (trace->verify_error) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		return kiln_fail(err, KILN_E_NAME_MISMATCH, "the server's certificate is for %s: %s", who,
+		return kiln_fail(err, KILN_E_NAME_MISMATCH,
+				 "the server's certificate is for %s: %s", who,
 				 X509_verify_cert_error_string(trace->verify_error));
 	default:
-		return kiln_fail(err, KILN_E_CERT_INVALID, "the certificate of %s does not verify: %s", who,
+		return kiln_fail(err, KILN_E_CERT_INVALID,
+				 "the certificate of %s does not verify: %s", who,
 				 X509_verify_cert_error_string(trace->verify_error));
 	}
 }
@@ -51,7 +53,8 @@ static enum kiln_code explain_reason(int reason, struct kiln_error *err)
 	case SSL_R_HTTP_REQUEST:
 		return kiln_fail(err, KILN_E_NOT_TLS, "the peer does not speak TLS");
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-		return kiln_fail(err, KILN_E_CERT_REQUIRED, "the client sent no certificate, and one is required");
+		return kiln_fail(err, KILN_E_CERT_REQUIRED,
+				 "the client sent no certificate, and one is required");
 	default:
 		return kiln_fail(err, KILN_E_TLS_HANDSHAKE, "handshake failed: %s",
 				 text != NULL ? text : "unknown reason");
@@ -73,14 +76,16 @@ void kiln_handshake_explain(SSL *ssl, const struct kiln_handshake_trace *trace,
 	} else if (trace->verify_error != 0) {
 		(void)explain_verify(trace, err);
 	} else if (trace->alert_received != 0 && trace->alert_sent == 0) {
-		(void)kiln_fail(err, KILN_E_TLS_ALERT, "the peer refused the handshake with the alert %s (%u)",
+		(void)kiln_fail(err, KILN_E_TLS_ALERT,
+				"the peer refused the handshake with the alert %s (%u)",
 				kiln_alert_name(trace->alert_received), trace->alert_received);
 		if (trace->alert_received == 70)
 			err->code = KILN_E_TLS_VERSION;
 		err->alert = trace->alert_received;
 		return;
 	} else {
-		(void)explain_reason(ERR_GET_LIB(first) == ERR_LIB_SSL ? ERR_GET_REASON(first) : 0, err);
+		(void)explain_reason(ERR_GET_LIB(first) == ERR_LIB_SSL ? ERR_GET_REASON(first) : 0,
+				     err);
 	}
 	err->alert = trace->alert_sent;
 }

@@ -10,8 +10,8 @@
 /* What the callbacks noticed along the way. */
 struct kiln_handshake_trace {
 	uint8_t alert_sent, alert_received;
-	int verify_error;	     /* X509_V_ERR_*, 0 for none */
-	char refused_name[256];	     /* of the certificate that did not verify */
+	int verify_error;               /* X509_V_ERR_*, 0 for none */
+	char refused_name[256];         /* of the certificate that did not verify */
 	struct kiln_error access_error; /* code is 0 when access was not refused */
 };
 

@@ -106,10 +106,11 @@ enum kiln_code kiln_ktls_rekey(const struct kiln_sys *sys, int fd, enum kiln_dir
 {
 	int failed = install_one(real(sys), fd, direction == KILN_RX ? TLS_RX : TLS_TX, traffic);
 	if (failed != 0)
-		return kiln_fail_errno(err, KILN_E_TLS_KEY_UPDATE, failed,
-				       "this kernel cannot change the %s key of a TLS socket (Linux "
-				       "6.14 can)",
-				       direction == KILN_RX ? "receiving" : "sending");
+		return kiln_fail_errno(
+		    err, KILN_E_TLS_KEY_UPDATE, failed,
+		    "this kernel cannot change the %s key of a TLS socket (Linux "
+		    "6.14 can)",
+		    direction == KILN_RX ? "receiving" : "sending");
 	return KILN_OK;
 }
 
@@ -126,10 +127,10 @@ ssize_t kiln_ktls_send_record(const struct kiln_sys *sys, int fd, uint8_t type, 
 	} bytes = {.in = data}; /* sendmsg takes no const, and does not write */
 	struct iovec iov = {.iov_base = bytes.out, .iov_len = len};
 	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof control.space,
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = &control,
+	    .msg_controllen = sizeof control.space,
 	};
 	memset(&control, 0, sizeof control);
 	control.head.cmsg_level = SOL_TLS;
@@ -148,10 +149,10 @@ ssize_t kiln_ktls_receive(const struct kiln_sys *sys, int fd, void *data, size_t
 	} control;
 	struct iovec iov = {.iov_base = data, .iov_len = len};
 	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof control.space,
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = &control,
+	    .msg_controllen = sizeof control.space,
 	};
 	ssize_t n = real(sys)->recvmsg(fd, &msg, flags);
 	*type = KILN_RECORD_DATA;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What a certificate says about its owner (RFC 5280 4.1.2.6, 4.2.1.6), as bounded printable text. */
+ * What a certificate says about its owner (RFC 5280 4.1.2.6, 4.2.1.6), as bounded printable text.
+ */
 #include <stdio.h>
 #include <openssl/x509v3.h>
 
@@ -57,8 +58,9 @@ static void read_alternative_name(const X509 *cert, struct kiln_peer *peer)
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
 		int type;
 		const ASN1_STRING *value =
-			GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
-		if ((type == GEN_URI && best_type != GEN_URI) || (type == GEN_DNS && best == NULL)) {
+		    GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+		if ((type == GEN_URI && best_type != GEN_URI) ||
+		    (type == GEN_DNS && best == NULL)) {
 			best = value;
 			best_type = type;
 		}

@@ -32,7 +32,8 @@ enum kiln_code kiln_traffic_seal(struct kiln_traffic *traffic, uint8_t type, con
 				 size_t len, uint8_t *out, size_t *out_len, struct kiln_error *err)
 {
 	if (len > KILN_RECORD_PLAIN_MAX || traffic->cipher == NULL)
-		return kiln_fail(err, KILN_E_USAGE, "seal: record too long, or keys not in user space");
+		return kiln_fail(err, KILN_E_USAGE,
+				 "seal: record too long, or keys not in user space");
 	if (traffic->records >= traffic->suite->record_limit)
 		return kiln_fail(err, KILN_E_TLS_RECORD_LIMIT,
 				 "the sending key has protected %llu records (RFC 8446 5.5)",
@@ -116,10 +117,11 @@ enum kiln_code kiln_traffic_open(struct kiln_traffic *traffic, const uint8_t *re
 	uint8_t tag[TAG_LEN];
 	memcpy(tag, record + len - TAG_LEN, TAG_LEN);
 	int n = 0, last = 0;
-	bool ok = start(traffic, record, 0) &&
-		  EVP_CipherUpdate(ctx, out, &n, record + KILN_RECORD_HEADER, (int)inner_len) == 1 &&
-		  EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, tag) == 1 &&
-		  EVP_CipherFinal_ex(ctx, out + inner_len, &last) == 1;
+	bool ok =
+	    start(traffic, record, 0) &&
+	    EVP_CipherUpdate(ctx, out, &n, record + KILN_RECORD_HEADER, (int)inner_len) == 1 &&
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, tag) == 1 &&
+	    EVP_CipherFinal_ex(ctx, out + inner_len, &last) == 1;
 	if (!ok) {
 		kiln_wipe(out, inner_len);
 		return refuse(err, KILN_E_TLS_DECRYPT, KILN_ALERT_BAD_RECORD_MAC,

@@ -10,36 +10,36 @@
 #define CHACHA_RECORD_LIMIT  (UINT64_C(1) << 62)
 
 static const struct kiln_suite suites[] = {
-	{
-		.id = 0x1301,
-		.name = "TLS_AES_128_GCM_SHA256",
-		.evp_name = "AES-128-GCM",
-		.hash = "SHA256",
-		.key_len = 16,
-		.hash_len = 32,
-		.ktls_cipher = TLS_CIPHER_AES_GCM_128,
-		.record_limit = AES_GCM_RECORD_LIMIT,
-	},
-	{
-		.id = 0x1302,
-		.name = "TLS_AES_256_GCM_SHA384",
-		.evp_name = "AES-256-GCM",
-		.hash = "SHA384",
-		.key_len = 32,
-		.hash_len = 48,
-		.ktls_cipher = TLS_CIPHER_AES_GCM_256,
-		.record_limit = AES_GCM_RECORD_LIMIT,
-	},
-	{
-		.id = 0x1303,
-		.name = "TLS_CHACHA20_POLY1305_SHA256",
-		.evp_name = "ChaCha20-Poly1305",
-		.hash = "SHA256",
-		.key_len = 32,
-		.hash_len = 32,
-		.ktls_cipher = TLS_CIPHER_CHACHA20_POLY1305,
-		.record_limit = CHACHA_RECORD_LIMIT,
-	},
+    {
+	.id = 0x1301,
+	.name = "TLS_AES_128_GCM_SHA256",
+	.evp_name = "AES-128-GCM",
+	.hash = "SHA256",
+	.key_len = 16,
+	.hash_len = 32,
+	.ktls_cipher = TLS_CIPHER_AES_GCM_128,
+	.record_limit = AES_GCM_RECORD_LIMIT,
+    },
+    {
+	.id = 0x1302,
+	.name = "TLS_AES_256_GCM_SHA384",
+	.evp_name = "AES-256-GCM",
+	.hash = "SHA384",
+	.key_len = 32,
+	.hash_len = 48,
+	.ktls_cipher = TLS_CIPHER_AES_GCM_256,
+	.record_limit = AES_GCM_RECORD_LIMIT,
+    },
+    {
+	.id = 0x1303,
+	.name = "TLS_CHACHA20_POLY1305_SHA256",
+	.evp_name = "ChaCha20-Poly1305",
+	.hash = "SHA256",
+	.key_len = 32,
+	.hash_len = 32,
+	.ktls_cipher = TLS_CIPHER_CHACHA20_POLY1305,
+	.record_limit = CHACHA_RECORD_LIMIT,
+    },
 };
 
 const struct kiln_suite *kiln_suite_find(uint16_t id)

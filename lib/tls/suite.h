@@ -11,7 +11,7 @@
 #include <kiln/tls.h>
 
 struct kiln_suite {
-	uint16_t id;	       /* code point */
+	uint16_t id;           /* code point */
 	const char *name;      /* IANA name */
 	const char *evp_name;  /* for EVP_CIPHER_fetch */
 	const char *hash;      /* for EVP_MD_fetch */

@@ -43,7 +43,8 @@ enum kiln_code kiln_traffic_init(struct kiln_traffic *traffic, uint16_t suite,
 	memset(traffic, 0, sizeof *traffic);
 	traffic->suite = kiln_suite_find(suite);
 	if (traffic->suite == NULL)
-		return kiln_fail(err, KILN_E_UNSUPPORTED, "cipher suite 0x%04x is not supported", suite);
+		return kiln_fail(err, KILN_E_UNSUPPORTED, "cipher suite 0x%04x is not supported",
+				 suite);
 	memcpy(traffic->secret, secret, traffic->suite->hash_len);
 	traffic->sequence = sequence;
 	traffic->records = sequence;
@@ -72,8 +73,8 @@ enum kiln_code kiln_traffic_update(struct kiln_traffic *traffic, struct kiln_err
 {
 	uint8_t next[KILN_SECRET_MAX];
 	const struct kiln_suite *suite = traffic->suite;
-	enum kiln_code rc = kiln_expand_label(suite, traffic->secret, "traffic upd", next,
-					      suite->hash_len, err);
+	enum kiln_code rc =
+	    kiln_expand_label(suite, traffic->secret, "traffic upd", next, suite->hash_len, err);
 	if (rc == KILN_OK) {
 		memcpy(traffic->secret, next, suite->hash_len);
 		traffic->sequence = 0;

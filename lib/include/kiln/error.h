@@ -31,33 +31,33 @@ enum kiln_code {
 	KILN_OK = 0,
 
 	/* 1-19: the caller or the machine */
-	KILN_E_USAGE = 1,	/* an argument breaks the call's contract */
-	KILN_E_CONFIG = 2,	/* configuration refused: certificate, key, list, address */
-	KILN_E_NO_MEMORY = 3,	/* an allocation failed */
-	KILN_E_SYSTEM = 4,	/* a system call failed; see sys_errno */
+	KILN_E_USAGE = 1,       /* an argument breaks the call's contract */
+	KILN_E_CONFIG = 2,      /* configuration refused: certificate, key, list, address */
+	KILN_E_NO_MEMORY = 3,   /* an allocation failed */
+	KILN_E_SYSTEM = 4,      /* a system call failed; see sys_errno */
 	KILN_E_UNSUPPORTED = 5, /* this kernel or library cannot do it */
-	KILN_E_PERMISSION = 6,	/* this user may not do it */
-	KILN_E_LIMIT = 7,	/* a configured limit was reached */
-	KILN_E_TIMEOUT = 8,	/* a deadline passed */
+	KILN_E_PERMISSION = 6,  /* this user may not do it */
+	KILN_E_LIMIT = 7,       /* a configured limit was reached */
+	KILN_E_TIMEOUT = 8,     /* a deadline passed */
 
 	/* 20-39: the peer's bytes */
-	KILN_E_NOT_TLS = 20,	     /* the first bytes are no TLS record */
-	KILN_E_TLS_VERSION = 21,     /* the peer does not offer TLS 1.3 */
-	KILN_E_TLS_HANDSHAKE = 22,   /* the handshake broke a rule, or no common parameters */
-	KILN_E_TLS_RECORD = 23,	     /* a record breaks RFC 8446 section 5 */
-	KILN_E_TLS_DECRYPT = 24,     /* a record's tag does not verify */
-	KILN_E_TLS_ALERT = 25,	     /* the peer ended the connection with an alert */
-	KILN_E_TLS_TRUNCATED = 26,   /* the connection ended without close_notify */
-	KILN_E_TLS_MESSAGE = 27,     /* a post-handshake message is not allowed here */
-	KILN_E_TLS_KEY_UPDATE = 28,  /* the peer changed keys and this kernel cannot follow */
+	KILN_E_NOT_TLS = 20,          /* the first bytes are no TLS record */
+	KILN_E_TLS_VERSION = 21,      /* the peer does not offer TLS 1.3 */
+	KILN_E_TLS_HANDSHAKE = 22,    /* the handshake broke a rule, or no common parameters */
+	KILN_E_TLS_RECORD = 23,       /* a record breaks RFC 8446 section 5 */
+	KILN_E_TLS_DECRYPT = 24,      /* a record's tag does not verify */
+	KILN_E_TLS_ALERT = 25,        /* the peer ended the connection with an alert */
+	KILN_E_TLS_TRUNCATED = 26,    /* the connection ended without close_notify */
+	KILN_E_TLS_MESSAGE = 27,      /* a post-handshake message is not allowed here */
+	KILN_E_TLS_KEY_UPDATE = 28,   /* the peer changed keys and this kernel cannot follow */
 	KILN_E_TLS_RECORD_LIMIT = 29, /* RFC 8446 5.5: the key is used up and cannot be changed */
-	KILN_E_PROXY_HEADER = 30,    /* an expected PROXY v2 header is missing or bad */
+	KILN_E_PROXY_HEADER = 30,     /* an expected PROXY v2 header is missing or bad */
 
 	/* 40-59: who the peer is */
-	KILN_E_CERT_REQUIRED = 40,  /* no certificate came, and one is required */
-	KILN_E_CERT_INVALID = 41,   /* the peer's certificate does not verify */
-	KILN_E_ACCESS_DENIED = 42,  /* the peer is known, and not allowed */
-	KILN_E_NAME_MISMATCH = 43,  /* the server is not who it should be */
+	KILN_E_CERT_REQUIRED = 40, /* no certificate came, and one is required */
+	KILN_E_CERT_INVALID = 41,  /* the peer's certificate does not verify */
+	KILN_E_ACCESS_DENIED = 42, /* the peer is known, and not allowed */
+	KILN_E_NAME_MISMATCH = 43, /* the server is not who it should be */
 
 	/* 60-69: the other side of a relay */
 	KILN_E_TARGET = 60, /* the target cannot be reached, or broke off */
@@ -67,8 +67,8 @@ enum kiln_code {
 
 struct kiln_error {
 	enum kiln_code code;
-	int sys_errno;		      /* 0, or the errno of the failed call */
-	uint8_t alert;		      /* TLS alert sent or received; 0 is none (close_notify is no error) */
+	int sys_errno; /* 0, or the errno of the failed call */
+	uint8_t alert; /* TLS alert sent or received; 0 is none (close_notify is no error) */
 	char message[KILN_ERROR_MAX]; /* one sentence, NUL-terminated */
 };
 
@@ -79,8 +79,8 @@ KILN_API const char *kiln_code_name(enum kiln_code code);
 KILN_API const char *kiln_alert_name(uint8_t alert);
 
 /* Fills *err (which may be NULL) and returns code, so that a caller can return the call. */
-KILN_API enum kiln_code kiln_fail(struct kiln_error *err, enum kiln_code code, const char *format, ...)
-	KILN_PRINTF(3, 4);
+KILN_API enum kiln_code kiln_fail(struct kiln_error *err, enum kiln_code code, const char *format,
+				  ...) KILN_PRINTF(3, 4);
 
 /* The same for a failed system call: adds errno's text and stores it in sys_errno. */
 KILN_API enum kiln_code kiln_fail_errno(struct kiln_error *err, enum kiln_code code, int sys_errno,

@@ -24,9 +24,9 @@ extern "C" {
 #define KILN_RECORD_HEADER     5u
 #define KILN_RECORD_PLAIN_MAX  16384u /* content of one record */
 #define KILN_RECORD_CIPHER_MAX (16384u + 256u)
-#define KILN_RECORD_MAX	       (KILN_RECORD_HEADER + KILN_RECORD_CIPHER_MAX)
+#define KILN_RECORD_MAX        (KILN_RECORD_HEADER + KILN_RECORD_CIPHER_MAX)
 #define KILN_RECORD_OVERHEAD   (KILN_RECORD_HEADER + 1u + 16u) /* header, content type, tag */
-#define KILN_SECRET_MAX	       48u
+#define KILN_SECRET_MAX        48u
 
 /* Content types, RFC 8446 5.1. */
 enum kiln_record_type {
@@ -59,22 +59,22 @@ KILN_API const char *kiln_suite_name(uint16_t suite);
 /* What the peer's certificate says. All strings are bounded and printable: bytes outside
  * 0x20..0x7e come as \xNN. */
 struct kiln_peer {
-	bool present;		     /* a certificate was presented, and verified against the CAs */
-	char subject[256];	     /* RFC 2253 */
-	char common_name[128];	     /* the last CN of the subject, or "" */
-	char name[256];		     /* what to call it in a log: URI, DNS name, CN or subject */
+	bool present;          /* a certificate was presented, and verified against the CAs */
+	char subject[256];     /* RFC 2253 */
+	char common_name[128]; /* the last CN of the subject, or "" */
+	char name[256];        /* what to call it in a log: URI, DNS name, CN or subject */
 	uint8_t spki[KILN_SPKI_HASH]; /* SHA-256 of SubjectPublicKeyInfo */
 };
 
 /* ------------------------------------------------------------------ access rules */
 
 enum kiln_access_kind {
-	KILN_ACCESS_CN,	  /* common name, exact */
+	KILN_ACCESS_CN,   /* common name, exact */
 	KILN_ACCESS_DNS,  /* DNS subject alternative name, exact, case-insensitive */
 	KILN_ACCESS_URI,  /* URI SAN; '*' stands for one path segment, a final '**' for the rest */
-	KILN_ACCESS_IP,	  /* IP SAN, textual */
+	KILN_ACCESS_IP,   /* IP SAN, textual */
 	KILN_ACCESS_SPKI, /* SHA-256 of the public key, 64 hexadecimal digits */
-	KILN_ACCESS_OU,	  /* organisational unit, exact */
+	KILN_ACCESS_OU,   /* organisational unit, exact */
 };
 
 struct kiln_access_rule {
@@ -90,7 +90,7 @@ enum kiln_role {
 };
 
 enum kiln_peer_auth {
-	KILN_PEER_NONE,	    /* server: ask for no certificate. A client may not choose it. */
+	KILN_PEER_NONE,     /* server: ask for no certificate. A client may not choose it. */
 	KILN_PEER_OPTIONAL, /* server: ask; one that comes must verify */
 	KILN_PEER_REQUIRED, /* the peer's certificate must come and verify */
 };
@@ -117,8 +117,9 @@ struct kiln_tls_options {
 	const char *server_name;
 	const char *verify_name;
 
-	const char *alpn;	   /* comma-separated protocols in order of preference, or NULL */
-	const char *cipher_suites; /* OpenSSL's colon-separated TLS 1.3 list, or NULL for all three */
+	const char *alpn; /* comma-separated protocols in order of preference, or NULL */
+	const char
+	    *cipher_suites; /* OpenSSL's colon-separated TLS 1.3 list, or NULL for all three */
 };
 
 struct kiln_tls_config;
@@ -134,7 +135,7 @@ KILN_API void kiln_tls_config_unref(struct kiln_tls_config *config);
 
 /* Where the record protection of one direction is done. */
 enum kiln_where {
-	KILN_IN_USER,	/* here, with kiln_traffic_seal and kiln_traffic_open */
+	KILN_IN_USER,   /* here, with kiln_traffic_seal and kiln_traffic_open */
 	KILN_IN_KERNEL, /* in the socket; bytes are plain on this side of it */
 };
 
@@ -147,11 +148,11 @@ struct kiln_traffic {
 	enum kiln_where where;
 	uint8_t secret[KILN_SECRET_MAX]; /* application_traffic_secret_N */
 	uint8_t iv[12];
-	uint64_t sequence;   /* of the next record; in the kernel: at installation */
-	uint64_t records;    /* protected under the current key; an upper bound in the kernel */
-	uint64_t limit;	     /* records after which the key should be changed; may be lowered */
+	uint64_t sequence;    /* of the next record; in the kernel: at installation */
+	uint64_t records;     /* protected under the current key; an upper bound in the kernel */
+	uint64_t limit;       /* records after which the key should be changed; may be lowered */
 	uint32_t key_updates; /* how often it was changed */
-	void *cipher;	     /* EVP_CIPHER_CTX, NULL while the kernel does the work */
+	void *cipher;         /* EVP_CIPHER_CTX, NULL while the kernel does the work */
 
 	/* Receiving: the post-handshake message that is under way, which may span records. */
 	uint8_t message[5];
@@ -221,7 +222,7 @@ KILN_API enum kiln_code kiln_traffic_control(struct kiln_traffic *traffic, uint8
 
 enum kiln_step {
 	KILN_STEP_NEED_INPUT, /* everything was consumed, more is needed */
-	KILN_STEP_DONE,	      /* send the output, then call kiln_handshake_finish */
+	KILN_STEP_DONE,       /* send the output, then call kiln_handshake_finish */
 	KILN_STEP_FAILED,     /* send the output (an alert, perhaps), then close */
 };
 
@@ -252,8 +253,8 @@ struct kiln_session {
 	uint16_t suite;
 	struct kiln_peer peer;
 	char server_name[KILN_NAME_MAX]; /* SNI asked for, or "" */
-	char alpn[KILN_NAME_MAX];	 /* protocol agreed on, or "" */
-	const char *group;		 /* key exchange group, static string; or "" */
+	char alpn[KILN_NAME_MAX];        /* protocol agreed on, or "" */
+	const char *group;               /* key exchange group, static string; or "" */
 };
 
 /* After KILN_STEP_DONE: hands out the session, which the caller clears (kiln_session_clear). */
