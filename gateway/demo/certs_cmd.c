@@ -141,7 +141,7 @@ static enum kiln_code parse(struct request *r, int argc, char *const argv[], str
 	if (optind < argc)
 		return kiln_fail(err, KILN_E_CONFIG, "'%.80s' is no flag; try --out %.80s",
 				 argv[optind], argv[optind]);
-	if (r->out == NULL || r->out[0] == '\0')
+	if (r->out[0] == '\0')
 		return kiln_fail(err, KILN_E_CONFIG, "--out DIR is missing: where to write");
 	if (r->dns.count == 0 && r->ip.count == 0) {
 		r->dns = (struct list){.at = {"localhost"}, .count = 1};
@@ -261,11 +261,16 @@ static void tell(const struct request *r, const struct made *made, FILE *out)
 		      "%s/server.pem \\\n"
 		      "      --key %s/server.key --cacert %s/ca.pem --allow-cn %s\n",
 		      d, d, d, r->client_cn);
+	(void)fprintf(
+	    out,
+	    "  kiln client --listen 127.0.0.1:8081 --target 127.0.0.1:8443 --server-name %s \\\n"
+	    "      --cacert %s/ca.pem --cert %s/client.pem --key %s/client.key\n",
+	    r->dns.count > 0 ? r->dns.at[0] : r->ip.at[0], d, d, d);
 }
 
 int kiln_certs_run(int argc, char *const argv[], FILE *out, FILE *complaints)
 {
-	struct request r = {.ca_cn = "Kiln test CA", .client_cn = "client", .days = 30};
+	struct request r = {.out = "", .ca_cn = "Kiln test CA", .client_cn = "client", .days = 30};
 	struct kiln_error err = {0};
 	if (parse(&r, argc, argv, &err) != KILN_OK) {
 		(void)fprintf(complaints, "kiln certs: %s\n", err.message);

@@ -349,7 +349,8 @@ static void uring_close(struct kiln_io *io)
 	free(u);
 }
 
-static int open_ring(struct uring *u)
+/* The ring starts disabled, so that it can be limited to what the relay does (sandbox.h). */
+static enum kiln_code open_ring(struct uring *u, struct kiln_error *err)
 {
 	/* Best first: completions run when this task waits, and nowhere else. */
 	static const unsigned tries[] = {
@@ -365,7 +366,12 @@ static int open_ring(struct uring *u)
 		};
 		rc = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &params);
 	}
-	return rc;
+	if (rc != 0)
+		return kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc, "io_uring is refused here");
+	enum kiln_code code = kiln_sandbox_ring(&u->ring, err);
+	if (code != KILN_OK)
+		io_uring_queue_exit(&u->ring);
+	return code;
 }
 
 static bool has_multishot_receive(struct uring *u)
@@ -417,10 +423,8 @@ struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
 	u->io.pool = pool;
 	u->parked_tail = &u->parked;
 	u->recv_message.msg_controllen = CMSG_SPACE(1);
-	int rc = open_ring(u);
-	if (rc != 0) {
+	if (open_ring(u, err) != KILN_OK) {
 		free(u);
-		(void)kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc, "io_uring is refused here");
 		return NULL;
 	}
 	if (!has_multishot_receive(u)) {
@@ -429,15 +433,10 @@ struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
 		uring_close(&u->io);
 		return NULL;
 	}
-	rc = open_buffers(u);
+	const int rc = open_buffers(u);
 	if (rc != 0) {
 		(void)kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc,
 				      "io_uring buffer rings are refused");
-		uring_close(&u->io);
-		return NULL;
-	}
-	/* seccomp does not see what goes through a ring: it gets an allow-list of its own. */
-	if (kiln_sandbox_ring(&u->ring, err) != KILN_OK) {
 		uring_close(&u->io);
 		return NULL;
 	}

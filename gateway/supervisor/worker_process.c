@@ -167,12 +167,20 @@ static void take_listeners(struct process *p)
 	}
 }
 
-static void log_sandbox(const char *in_force)
+/* Last of all: from here on no file is opened and no right is held. */
+static enum kiln_code enter_sandbox(struct process *p, struct kiln_error *err)
 {
+	char in_force[KILN_SANDBOX_TEXT];
+	enum kiln_code rc = kiln_sandbox_drop_user(p->job->options->user, err);
+	if (rc == KILN_OK)
+		rc = kiln_sandbox_worker(in_force, err);
+	if (rc != KILN_OK)
+		return rc;
 	struct kiln_log_line line;
-	kiln_log_begin(&line, KILN_LOG_DEBUG, "sandbox");
+	kiln_log_begin(&line, KILN_LOG_INFO, "sandbox");
 	kiln_log_str(&line, "in_force", in_force);
 	kiln_log_end(&line);
+	return KILN_OK;
 }
 
 static enum kiln_code set_up(struct process *p, struct kiln_error *err)
@@ -196,13 +204,9 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 	kiln_io_poll(p->worker.io, &p->channel_op, job->channel);
 	p->signal_op.done = on_signal;
 	kiln_io_poll(p->worker.io, &p->signal_op, p->signal_fd);
-	char in_force[KILN_SANDBOX_TEXT];
-	rc = kiln_sandbox_drop_user(job->options->user, err);
-	if (rc == KILN_OK)
-		rc = kiln_sandbox_worker(in_force, err);
+	rc = enter_sandbox(p, err);
 	if (rc != KILN_OK)
 		return rc;
-	log_sandbox(in_force);
 	kiln_worker_accept(&p->worker, true);
 	char text[KILN_ERROR_MAX];
 	(void)snprintf(text, sizeof text, "%s%s%s", kiln_io_name(p->worker.io),
@@ -228,6 +232,7 @@ int kiln_worker_process(const struct kiln_worker_job *job)
 	memset(p, 0, sizeof *p);
 	p->job = job;
 	p->signal_fd = open_signals();
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "kiln-worker", 0, 0, 0);
 	(void)snprintf(name, sizeof name, "%u", job->index);
 	kiln_log_configure(job->options->log_format, job->options->log_level, "worker", name);

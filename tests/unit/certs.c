@@ -15,7 +15,7 @@
 #include "demo/certs.h"
 #include "demo/files.h"
 
-#define DAY 86400
+#define DAY INT64_C(86400)
 
 static X509 *read_cert(const struct kiln_pem *pem)
 {

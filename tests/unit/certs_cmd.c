@@ -39,7 +39,7 @@ static int run(const char *line)
 	int argc = 1;
 	argv[0] = name;
 	assert_true(strlen(line) < sizeof words);
-	strcpy(words, line);
+	(void)snprintf(words, sizeof words, "%s", line);
 	for (char *w = strtok_r(words, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
 		argv[argc++] = strcmp(w, "DIR") == 0 ? dir.path : w;
 	argv[argc] = NULL;
@@ -108,6 +108,7 @@ static void writes_private_files(void **state)
 	}
 	assert_said("localhost 127.0.0.1 ::1");
 	assert_said("--allow-cn client");
+	assert_said("--server-name localhost");
 }
 
 static void does_not_overwrite(void **state)
