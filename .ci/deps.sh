@@ -54,7 +54,7 @@ install_sets() {
 		die "these packages are missing, and installing them needs root; run:
     su -c 'apt-get update && apt-get install --no-install-recommends ${missing[*]}'"
 	fi
-	say "installing ${#missing[@]} packages: ${missing[*]}"
+	say "installing packages: ${missing[*]}"
 	logged apt as_root "$root/.ci/apt-install" "${missing[@]}" ||
 		die "installing failed: ${missing[*]}"
 	mapfile -t missing < <(missing_of "${missing[@]}")
