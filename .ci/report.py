@@ -27,40 +27,55 @@ class Stage:
         if status == "skipped":
             self.skipped.append(("the whole stage", reason))
             return
-        self._read(folder / f"{self.name}.xml")
+        try:
+            self._read(ET.parse(folder / f"{self.name}.xml").getroot())
+        except (FileNotFoundError, ET.ParseError):
+            self._read_log()
         if status != "0" and not self.failed:
             self._fail_without_test(f"it ended with exit status {status}")
         elif not self.passed and not self.failed and not self.skipped:
             self._fail_without_test("it ran no test")
 
-    def _read(self, file):
-        try:
-            cases = list(ET.parse(file).getroot().iter("testcase"))
-        except (FileNotFoundError, ET.ParseError):
-            return
-        for case in cases:
+    def _read(self, junit):
+        for case in junit.iter("testcase"):
             name, output = case.get("name"), case.findtext("system-out") or ""
-            if case.find("skipped") is not None and case.get("status") != "fail":
-                self.skipped.append((name, skip_reason(case, output)))
+            skipped = case.find("skipped")
+            message = skipped.get("message", "") if skipped is not None else ""
+            if message.startswith("SKIP_") or case.get("status") == "disabled":
+                self.skipped.append((name, skip_reason(message, output)))
             elif case.get("status") == "run" and case.find("failure") is None:
                 self.passed += 1
-            else:
-                self.failed.append((name, output))
+            else:  # a program that could not even be started is no skipped test
+                # Only ctest's own line tells a timeout or a crash from a failed check.
+                line = re.search(rf"Test +#\d+: {re.escape(name)} .*", self._log_text())
+                self.failed.append((name, f"{output.rstrip()}\n{line[0] if line else message}"))
+
+    def _read_log(self):
+        """ctest writes JUnit at its end; where the VM died under it, its lines tell the rest."""
+        results = dict(re.findall(r"Test +#(\d+): \S+ \.*(?:\*\*\*|   )(\w+)", self._log_text()))
+        self.passed = sum(word == "Passed" for word in results.values())
+        for number, name in re.findall(r"Start +(\d+): (\S+)", self._log_text()):
+            if number not in results:
+                self.failed.append((name, self._log_text() + "\nended with this test running"))
+            elif results[number] == "Skipped":
+                self.skipped.append((name, "its reason was lost with the stage"))
+            elif results[number] != "Passed":
+                self.failed.append((name, f"{results[number]}; its output was lost with the stage"))
+
+    def _log_text(self):
+        if not self.log.is_file():
+            return ""
+        return self.log.read_text(encoding="utf-8", errors="replace")
 
     def _fail_without_test(self, why):
-        log = ""
-        if self.log.is_file():
-            log = self.log.read_text(encoding="utf-8", errors="replace")
-        self.failed.append(("the whole stage", f"{log.rstrip()}\n{why}"))
+        self.failed.append(("the whole stage", f"{self._log_text().rstrip()}\n{why}"))
 
 
-def skip_reason(case, output):
+def skip_reason(message, output):
     """What the test said: its line with "skip" in it, else its last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     said = [line for line in lines if re.search(r"\bskip", line, re.I)]
-    if said or lines:
-        return (said or lines)[-1]
-    return case.find("skipped").get("message") or "no reason given"
+    return (said or lines or [message or "no reason given"])[-1]
 
 
 def show(stages):

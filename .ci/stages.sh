@@ -16,7 +16,7 @@ record() {
 
 # Shows the tests' lines as they come, and keeps everything.
 progress() { # LOG
-	tee "$1" | { grep --line-buffered -E '^ *[0-9]+/[0-9]+ Test|^tests/vm/run:|^ {4}\[' || true; }
+	tee "$1" | { grep --line-buffered -E '^ *[0-9]+/[0-9]+ Test|^tests/vm/run:' || true; }
 }
 
 # run_stage STAGE COMMAND...: COMMAND writes $results/STAGE.xml.
@@ -33,14 +33,22 @@ host_has_ktls() {
 	grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp 2>/dev/null
 }
 
+# Tests that make sense only with kTLS have no label but that; others with it run here as well.
+tests_of_ktls_only() { # PRESET
+	ctest --test-dir "build/$1" --show-only=json-v1 | python3 -c '
+import json, re, sys
+for test in json.load(sys.stdin)["tests"]:
+    if ["ktls"] in [p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"]:
+        print(re.escape(test["name"]))' | paste -sd '|'
+}
+
 stage_host() { # PRESET
-	local without=() where=this-machine
-	# kTLS tests need a kernel that has it; the rig's own test is the same whatever the build.
+	local without=() where=this-machine ktls_only
+	# The rig's own test is the same whatever the build.
+	[ "$1" = dev ] || without+=(-LE '^vm$')
 	if ! host_has_ktls; then
-		without=(-LE ktls)
-	fi
-	if [ "$1" != dev ]; then
-		without=(-LE 'vm|ktls')
+		ktls_only=$(tests_of_ktls_only "$1")
+		[ -z "$ktls_only" ] || without+=(-E "^($ktls_only)\$")
 	fi
 	run_stage "$1-$where" ctest --test-dir "build/$1" -j "$(nproc)" --no-tests=error \
 		"${without[@]}" --output-junit "$results/$1-$where.xml"
@@ -49,15 +57,33 @@ stage_host() { # PRESET
 stage_vm() { # PRESET KERNEL
 	local stage=$1-vm-$2 version
 	say "preparing the virtual machine ($2 kernel)"
-	if ! version=$(tests/vm/run --kernel "$2" --fetch 2>"$results/$stage.log"); then
-		cat "$results/$stage.log"
+	if ! version=$(tests/vm/run --kernel "$2" --fetch 2> >(tee "$results/$stage.log" >&2)); then
 		record "$stage" 0 skipped "$(tail -n 1 "$results/$stage.log")"
 		return
 	fi
 	say "its kernel is $version"
 	run_stage "$stage" tests/vm/run --kernel "$2" --timeout 2400 -- \
-		"$(command -v ctest)" --test-dir "build/$1" -L ktls --no-tests=error \
+		"$(command -v ctest)" --test-dir "build/$1" -L '^ktls$' --no-tests=error \
 		--output-junit "$results/$stage.xml"
+}
+
+# A build that fails is a failed stage like any other: the rest is still worth running.
+stage_build() { # PRESET
+	local begin=$SECONDS
+	(build "$1") 2>"$results/build-$1.log" && return
+	say "building build/$1 FAILED"
+	record "build-$1" $((SECONDS - begin)) 1
+	return 1
+}
+
+stages_of() { # PRESET KERNEL...
+	local preset=$1 kernel
+	shift
+	stage_build "$preset" || return 0
+	stage_host "$preset"
+	for kernel; do
+		stage_vm "$preset" "$kernel"
+	done
 }
 
 stage_fuzz() { # SECONDS

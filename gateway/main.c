@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "demo/certs_cmd.h"
+#include "demo/demo.h"
 #include "doctor/doctor.h"
 #include "supervisor/supervisor.h"
 
@@ -24,6 +26,8 @@ static const struct command {
     {"server", server_main, "accept TLS 1.3 and relay to a plain target"},
     {"client", client_main, "accept plain connections and relay them over TLS 1.3"},
     {"doctor", kiln_doctor_main, "what this kernel and this user can do, and how to improve it"},
+    {"demo", kiln_demo_main, "see it work: throw-away certificates, both sides, real data"},
+    {"certs", kiln_certs_main, "make throw-away certificates for a first try"},
 };
 
 static void usage(FILE *to)

@@ -80,10 +80,12 @@ static enum kiln_code check_server(struct kiln_parse *p)
 			    "who may connect? Choose: --allow-all (any certificate from --cacert), "
 			    "--allow-cn, --allow-ou, --allow-dns, --allow-uri, --allow-ip, "
 			    "--allow-spki, or --disable-client-auth");
-	if (o->cacert == NULL)
+	/* The system's roots vouch for names; that somebody has any certificate says nothing. */
+	if (o->cacert == NULL && o->allow_any)
 		return FAIL(p,
-			    "--cacert is missing: the authority that client certificates must come "
-			    "from (or --disable-client-auth to ask for none)");
+			    "--allow-all without --cacert would let in whoever has a public "
+			    "certificate; name the authority with --cacert, or the clients with "
+			    "the other --allow flags");
 	return KILN_OK;
 }
 

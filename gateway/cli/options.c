@@ -8,6 +8,7 @@
 #include "cli/flags.h"
 #include "cli/suggest.h"
 
+#define SECOND    UINT64_C(1000)
 #define FIRST_VAL 256 /* of long options; below are the short ones */
 
 static void set_defaults(struct kiln_gateway_options *o, enum kiln_gateway_mode mode)
@@ -16,11 +17,11 @@ static void set_defaults(struct kiln_gateway_options *o, enum kiln_gateway_mode 
 	o->mode = mode;
 	o->peer_auth = KILN_PEER_REQUIRED;
 	o->pin_workers = true;
-	o->handshake_timeout = 10 * 1000;
-	o->connect_timeout = 10 * 1000;
-	o->send_timeout = 60 * 1000;
-	o->close_timeout = 60 * 1000;
-	o->shutdown_timeout = 5 * 60 * 1000;
+	o->handshake_timeout = 10 * SECOND;
+	o->connect_timeout = 10 * SECOND;
+	o->send_timeout = 60 * SECOND;
+	o->close_timeout = 60 * SECOND;
+	o->shutdown_timeout = 300 * SECOND;
 	o->buffer_memory = 256u << 20;
 	o->log_level = KILN_LOG_INFO;
 }

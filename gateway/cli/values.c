@@ -40,8 +40,8 @@ static bool digits_and_unit(const char *text, const struct unit *units, uint64_t
 enum kiln_code kiln_value_duration(const char *flag, const char *text, uint64_t *ms,
 				   struct kiln_error *err)
 {
-	static const struct unit units[] = {{"ms", 1},          {"s", 1000},     {"m", 60 * 1000},
-					    {"h", 3600 * 1000}, {"d", 86400000}, {NULL, 0}};
+	static const struct unit units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+					    {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 	if (strcmp(text, "0") == 0) {
 		*ms = 0;
 		return KILN_OK;

@@ -13,6 +13,7 @@
 
 #include "io/engine.h"
 #include "io/kernel_flags.h"
+#include "sandbox/sandbox.h"
 
 #define SQ_ENTRIES    1024u
 #define CQ_ENTRIES    8192u
@@ -348,7 +349,8 @@ static void uring_close(struct kiln_io *io)
 	free(u);
 }
 
-static int open_ring(struct uring *u)
+/* The ring starts disabled, so that it can be limited to what the relay does (sandbox.h). */
+static enum kiln_code open_ring(struct uring *u, struct kiln_error *err)
 {
 	/* Best first: completions run when this task waits, and nowhere else. */
 	static const unsigned tries[] = {
@@ -359,12 +361,17 @@ static int open_ring(struct uring *u)
 	int rc = -EINVAL;
 	for (size_t i = 0; i < sizeof tries / sizeof tries[0] && rc == -EINVAL; i++) {
 		struct io_uring_params params = {
-		    .flags = tries[i] | IORING_SETUP_CQSIZE,
+		    .flags = tries[i] | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
 		    .cq_entries = CQ_ENTRIES,
 		};
 		rc = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &params);
 	}
-	return rc;
+	if (rc != 0)
+		return kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc, "io_uring is refused here");
+	enum kiln_code code = kiln_sandbox_ring(&u->ring, err);
+	if (code != KILN_OK)
+		io_uring_queue_exit(&u->ring);
+	return code;
 }
 
 static bool has_multishot_receive(struct uring *u)
@@ -416,10 +423,8 @@ struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
 	u->io.pool = pool;
 	u->parked_tail = &u->parked;
 	u->recv_message.msg_controllen = CMSG_SPACE(1);
-	int rc = open_ring(u);
-	if (rc != 0) {
+	if (open_ring(u, err) != KILN_OK) {
 		free(u);
-		(void)kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc, "io_uring is refused here");
 		return NULL;
 	}
 	if (!has_multishot_receive(u)) {
@@ -428,7 +433,7 @@ struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
 		uring_close(&u->io);
 		return NULL;
 	}
-	rc = open_buffers(u);
+	const int rc = open_buffers(u);
 	if (rc != 0) {
 		(void)kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc,
 				      "io_uring buffer rings are refused");

@@ -182,7 +182,7 @@ const char *kiln_log_finish(struct kiln_log_line *l, size_t *len)
 		return l->text;
 	l->limit = sizeof l->text - 2;
 	if (l->truncated)
-		kiln_log_bool(l, "truncated", true);
+		kiln_log_bool(l, "log_truncated", true);
 	if (kiln_log_sink.dropped > 0)
 		kiln_log_u64(l, "log_dropped", kiln_log_sink.dropped);
 	if (is_json())

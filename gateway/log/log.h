@@ -31,7 +31,7 @@
 
 struct kiln_log_line {
 	bool wanted;    /* its level is logged; otherwise every call does nothing */
-	bool truncated; /* something did not fit: the line says truncated=true at its end */
+	bool truncated; /* something did not fit: the line says log_truncated=true at its end */
 	size_t len;
 	size_t limit; /* how far fields may go */
 	char text[KILN_LOG_LINE_MAX];

@@ -163,7 +163,8 @@ const char *kiln_address_format(const struct sockaddr_storage *addr, socklen_t l
 		memcpy(&un, addr, sizeof un);
 		return format_unix(&un, len, text);
 	}
-	return strcpy(text, "unknown");
+	(void)snprintf(text, KILN_ADDRESS_TEXT, "unknown");
+	return text;
 }
 
 /* ------------------------------------------------------------------ loopback and overlap */

@@ -28,7 +28,7 @@
 #define KILN_PROXY_INET_LEN  12u
 #define KILN_PROXY_INET6_LEN 36u
 #define KILN_PROXY_UNIX_PATH 108u
-#define KILN_PROXY_UNIX_LEN  (2u * KILN_PROXY_UNIX_PATH)
+#define KILN_PROXY_UNIX_LEN  216u
 
 #define KILN_PROXY_TLV_HEADER 3u /* type, then a length of two bytes */
 #define KILN_PROXY_SSL_FIXED  5u /* client bits, verify result; sub-TLVs follow */

@@ -11,7 +11,7 @@
 static void log_plain_target(const struct kiln_supervisor *s)
 {
 	const struct kiln_gateway_options *o = s->options;
-	if (o->mode != KILN_GATEWAY_SERVER || o->unsafe_plain)
+	if (o->mode != KILN_GATEWAY_SERVER)
 		return;
 	for (size_t i = 0; i < s->material.targets.count; i++) {
 		if (kiln_address_is_loopback(&s->material.targets.at[i].addr))
@@ -27,9 +27,30 @@ static void log_plain_target(const struct kiln_supervisor *s)
 	}
 }
 
+/* A client side that listens beyond this machine lends its identity to whoever reaches it. */
+static void log_plain_listen(const struct kiln_supervisor *s)
+{
+	for (unsigned g = 0; s->settings.role == KILN_CLIENT && g < s->listeners.group_count; g++) {
+		const struct kiln_listen_group *group = &s->listeners.groups[g];
+		if (kiln_address_is_loopback(&group->endpoint.addr))
+			continue;
+		struct kiln_log_line line;
+		kiln_log_begin(&line, KILN_LOG_WARNING, "plain_listen");
+		kiln_log_str(&line, "listen", group->text);
+		kiln_log_str(&line, "hint",
+		             "whoever reaches this address speaks with this gateway's identity; "
+		             "--unsafe-listen says that it is meant");
+		kiln_log_end(&line);
+	}
+}
+
 void kiln_announce_start(const struct kiln_supervisor *s)
 {
 	struct kiln_log_line line;
+	if (!s->options->unsafe_plain) {
+		log_plain_target(s);
+		log_plain_listen(s);
+	}
 	if (s->settings.ktls != KILN_KTLS_OFF && s->settings.kernel.reason[0] != '\0') {
 		kiln_log_begin(&line, KILN_LOG_WARNING, "no_ktls");
 		kiln_log_str(&line, "reason", s->settings.kernel.reason);
@@ -44,7 +65,6 @@ void kiln_announce_start(const struct kiln_supervisor *s)
 			     "the kernel's hash spreads connections over the workers");
 		kiln_log_end(&line);
 	}
-	log_plain_target(s);
 }
 
 void kiln_announce_ready(const struct kiln_supervisor *s)

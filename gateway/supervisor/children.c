@@ -136,6 +136,10 @@ static void log_death(unsigned i, pid_t pid, int status, uint64_t again_in)
 		kiln_log_str(&line, "signal", sigabbrev_np(WTERMSIG(status)));
 	else
 		kiln_log_i64(&line, "exit", WEXITSTATUS(status));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		kiln_log_str(&line, "hint",
+			     "a system call that the sandbox does not allow; with KILN_SECCOMP=log it "
+			     "is named in the kernel's log instead");
 	kiln_log_u64(&line, "restart_in_ms", again_in);
 	kiln_log_end(&line);
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "log/log.h"
+#include "sandbox/sandbox.h"
 #include "supervisor/announce.h"
 #include "supervisor/children.h"
 #include "supervisor/plan.h"
@@ -202,7 +203,11 @@ static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
 	kiln_plan_limits();
 	kiln_plan_workers(s->options, &s->workers, s->cpu_of_worker);
 	kiln_plan_settings(s->options, s->workers, &s->settings);
-	enum kiln_code rc = kiln_material_load(s->options, &s->material, err);
+	enum kiln_code rc = KILN_OK;
+	if (s->options->user != NULL)
+		rc = kiln_sandbox_check_user(s->options->user, err);
+	if (rc == KILN_OK)
+		rc = kiln_material_load(s->options, &s->material, err);
 	if (rc != KILN_OK)
 		return rc;
 	struct kiln_tls_config *config = kiln_material_config(s->options, &s->material, err);

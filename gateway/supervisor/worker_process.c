@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "log/log.h"
+#include "sandbox/sandbox.h"
 #include "supervisor/control.h"
 #include "worker/worker.h"
 
@@ -166,6 +167,22 @@ static void take_listeners(struct process *p)
 	}
 }
 
+/* Last of all: from here on no file is opened and no right is held. */
+static enum kiln_code enter_sandbox(struct process *p, struct kiln_error *err)
+{
+	char in_force[KILN_SANDBOX_TEXT];
+	enum kiln_code rc = kiln_sandbox_drop_user(p->job->options->user, err);
+	if (rc == KILN_OK)
+		rc = kiln_sandbox_worker(in_force, err);
+	if (rc != KILN_OK)
+		return rc;
+	struct kiln_log_line line;
+	kiln_log_begin(&line, KILN_LOG_INFO, "sandbox");
+	kiln_log_str(&line, "in_force", in_force);
+	kiln_log_end(&line);
+	return KILN_OK;
+}
+
 static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 {
 	const struct kiln_worker_job *job = p->job;
@@ -187,6 +204,9 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 	kiln_io_poll(p->worker.io, &p->channel_op, job->channel);
 	p->signal_op.done = on_signal;
 	kiln_io_poll(p->worker.io, &p->signal_op, p->signal_fd);
+	rc = enter_sandbox(p, err);
+	if (rc != KILN_OK)
+		return rc;
 	kiln_worker_accept(&p->worker, true);
 	char text[KILN_ERROR_MAX];
 	(void)snprintf(text, sizeof text, "%s%s%s", kiln_io_name(p->worker.io),

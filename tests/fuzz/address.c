@@ -38,7 +38,8 @@ static void try_text(const char *text)
 	}
 	write_out(&address, out, sizeof out);
 	require(kiln_address_parse("--listen", out, &again, &err) == KILN_OK);
-	require(memcmp(&address, &again, sizeof address) == 0);
+	require(address.is_unix == again.is_unix && address.port == again.port);
+	require(strcmp(address.host, again.host) == 0 && strcmp(address.path, again.path) == 0);
 	if (address.port != 0 || address.is_unix)
 		require(kiln_address_overlaps(&address, &again));
 }

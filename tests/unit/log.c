@@ -232,14 +232,14 @@ static void long_values_are_cut(void **state)
 		kiln_log_bytes(&l, "v", hostile, sizeof hostile);
 		kiln_log_str(&l, "path", "ktls"); /* still there, whatever came before */
 		json_t *object = finish_json();
-		assert_true(json_is_true(json_object_get(object, "truncated")));
+		assert_true(json_is_true(json_object_get(object, "log_truncated")));
 		assert_string_equal(json_string_value(json_object_get(object, "path")), "ktls");
 		assert_true(json_string_length(json_object_get(object, "v")) > 80);
 		json_decref(object);
 	}
 	begin(KILN_LOG_TEXT);
 	kiln_log_hex(&l, "v", hostile, sizeof hostile);
-	assert_non_null(strstr(finish(), " truncated=true"));
+	assert_non_null(strstr(finish(), " log_truncated=true"));
 }
 
 static void full_lines_are_marked(void **state)
@@ -256,11 +256,11 @@ static void full_lines_are_marked(void **state)
 			for (; key[1] <= '9'; key[1]++)
 				kiln_log_str(&l, key, value);
 			if (format == (int)KILN_LOG_TEXT) {
-				assert_non_null(strstr(finish(), " truncated=true"));
+				assert_non_null(strstr(finish(), " log_truncated=true"));
 				continue;
 			}
 			json_t *object = finish_json();
-			assert_true(json_is_true(json_object_get(object, "truncated")));
+			assert_true(json_is_true(json_object_get(object, "log_truncated")));
 			json_decref(object);
 		}
 	}

@@ -30,7 +30,7 @@ static inline enum kiln_code parse(enum kiln_gateway_mode mode, const char *line
 	int argc = 1;
 	argv[0] = name;
 	assert_true(strlen(line) < sizeof line_text);
-	strcpy(line_text, line);
+	(void)snprintf(line_text, sizeof line_text, "%s", line);
 	for (char *w = strtok_r(line_text, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
 		assert_true(argc < WORDS_MAX - 1);
 		argv[argc++] = w;

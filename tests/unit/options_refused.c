@@ -68,7 +68,7 @@ static void refuses_missing(void **state)
 	refuses(SERVER, ENDS "--cert c", "--key is missing: the private key of --cert c");
 	refuses(SERVER, ENDS "--key k", "--cert is missing");
 	refuses(CLIENT, ENDS "--key k", "--cert is missing");
-	refuses(SERVER, ENDS PAIR "--allow-all", "--cacert is missing");
+	refuses(SERVER, ENDS PAIR "--allow-all", "--allow-all without --cacert");
 	refuses(CLIENT, "--listen :1 --target unix:/t", "whom to expect at unix:/t?");
 }
 

@@ -44,7 +44,7 @@ static void decode_unix(void **state)
 {
 	(void)state;
 	uint8_t data[16 + 216] = SIGNATURE "\x21\x31\x00\xd8/run/a";
-	memcpy(data + 16 + 108, "/run/b", 6);
+	memcpy(data + 16 + 108, "/run/b", sizeof "/run/b");
 	struct kiln_proxy_info info = decode(data, sizeof data);
 	const struct sockaddr_un *source = (const struct sockaddr_un *)&info.source;
 	const struct sockaddr_un *destination = (const struct sockaddr_un *)&info.destination;

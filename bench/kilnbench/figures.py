@@ -1,0 +1,95 @@
+"""Which figures there are: one list for the tables and the drawings."""
+
+from . import peers
+
+
+class Series:
+    """A value of one measure: how it is scaled, named and written."""
+
+    def __init__(self, title, measure, metric, unit, scale=1.0, digits=1, better="less"):
+        self.title = title
+        self.measure = measure
+        self.metric = metric
+        self.unit = unit
+        self.scale = scale
+        self.digits = digits
+        self.better = better
+
+    def of(self, summary, peer):
+        """(median, min, max) in the unit, or None."""
+        spread = summary.get(self.measure, {}).get(peer, {}).get(self.metric)
+        if not spread:
+            return None
+        return tuple(spread[k] * self.scale for k in ("median", "min", "max"))
+
+    def ratio(self, summary, peer):
+        return summary.get(self.measure, {}).get(peer, {}).get(self.metric, {}).get("ratio")
+
+    def text(self, value):
+        return f"{value:,.{self.digits}f}"
+
+
+class Figure:
+    def __init__(self, name, kind, title, note, series):
+        self.name = name
+        self.kind = kind
+        self.title = title
+        self.note = note
+        self.series = series
+
+
+FLOOR = "direct"
+PER_BYTE = "instructions per byte, proxy"
+THOUSANDS = "thousand instructions, proxy"
+
+ALL = [
+    Figure("counted-bulk", "counted", "Bulk transfer, counted",
+           "Instructions that the proxy and the kernel on its behalf spend on a byte.", [
+               Series("client to backend", "bulk-up", "proxy", PER_BYTE, digits=2),
+               Series("backend to client", "bulk-down", "proxy", PER_BYTE, digits=2)]),
+    Figure("counted-request", "counted", "Request and answer, counted",
+           "Instructions that the proxy spends on one request and its answer.", [
+               Series("1 connection", "request-1", "proxy", THOUSANDS, 1e-3),
+               Series("64 connections", "request-64", "proxy", THOUSANDS, 1e-3)]),
+    Figure("counted-handshake", "counted", "Full handshake, counted",
+           "Instructions of the proxy for connect, full TLS 1.3 handshake, one byte, close.", [
+               Series("connect to close", "handshake", "proxy", THOUSANDS, 1e-3, 0)]),
+    Figure("timed-bulk", "timed", "Bulk transfer, timed",
+           "Gigabytes that pass per second of the proxy's processor time.", [
+               Series("client to backend", "bulk-up", "per_core", "GB per core-second", 1e-9, 2,
+                      "more"),
+               Series("backend to client", "bulk-down", "per_core", "GB per core-second", 1e-9, 2,
+                      "more")]),
+    Figure("timed-request", "timed", "Request and answer, timed",
+           "Requests answered per second of the proxy's processor time.", [
+               Series("1 connection", "request-1", "per_core", "thousand per core-second", 1e-3,
+                      1, "more"),
+               Series("64 connections", "request-64", "per_core", "thousand per core-second",
+                      1e-3, 1, "more")]),
+    Figure("timed-latency", "timed", "Latency of a request, timed",
+           "Closed loop: a connection sends its next request when the answer is there.", [
+               Series(f"{conns} connection{'s' * (conns > 1)}, {label}", f"request-{conns}",
+                      metric, "µs", digits=0)
+               for conns in (1, 64)
+               for label, metric in (("p50", "p50_us"), ("p99", "p99_us"),
+                                     ("p99.9", "p999_us"))]),
+    Figure("timed-handshake", "timed", "Full handshakes, timed",
+           "Connections (connect, full TLS 1.3 handshake, one byte, close) per second of the "
+           "proxy's processor time.", [
+               Series("connect to close", "handshake", "per_core", "per core-second", digits=0,
+                      better="more")]),
+    Figure("timed-memory", "timed", "Memory of an idle connection, this kernel",
+           "After one request each. Kernel: without the client's and the backend's sockets.", [
+               Series("processes", "idle", "process_kib", "KiB"),
+               Series("kernel", "idle", "kernel_kib", "KiB")]),
+    Figure("memory", "memory", "Memory of an idle connection, kernel with kTLS",
+           "After one request each. Kernel: without the client's and the backend's sockets.", [
+               Series("processes", "idle", "process_kib", "KiB"),
+               Series("kernel", "idle", "kernel_kib", "KiB")]),
+]
+
+
+def rows(figure, summary):
+    """The peers that have any value in it, in the order of the list."""
+    return [p for p in peers.ALL if p.name != FLOOR
+            and any(s.of(summary, p.name) for s in figure.series)]

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The parts of kiln_sandbox_worker, for it and for tests. */
+#ifndef KILN_GATEWAY_SANDBOX_PARTS_H
+#define KILN_GATEWAY_SANDBOX_PARTS_H
+
+#include "sandbox/sandbox.h"
+
+/* Denies the file system, binding TCP ports and signals to others, as far as the kernel knows how.
+ * *abi is Landlock's version, 0 when it is not there. */
+enum kiln_code kiln_sandbox_landlock(int *abi, struct kiln_error *err);
+
+enum kiln_seccomp {
+	KILN_SECCOMP_ON,
+	KILN_SECCOMP_LOG, /* violations are allowed, and logged by the kernel */
+	KILN_SECCOMP_OFF,
+};
+
+/* KILN_E_UNSUPPORTED: this kernel has no seccomp filters. */
+enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, struct kiln_error *err);
+
+#endif

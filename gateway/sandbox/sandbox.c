@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Puts the parts of the sandbox together and says what is in force. */
+#include "sandbox/sandbox.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sandbox/parts.h"
+
+/* Read before files are out of reach. */
+static void name_user(char *out, size_t size)
+{
+	struct passwd found, *result = NULL;
+	char text[4096];
+
+	if (getpwuid_r(geteuid(), &found, text, sizeof text, &result) == 0 && result != NULL)
+		(void)snprintf(out, size, "%.40s", found.pw_name);
+	else
+		(void)snprintf(out, size, "%u", (unsigned)geteuid());
+}
+
+#ifdef KILN_SANITIZED
+
+enum kiln_code kiln_sandbox_worker(char in_force[KILN_SANDBOX_TEXT], struct kiln_error *err)
+{
+	char user[48];
+
+	(void)err;
+	name_user(user, sizeof user);
+	(void)snprintf(in_force, KILN_SANDBOX_TEXT,
+		       "user=%s landlock=off seccomp=off reason=built_with_sanitizers", user);
+	return KILN_OK;
+}
+
+#else
+
+static enum kiln_seccomp wanted_mode(void)
+{
+	const char *value = getenv("KILN_SECCOMP");
+
+	if (value != NULL && strcmp(value, "log") == 0)
+		return KILN_SECCOMP_LOG;
+	if (value != NULL && strcmp(value, "off") == 0)
+		return KILN_SECCOMP_OFF;
+	return KILN_SECCOMP_ON;
+}
+
+enum kiln_code kiln_sandbox_worker(char in_force[KILN_SANDBOX_TEXT], struct kiln_error *err)
+{
+	static const char *const modes[] = {"on", "log", "off"};
+	enum kiln_seccomp mode = wanted_mode();
+	char user[48], landlock[16] = "unavailable";
+	int abi;
+
+	name_user(user, sizeof user);
+	enum kiln_code code = kiln_sandbox_landlock(&abi, err);
+	if (code != KILN_OK)
+		return code;
+	if (abi > 0)
+		(void)snprintf(landlock, sizeof landlock, "v%d", abi);
+	code = kiln_sandbox_seccomp(mode, err);
+	if (code != KILN_OK && code != KILN_E_UNSUPPORTED)
+		return code;
+	(void)snprintf(in_force, KILN_SANDBOX_TEXT, "user=%s landlock=%s seccomp=%s", user,
+		       landlock, code == KILN_OK ? modes[mode] : "unavailable");
+	return KILN_OK;
+}
+
+#endif

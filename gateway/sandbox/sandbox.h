@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a worker gives up once it has what it needs: its user, the file system, and the system calls
+ * that are not its job. A break-in then finds the worker's own sockets, and nothing to open, run or
+ * signal. In this order:
+ *
+ *   kiln_sandbox_drop_user   when whatever needs rights is open (rings, epoll, listeners)
+ *   kiln_sandbox_worker      last, when files are no longer needed
+ *
+ * and when the worker's ring is set up, kiln_sandbox_ring: what goes through a ring is not seen by
+ * seccomp. All of it is for one single-threaded process, and none of it can be undone.
+ */
+#ifndef KILN_GATEWAY_SANDBOX_H
+#define KILN_GATEWAY_SANDBOX_H
+
+#include <kiln/error.h>
+
+struct io_uring;
+
+/* KILN_E_CONFIG when there is no such user; so that a start fails before its workers do. */
+enum kiln_code kiln_sandbox_check_user(const char *user, struct kiln_error *err) KILN_NODISCARD;
+
+/* Becomes user (a name), with the user's own group and no other; NULL stays who we are. Then gives
+ * up every capability, the right to gain any, core dumps and being traced. Clears the signal that
+ * PR_SET_PDEATHSIG set: set it again afterwards. */
+enum kiln_code kiln_sandbox_drop_user(const char *user, struct kiln_error *err) KILN_NODISCARD;
+
+#define KILN_SANDBOX_TEXT 128u
+
+/* Landlock and seccomp. A kernel that lacks one is no error, but in_force says so, in a form for
+ * the log: "user=nobody landlock=v3 seccomp=on". The variable KILN_SECCOMP of the environment makes
+ * violations be logged by the kernel ("log") instead of killing the process, or allows all ("off").
+ *
+ * From then on opening a file fails with EACCES, and a call that no worker needs ends the process
+ * with SIGSYS. Built with sanitizers, which need files and calls of their own, neither is set. */
+enum kiln_code kiln_sandbox_worker(char in_force[KILN_SANDBOX_TEXT],
+				   struct kiln_error *err) KILN_NODISCARD;
+
+/* Limits a ring to the operations of the relay, none of which can name a file. For a ring that was
+ * set up with IORING_SETUP_R_DISABLED, which this call enables. */
+enum kiln_code kiln_sandbox_ring(struct io_uring *ring, struct kiln_error *err) KILN_NODISCARD;
+
+#endif

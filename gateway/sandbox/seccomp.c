@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The system calls of a worker. Allowed: what both engines, the C library's malloc and stdio, and
+ * OpenSSL use when everything is set up. Refused with an error: what libraries try and can do
+ * without. Everything else is no mistake of ours and ends the process. */
+#include <asm/termbits.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <seccomp.h>
+
+#include "sandbox/parts.h"
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
+
+/* __NR_* of this architecture; a negative number is a call that it does not have. */
+static const int allowed[] = {
+    /* sockets and descriptors */
+    SCMP_SYS(accept),
+    SCMP_SYS(accept4),
+    SCMP_SYS(close),
+    SCMP_SYS(connect),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(read),
+    SCMP_SYS(readv),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
+    /* certificates arrive in a memory file */
+    SCMP_SYS(fstat),
+    SCMP_SYS(lseek),
+    SCMP_SYS(pread64),
+    /* waiting */
+    SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(io_uring_enter),
+    SCMP_SYS(io_uring_register),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(timerfd_create),
+    SCMP_SYS(timerfd_gettime),
+    SCMP_SYS(timerfd_settime),
+    /* memory */
+    SCMP_SYS(brk),
+    SCMP_SYS(madvise),
+    SCMP_SYS(mremap),
+    SCMP_SYS(munmap),
+    /* time, randomness, who and where */
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(getcpu),
+    SCMP_SYS(getegid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getpid),
+    SCMP_SYS(getppid),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(gettid),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(getuid),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(time),
+    SCMP_SYS(uname),
+    /* signals, locks, the end */
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(futex),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(rseq),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(signalfd4),
+};
+
+/* Files: libraries look for configuration, time zones and CPU counts, and go on without. */
+static const int refused[] = {
+    SCMP_SYS(access),   SCMP_SYS(faccessat),  SCMP_SYS(faccessat2), SCMP_SYS(getcwd),
+    SCMP_SYS(lstat),    SCMP_SYS(open),       SCMP_SYS(openat),     SCMP_SYS(openat2),
+    SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(stat),       SCMP_SYS(statfs),
+    SCMP_SYS(statx),
+};
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+
+/* A call with a condition on one argument: (argument n & mask) == value. */
+struct condition {
+	int call;
+	unsigned n;
+	uint64_t mask, value;
+	uint32_t action;
+};
+
+#define ANY_BITS UINT64_MAX
+#define REFUSE   SCMP_ACT_ERRNO(EACCES)
+
+static const struct condition conditions[] = {
+    {SCMP_SYS(socket), 0, ANY_BITS, AF_INET, SCMP_ACT_ALLOW},
+    {SCMP_SYS(socket), 0, ANY_BITS, AF_INET6, SCMP_ACT_ALLOW},
+    {SCMP_SYS(socket), 0, ANY_BITS, AF_UNIX, SCMP_ACT_ALLOW},
+    {SCMP_SYS(socket), 0, ANY_BITS, AF_NETLINK, REFUSE},    /* the C library's interface lists */
+    {SCMP_SYS(ioctl), 1, ANY_BITS, TCGETS, SCMP_ACT_ALLOW}, /* stdio asks for a terminal */
+    {SCMP_SYS(ioctl), 1, ANY_BITS, FIONBIO, SCMP_ACT_ALLOW},
+    {SCMP_SYS(ioctl), 1, ANY_BITS, FIONREAD, SCMP_ACT_ALLOW},
+    {SCMP_SYS(ioctl), 1, ANY_BITS, SIOCOUTQ, SCMP_ACT_ALLOW},
+    {SCMP_SYS(prctl), 0, ANY_BITS, PR_SET_NAME, SCMP_ACT_ALLOW},
+    {SCMP_SYS(prctl), 0, ANY_BITS, PR_SET_VMA, SCMP_ACT_ALLOW}, /* malloc names its memory */
+    {SCMP_SYS(prlimit64), 2, ANY_BITS, 0, SCMP_ACT_ALLOW},      /* reading, not setting */
+    {SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH, AT_EMPTY_PATH, SCMP_ACT_ALLOW}, /* fstat */
+    {SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH, 0, REFUSE},
+    /* Memory may be had, but never to run. */
+    {SCMP_SYS(mmap), 2, PROT_EXEC, 0, SCMP_ACT_ALLOW},
+    {SCMP_SYS(mprotect), 2, PROT_EXEC, 0, SCMP_ACT_ALLOW},
+};
+
+static int add_condition(scmp_filter_ctx filter, const struct condition *c)
+{
+	const struct scmp_arg_cmp compare = {
+	    .arg = c->n, .op = SCMP_CMP_MASKED_EQ, .datum_a = c->mask, .datum_b = c->value};
+
+	return seccomp_rule_add_array(filter, c->action, c->call, 1, &compare);
+}
+
+static int add_rules(scmp_filter_ctx filter)
+{
+	/* abort() signals its own process, and nobody else's is in reach. */
+	const struct condition abort_itself = {SCMP_SYS(tgkill), 0, ANY_BITS, (uint64_t)getpid(),
+					       SCMP_ACT_ALLOW};
+	int rc = add_condition(filter, &abort_itself);
+
+	for (size_t i = 0; rc == 0 && i < COUNT(allowed); i++)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (size_t i = 0; rc == 0 && i < COUNT(refused); i++)
+		rc = seccomp_rule_add(filter, REFUSE, refused[i], 0);
+	for (size_t i = 0; rc == 0 && i < COUNT(conditions); i++)
+		rc = add_condition(filter, &conditions[i]);
+	return rc;
+}
+
+enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, struct kiln_error *err)
+{
+	if (mode == KILN_SECCOMP_OFF)
+		return KILN_OK;
+	scmp_filter_ctx filter =
+	    seccomp_init(mode == KILN_SECCOMP_LOG ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS);
+	if (filter == NULL)
+		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a seccomp filter");
+	/* A tree instead of a list of comparisons; libseccomp before 2.5 has none. */
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	int rc = add_rules(filter);
+	if (rc == 0)
+		rc = seccomp_load(filter);
+	seccomp_release(filter);
+	if (rc == -EINVAL || rc == -ENOSYS)
+		return kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc,
+				       "this kernel takes no seccomp filter");
+	if (rc != 0)
+		return kiln_fail_errno(err, KILN_E_SYSTEM, -rc, "cannot set the seccomp filter");
+	return KILN_OK;
+}
