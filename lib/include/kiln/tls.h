@@ -254,7 +254,7 @@ struct kiln_session {
 	struct kiln_peer peer;
 	char server_name[KILN_NAME_MAX]; /* SNI asked for, or "" */
 	char alpn[KILN_NAME_MAX];        /* protocol agreed on, or "" */
-	const char *group;               /* key exchange group, static string; or "" */
+	char group[32];                  /* key exchange group, or "" */
 };
 
 /* After KILN_STEP_DONE: hands out the session, which the caller clears (kiln_session_clear). */
