@@ -9,7 +9,7 @@
  *                            or here, and the rest of the program need not care which
  *
  * Nothing in this header opens a socket, blocks, reads a file or reads a clock. No object may be
- * used by two threads at once; a config may be shared by handshakes of one thread.
+ * used by two threads at once, but for a config, which the handshakes of all threads may share.
  */
 #ifndef KILN_TLS_H
 #define KILN_TLS_H
