@@ -47,7 +47,7 @@ struct kiln_flow {
 	uint8_t end;  /* enum kiln_flow_end: what the source did */
 	bool eof;     /* the source's socket is read to its end */
 	bool told;    /* the sink was told of it: nothing more goes that way */
-	bool discard; /* the sink takes nothing any more */
+	bool discard; /* the sink took nothing any more: it was not told, it left */
 };
 
 /* What the TLS side's send operation is carrying. */
@@ -129,11 +129,14 @@ void kiln_conn_pump_down(struct kiln_conn *conn);
 /* open.c: received bytes of the TLS side in user space. */
 struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn);
 bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data, size_t len);
+/* These two end the connection and return false when a rule is broken. */
+bool kiln_conn_may_take_data(struct kiln_conn *conn);
+bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without data */
 
 /* close.c */
-/* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none), tells
- * the plain side, lets go. Safe to call from any step; nothing of conn may be used afterwards by
- * the caller. */
+/* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none, and
+ * with KILN_E_TLS_ALERT it is the peer's own), tells the plain side, lets go. Safe to call from any
+ * step; nothing of conn may be used afterwards by the caller. */
 void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
 void kiln_conn_finish(struct kiln_conn *conn);

@@ -140,7 +140,7 @@ static bool send_key_update(struct kiln_conn *conn)
 void kiln_conn_pump_down(struct kiln_conn *conn)
 {
 	struct kiln_flow *down = &conn->down;
-	if (conn->phase != KILN_PHASE_RELAY)
+	if (conn->phase != KILN_PHASE_RELAY || down->told)
 		return;
 	if (conn->sending == KILN_SENDING_NOTHING && !conn->close_notify_sent &&
 	    !send_key_update(conn)) {
@@ -195,6 +195,25 @@ static void sent_completely(struct kiln_conn *conn)
 	kiln_conn_pump_down(conn);
 }
 
+/* The peer takes nothing more. What it still has to say, and what it said already, is delivered. */
+static void stop_down(struct kiln_conn *conn, int failed)
+{
+	struct kiln_flow *down = &conn->down;
+	struct kiln_io *io = conn->worker->io;
+	conn->sending = KILN_SENDING_NOTHING;
+	if (down->out != NULL)
+		kiln_io_buffer_put(io, down->out);
+	down->out = NULL;
+	while (down->head != NULL)
+		kiln_io_buffer_put(io, kiln_flow_pop(down));
+	down->told = down->discard = true;
+	kiln_io_cancel(io, &conn->plain_in);
+	kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed,
+			"the TLS peer went away while bytes for it were on the way");
+	kiln_relay_half_closed(conn);
+	kiln_relay_end_check(conn);
+}
+
 static void on_tls_sent(struct kiln_op *op, const struct kiln_event *event)
 {
 	struct kiln_conn *conn = KILN_CONN_OF(op, tls_out);
@@ -202,10 +221,7 @@ static void on_tls_sent(struct kiln_op *op, const struct kiln_event *event)
 	if (kiln_conn_absorb(conn, event))
 		return;
 	if (event->result <= 0) {
-		struct kiln_error err = {0};
-		(void)kiln_fail_errno(&err, KILN_E_TLS_TRUNCATED, -event->result,
-				      "the TLS peer went away while bytes for it were on the way");
-		kiln_conn_fail(conn, &err);
+		stop_down(conn, -event->result);
 		return;
 	}
 	conn->down.moved_at = conn->worker->now;
