@@ -180,14 +180,9 @@ struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn)
 {
 	if (conn->up.head == NULL)
 		return NULL;
-	struct kiln_buffer *out = kiln_io_buffer_take(conn->worker->io);
-	if (out == NULL) {
-		struct kiln_error err = {0};
-		(void)kiln_fail(&err, KILN_E_LIMIT, "no buffer left to open a record into");
-		err.alert = KILN_ALERT_INTERNAL_ERROR;
-		kiln_conn_fail(conn, &err);
+	struct kiln_buffer *out = kiln_worker_take_buffer(conn);
+	if (out == NULL)
 		return NULL;
-	}
 	out->type = KILN_RECORD_DATA;
 	bool more = true;
 	while (more && conn->up.end == KILN_FLOW_OPEN &&

@@ -53,7 +53,11 @@ static struct kiln_buffer *next_up(struct kiln_conn *conn)
 		return NULL;
 	if (up->head->type == KILN_RECORD_DATA)
 		return kiln_flow_pop(up);
-	return kiln_conn_open_records(conn);
+	if (up->end == KILN_FLOW_OPEN)
+		return kiln_conn_open_records(conn);
+	while (up->head != NULL) /* behind close_notify: not even looked at */
+		kiln_io_buffer_put(conn->worker->io, kiln_flow_pop(up));
+	return NULL;
 }
 
 static void tell_plain(struct kiln_conn *conn)
