@@ -87,6 +87,7 @@ void rig_open(struct rig *rig, enum kiln_role role)
 	    .target_name = "target.example",
 	};
 	worker->now = rig_ms;
+	worker->hungry_tail = &worker->hungry;
 	worker->counters = &rig->counters;
 	worker->sys = &fake_sys;
 	kiln_wheel_init(&worker->wheel, worker->now);
@@ -104,45 +105,62 @@ static void socket_pair(int *near, int *far)
 	*far = fds[1];
 }
 
-static void set_secrets(struct rig *rig)
+static void set_keys(struct kiln_traffic *up, struct kiln_traffic *down)
 {
-	uint8_t up[32], down[32];
-	memset(up, 0x11, sizeof up);
-	memset(down, 0x22, sizeof down);
-	struct kiln_conn *conn = rig->conn;
-	assert_int_equal(kiln_traffic_init(&conn->rx, 0x1301, up, 0, NULL), KILN_OK);
-	assert_int_equal(kiln_traffic_init(&rig->peer_tx, 0x1301, up, 0, NULL), KILN_OK);
-	assert_int_equal(kiln_traffic_init(&conn->tx, 0x1301, down, 0, NULL), KILN_OK);
-	assert_int_equal(kiln_traffic_init(&rig->peer_rx, 0x1301, down, 0, NULL), KILN_OK);
+	uint8_t secret[32];
+	memset(secret, 0x11, sizeof secret);
+	assert_int_equal(kiln_traffic_init(up, 0x1301, secret, 0, NULL), KILN_OK);
+	memset(secret, 0x22, sizeof secret);
+	assert_int_equal(kiln_traffic_init(down, 0x1301, secret, 0, NULL), KILN_OK);
 }
 
-void rig_relay(struct rig *rig, bool kernel, struct kiln_buffer *early)
+static struct kiln_conn *new_conn(struct kiln_worker *worker, int *tls_far, int *plain_far)
 {
-	struct kiln_worker *worker = &rig->worker;
 	struct kiln_conn *conn = calloc(1, sizeof *conn);
 	assert_non_null(conn);
-	rig->conn = conn;
-	rig->kernel = kernel;
 	conn->worker = worker;
 	conn->deadline.expired = kiln_conn_expired;
 	conn->id = ++worker->next_id;
 	conn->suite = 0x1301;
+	conn->next = worker->conns;
+	if (worker->conns != NULL)
+		worker->conns->prev = conn;
 	worker->conns = conn;
-	worker->conn_count = 1;
-	socket_pair(&conn->tls_fd, &rig->tls_far);
-	socket_pair(&conn->plain_fd, &rig->plain_far);
-	set_secrets(rig);
+	worker->conn_count++;
+	socket_pair(&conn->tls_fd, tls_far);
+	socket_pair(&conn->plain_fd, plain_far);
+	set_keys(&conn->rx, &conn->tx);
+	return conn;
+}
+
+void rig_relay(struct rig *rig, bool kernel, struct kiln_buffer *early)
+{
+	struct kiln_conn *conn = new_conn(&rig->worker, &rig->tls_far, &rig->plain_far);
+	rig->conn = conn;
+	rig->kernel = kernel;
+	set_keys(&rig->peer_tx, &rig->peer_rx);
 	if (kernel) {
-		/* Not a rekey of the rig's sockets: the table of system calls takes it. */
-		bool spoiled;
-		assert_int_equal(kiln_ktls_install(worker->sys, conn->tls_fd, &conn->rx, &conn->tx,
-						   &spoiled, NULL),
+		bool spoiled; /* the table of system calls takes the keys */
+		assert_int_equal(kiln_ktls_install(rig->worker.sys, conn->tls_fd, &conn->rx,
+						   &conn->tx, &spoiled, NULL),
 				 KILN_OK);
 		memset(&rig_sys, 0, sizeof rig_sys);
 	}
-	for (; early != NULL; early = early->next)
+	for (struct kiln_buffer *next; early != NULL; early = next) {
+		next = early->next;
 		kiln_flow_push(&conn->up, early);
+	}
 	kiln_conn_relay(conn);
+}
+
+struct kiln_conn *rig_another(struct rig *rig)
+{
+	int tls_far, plain_far;
+	struct kiln_conn *conn = new_conn(&rig->worker, &tls_far, &plain_far);
+	(void)close(tls_far); /* no bytes pass there */
+	(void)close(plain_far);
+	kiln_conn_relay(conn);
+	return conn;
 }
 
 bool rig_gone(const struct rig *rig)
@@ -154,7 +172,7 @@ void rig_turn(struct rig *rig)
 {
 	assert_int_equal(kiln_worker_turn(&rig->worker, NULL), KILN_OK);
 	if (rig_gone(rig))
-		rig->conn = NULL;
+		rig->conn = NULL; /* it, and all others */
 }
 
 void rig_advance(struct rig *rig, uint64_t ms)

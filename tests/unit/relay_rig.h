@@ -77,6 +77,9 @@ void rig_open(struct rig *rig, enum kiln_role role);
 /* A server's connection that begins to relay now. early is what came with the handshake. */
 void rig_relay(struct rig *rig, bool kernel, struct kiln_buffer *early);
 
+/* One more, in user space, under the same keys: for tests of what connections share. */
+struct kiln_conn *rig_another(struct rig *rig);
+
 /* All must have ended, and everything must have been given back. */
 void rig_close(struct rig *rig);
 
