@@ -212,8 +212,15 @@ static void relay_expired(struct kiln_conn *conn)
 	uint64_t since;
 	const char *what;
 	const uint32_t limit = relay_limit(conn, &since, &what);
-	if (limit == 0)
-		return; /* set again by whatever needs it */
+	if (limit == 0) {
+		/* A send that may take for ever, or idleness: looked at again, should that be limited
+		 * when the send is over. */
+		if (worker->settings.send_timeout == 0)
+			kiln_conn_limit(conn, conn->up.told || conn->down.told
+						  ? worker->settings.close_timeout
+						  : worker->settings.idle_timeout);
+		return;
+	}
 	if (since + limit > worker->now) {
 		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
 				  (uint32_t)(since + limit - worker->now));

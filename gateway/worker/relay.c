@@ -22,10 +22,12 @@ void kiln_relay_watch_send(struct kiln_conn *conn, struct kiln_flow *flow)
 {
 	struct kiln_worker *worker = conn->worker;
 	flow->moved_at = worker->now;
-	/* Looked at again when it fires: a deadline per send would cost more than it finds. */
-	if (!kiln_deadline_is_set(&conn->deadline) && worker->settings.send_timeout > 0)
-		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
-				  worker->settings.send_timeout);
+	const uint32_t ms = worker->settings.send_timeout;
+	/* Looked at again when it fires: a deadline per send would cost more than it finds. One that
+	 * is set may be a later one, for idleness or a half-closed connection. */
+	if (ms > 0 && (!kiln_deadline_is_set(&conn->deadline) ||
+		       conn->deadline.at > worker->now + ms))
+		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now, ms);
 }
 
 void kiln_relay_end_check(struct kiln_conn *conn)
