@@ -212,8 +212,21 @@ enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *e
 	return rc;
 }
 
+/* Cut off, not ended: both sides are told so, as far as that goes without waiting. */
+static void cut_off(struct kiln_worker *worker)
+{
+	struct kiln_error err = {0};
+	(void)kiln_fail(&err, KILN_E_TIMEOUT, "the gateway stopped before the connection ended");
+	err.alert = KILN_ALERT_INTERNAL_ERROR;
+	for (struct kiln_conn *conn = worker->conns, *next; conn != NULL; conn = next) {
+		next = conn->next;
+		kiln_conn_fail(conn, &err);
+	}
+}
+
 void kiln_worker_close(struct kiln_worker *worker)
 {
+	cut_off(worker);
 	/* The process is about to end: the kernel takes the operations with it. */
 	for (struct kiln_conn *conn = worker->conns; conn != NULL; conn = worker->conns)
 		kiln_worker_bury(conn);
