@@ -86,6 +86,34 @@ void kiln_worker_accept(struct kiln_worker *worker, bool on)
 		disarm_listeners(worker);
 }
 
+/* What was accepted before the cancellation took effect still comes, and is served. */
+static void close_listeners(struct kiln_worker *worker)
+{
+	for (unsigned i = 0; worker->accept_over && i < worker->listener_count; i++) {
+		struct kiln_listener *listener = &worker->listeners[i];
+		if (listener->fd < 0 || listener->op.armed)
+			continue;
+		kiln_io_forget(worker->io, listener->fd);
+		(void)close(listener->fd);
+		listener->fd = -1;
+	}
+}
+
+void kiln_worker_stop_accepting(struct kiln_worker *worker)
+{
+	kiln_worker_accept(worker, false);
+	worker->accept_over = true;
+	close_listeners(worker);
+}
+
+bool kiln_worker_done(const struct kiln_worker *worker)
+{
+	for (unsigned i = 0; i < worker->listener_count; i++)
+		if (worker->listeners[i].op.armed)
+			return false;
+	return !worker->accepting && worker->conn_count == 0;
+}
+
 /* Connections that wait in the backlog are better off than ones that are accepted and dropped. */
 void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms)
 {
@@ -208,6 +236,7 @@ enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *e
 	kiln_io_dispatch(worker->io);
 	kiln_wheel_run(&worker->wheel, worker->now);
 	bury_the_dead(worker);
+	close_listeners(worker);
 	worker->counters->buffers_peak = worker->pool.peak;
 	return rc;
 }
