@@ -87,6 +87,34 @@ void kiln_worker_accept(struct kiln_worker *worker, bool on)
 		disarm_listeners(worker);
 }
 
+/* What was accepted before the cancellation took effect still comes, and is served. */
+static void close_listeners(struct kiln_worker *worker)
+{
+	for (unsigned i = 0; worker->accept_over && i < worker->listener_count; i++) {
+		struct kiln_listener *listener = &worker->listeners[i];
+		if (listener->fd < 0 || listener->op.armed)
+			continue;
+		kiln_io_forget(worker->io, listener->fd);
+		(void)close(listener->fd);
+		listener->fd = -1;
+	}
+}
+
+void kiln_worker_stop_accepting(struct kiln_worker *worker)
+{
+	kiln_worker_accept(worker, false);
+	worker->accept_over = true;
+	close_listeners(worker);
+}
+
+bool kiln_worker_done(const struct kiln_worker *worker)
+{
+	for (unsigned i = 0; i < worker->listener_count; i++)
+		if (worker->listeners[i].op.armed)
+			return false;
+	return !worker->accepting && worker->conn_count == 0;
+}
+
 /* Connections that wait in the backlog are better off than ones that are accepted and dropped. */
 void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms)
 {
@@ -254,12 +282,26 @@ enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *e
 	bury_the_dead(worker);
 	feed_the_hungry(worker);
 	bury_the_dead(worker);
+	close_listeners(worker);
 	worker->counters->buffers_peak = worker->pool.peak;
 	return rc;
 }
 
+/* Cut off, not ended: both sides are told so, as far as that goes without waiting. */
+static void cut_off(struct kiln_worker *worker)
+{
+	struct kiln_error err = {0};
+	(void)kiln_fail(&err, KILN_E_TIMEOUT, "the gateway stopped before the connection ended");
+	err.alert = KILN_ALERT_INTERNAL_ERROR;
+	for (struct kiln_conn *conn = worker->conns, *next; conn != NULL; conn = next) {
+		next = conn->next;
+		kiln_conn_fail(conn, &err);
+	}
+}
+
 void kiln_worker_close(struct kiln_worker *worker)
 {
+	cut_off(worker);
 	/* The process is about to end: the kernel takes the operations with it. */
 	for (struct kiln_conn *conn = worker->conns; conn != NULL; conn = worker->conns)
 		kiln_worker_bury(conn);
