@@ -212,8 +212,23 @@ enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *e
 	return rc;
 }
 
+/* A connection that is cut must not look like one that came to its end: the peer gets an alert and
+ * the plain side a reset (architecture, L5). */
+static void cut_off(struct kiln_worker *worker)
+{
+	struct kiln_error err = {0};
+	(void)kiln_fail(&err, KILN_E_TIMEOUT,
+			"still open when the gateway had to end (--shutdown-timeout)");
+	err.alert = KILN_ALERT_INTERNAL_ERROR;
+	for (struct kiln_conn *conn = worker->conns, *next; conn != NULL; conn = next) {
+		next = conn->next;
+		kiln_conn_fail(conn, &err);
+	}
+}
+
 void kiln_worker_close(struct kiln_worker *worker)
 {
+	cut_off(worker);
 	/* The process is about to end: the kernel takes the operations with it. */
 	for (struct kiln_conn *conn = worker->conns; conn != NULL; conn = worker->conns)
 		kiln_worker_bury(conn);
