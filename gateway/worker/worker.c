@@ -287,11 +287,13 @@ enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *e
 	return rc;
 }
 
-/* Cut off, not ended: both sides are told so, as far as that goes without waiting. */
+/* A connection that is cut must not look like one that came to its end: the peer gets an alert and
+ * the plain side a reset (architecture, L5). */
 static void cut_off(struct kiln_worker *worker)
 {
 	struct kiln_error err = {0};
-	(void)kiln_fail(&err, KILN_E_TIMEOUT, "the gateway stopped before the connection ended");
+	(void)kiln_fail(&err, KILN_E_TIMEOUT,
+			"still open when the gateway had to end (--shutdown-timeout)");
 	err.alert = KILN_ALERT_INTERNAL_ERROR;
 	for (struct kiln_conn *conn = worker->conns, *next; conn != NULL; conn = next) {
 		next = conn->next;
