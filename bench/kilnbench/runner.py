@@ -64,8 +64,8 @@ def command_for(kind, options, plan_file, budget):
     if kind == "timed":
         return session
     memory = options.vm_mem or (3072 if kind == "memory" else 1536)
-    return [str(options.vm_run), "--kernel", options.kernel, "--smp", "1", "--mem", str(memory),
-            *(["--counted"] if kind == "counted" else []),
+    how = ["--counted", "--smp", "1"] if kind == "counted" else ["--smp", "2"]
+    return [str(options.vm_run), "--kernel", options.kernel, *how, "--mem", str(memory),
             "--timeout", str(int(budget)), "--quiet", "--", *session]
 
 
