@@ -73,6 +73,7 @@ struct kiln_conn {
 	bool key_update_wanted;  /* the peer asked for new keys of ours */
 	bool key_update_request; /* and we ask for new keys of the peer's */
 	bool key_update_asked;   /* and have done so */
+	bool rx_rekeyed;         /* the kernel may still report that it waited for the key */
 	bool handshake_done;
 	bool close_notify_sent;
 	uint8_t useless; /* records in a row that brought no data */
@@ -129,6 +130,8 @@ void kiln_conn_pump_down(struct kiln_conn *conn);
 /* open.c: received bytes of the TLS side in user space. */
 struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn);
 bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data, size_t len);
+/* Data may come now; false when the connection failed over it. */
+bool kiln_conn_take_data(struct kiln_conn *conn);
 
 /* close.c */
 /* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none), tells

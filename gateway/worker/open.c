@@ -45,6 +45,7 @@ static bool follow_key_update(struct kiln_conn *conn, const struct kiln_control 
 		return broke(conn, err);
 	}
 	worker->counters->key_updates++;
+	conn->rx_rekeyed = conn->rx.where == KILN_IN_KERNEL;
 	conn->key_update_asked = false;
 	if (control->update_requested)
 		conn->key_update_wanted = true;
@@ -71,6 +72,18 @@ bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t 
 	return control.key_update ? follow_key_update(conn, &control, &err) : true;
 }
 
+bool kiln_conn_take_data(struct kiln_conn *conn)
+{
+	struct kiln_error err = {0};
+	if (conn->rx.message_have == 0) {
+		conn->useless = 0;
+		return true;
+	}
+	(void)kiln_fail(&err, KILN_E_TLS_MESSAGE, "data inside a handshake message (RFC 8446 5.1)");
+	err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
+	return broke(conn, &err);
+}
+
 /* Opens one whole record behind out's content. False when the connection failed over it. */
 static bool open_one(struct kiln_conn *conn, const uint8_t *record, size_t len,
 		     struct kiln_buffer *out)
@@ -83,15 +96,10 @@ static bool open_one(struct kiln_conn *conn, const uint8_t *record, size_t len,
 		return broke(conn, &err);
 	if (type != KILN_RECORD_DATA)
 		return kiln_conn_take_control(conn, type, at, n);
-	if (conn->rx.message_have != 0) {
-		(void)kiln_fail(&err, KILN_E_TLS_MESSAGE,
-				"data inside a handshake message (RFC 8446 5.1)");
-		err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
-		return broke(conn, &err);
-	}
-	if (n == 0)
+	if (n == 0 && conn->rx.message_have == 0)
 		return count_useless(conn);
-	conn->useless = 0;
+	if (!kiln_conn_take_data(conn))
+		return false;
 	out->len += (uint32_t)n;
 	return true;
 }

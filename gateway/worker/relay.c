@@ -112,8 +112,10 @@ void kiln_conn_pump_up(struct kiln_conn *conn)
 	}
 	if (in_relay(conn))
 		arm_tls_in(conn);
-	/* A KeyUpdate that was asked for goes out even when there is nothing else to send. */
-	if (in_relay(conn) && conn->key_update_wanted)
+	/* A KeyUpdate that was asked for, or that asks for one, goes out even when there is nothing
+	 * else to send. */
+	if (in_relay(conn) && (conn->key_update_wanted ||
+			       (kiln_traffic_exhausted(&conn->rx) && !conn->key_update_asked)))
 		kiln_conn_pump_down(conn);
 }
 
@@ -164,9 +166,11 @@ static void take_kernel_bytes(struct kiln_conn *conn, struct kiln_buffer *buffer
 		kiln_io_buffer_put(conn->worker->io, buffer);
 		return;
 	}
-	conn->useless = 0;
-	conn->rx.records +=
-	    buffer->len / KILN_RECORD_PLAIN_MAX; /* at least so many; RFC 8446 5.5 */
+	if (!kiln_conn_take_data(conn)) {
+		kiln_io_buffer_put(conn->worker->io, buffer);
+		return;
+	}
+	kiln_traffic_count(&conn->rx, buffer->len);
 	kiln_flow_push(&conn->up, buffer);
 }
 
@@ -174,8 +178,18 @@ static void tls_receive_failed(struct kiln_conn *conn, int failed)
 {
 	struct kiln_error err = {0};
 	switch (failed) {
-	case ECANCELED: return;   /* paused */
-	case EKEYEXPIRED: return; /* between a KeyUpdate and its key; armed again by the pump */
+	case ECANCELED: return; /* paused */
+	case EKEYEXPIRED:
+		/* Between a KeyUpdate and its key: armed again by the pump. But the kernel goes by the
+		 * first byte of a record alone; without a KeyUpdate of ours it would stop for ever. */
+		if (conn->rx_rekeyed) {
+			conn->rx_rekeyed = false;
+			return;
+		}
+		(void)kiln_fail(&err, KILN_E_TLS_MESSAGE,
+				"a KeyUpdate spread over records, which kernel TLS cannot follow");
+		err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
+		break;
 	case EBADMSG:
 		(void)kiln_fail(&err, KILN_E_TLS_DECRYPT, "a record's tag does not verify");
 		err.alert = KILN_ALERT_BAD_RECORD_MAC;
