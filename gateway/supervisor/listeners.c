@@ -14,11 +14,16 @@
 
 #define BACKLOG 65535 /* the kernel takes the smaller of this and net.core.somaxconn */
 
-static const char *bind_hint(int failed)
+static const char *bind_hint(int failed, bool is_unix)
 {
 	switch (failed) {
-	case EADDRINUSE: return "; another program has it: see `ss -ltnp`";
-	case EACCES: return "; ports below 1024 need CAP_NET_BIND_SERVICE";
+	case EADDRINUSE:
+		return is_unix ? "; that path is in use"
+			       : "; another program has it: see `ss -ltnp`";
+	case EACCES:
+		return is_unix ? "; this user may not write to the socket's folder"
+			       : "; ports below 1024 need CAP_NET_BIND_SERVICE";
+	case ENOENT: return "; the folder of a Unix socket must exist";
 	case EADDRNOTAVAIL: return "; this machine has no such address: see `ip address`";
 	default: return "";
 	}
@@ -43,7 +48,7 @@ static enum kiln_code open_one(const struct kiln_listen_group *group, int *out,
 	if (bind(fd, address, group->endpoint.len) != 0 || listen(fd, BACKLOG) != 0) {
 		const int failed = errno;
 		return kiln_fail(err, KILN_E_CONFIG, "--listen %.100s: %s%s", group->text,
-				 strerror(failed), bind_hint(failed));
+				 strerror(failed), bind_hint(failed, group->shared));
 	}
 	return KILN_OK;
 }
@@ -93,6 +98,10 @@ static enum kiln_code open_group(struct kiln_listen_group *group,
 {
 	struct kiln_endpoints endpoints;
 	enum kiln_code rc = kiln_address_resolve(address, KILN_TO_LISTEN, &endpoints, err);
+	if (rc != KILN_OK) {
+		const struct kiln_error cause = *err;
+		return kiln_fail(err, rc, "--listen: %.200s", cause.message);
+	}
 	group->shared = address->is_unix;
 	for (size_t e = 0; rc == KILN_OK && e < endpoints.count; e++) {
 		group->endpoint = endpoints.at[e];

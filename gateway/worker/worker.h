@@ -32,8 +32,10 @@ struct kiln_worker {
 	bool accepting, accept_paused, accept_over;
 	struct kiln_deadline accept_retry;
 
-	struct kiln_conn *conns; /* all of them, newest first */
-	struct kiln_conn *dead;  /* freed at the end of the turn */
+	struct kiln_conn *conns;                 /* all of them, newest first */
+	struct kiln_conn *dead;                  /* freed at the end of the turn */
+	struct kiln_conn *hungry, **hungry_tail; /* wait for a buffer, first come first served */
+	unsigned hungry_count;
 	unsigned conn_count;
 	uint64_t next_id;
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
@@ -68,6 +70,9 @@ void kiln_worker_close(struct kiln_worker *worker);
 /* For the files of this folder. */
 void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms);
 void kiln_worker_bury(struct kiln_conn *conn);
+/* A buffer to work in. NULL when the pool has none: the connection is hungry then, and its pumps
+ * are called again when it has. */
+struct kiln_buffer *kiln_worker_take_buffer(struct kiln_conn *conn);
 uint8_t *kiln_worker_take_partial(struct kiln_worker *worker);
 void kiln_worker_put_partial(struct kiln_worker *worker, uint8_t *partial);
 int64_t kiln_worker_wall_clock(void); /* seconds since 1970 */

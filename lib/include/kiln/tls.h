@@ -9,7 +9,7 @@
  *                            or here, and the rest of the program need not care which
  *
  * Nothing in this header opens a socket, blocks, reads a file or reads a clock. No object may be
- * used by two threads at once; a config may be shared by handshakes of one thread.
+ * used by two threads at once, but for a config, which the handshakes of all threads may share.
  */
 #ifndef KILN_TLS_H
 #define KILN_TLS_H
@@ -107,6 +107,9 @@ struct kiln_tls_options {
 	const void *ca_pem; /* trusted roots; needed unless peer_auth is KILN_PEER_NONE */
 	size_t ca_len;
 
+	/* Where the three come from, for messages: "--cert server.pem". NULL is fine. */
+	const char *cert_origin, *key_origin, *ca_origin;
+
 	/* Any one match lets the peer in. None, with allow_any: every verified peer. */
 	const struct kiln_access_rule *rules;
 	size_t rule_count;
@@ -119,7 +122,7 @@ struct kiln_tls_options {
 
 	const char *alpn; /* comma-separated protocols in order of preference, or NULL */
 	const char
-	    *cipher_suites; /* OpenSSL's colon-separated TLS 1.3 list, or NULL for all three */
+	    *cipher_suites; /* names of kiln_suite_name, colon-separated, or NULL for all three */
 };
 
 struct kiln_tls_config;
@@ -254,7 +257,7 @@ struct kiln_session {
 	struct kiln_peer peer;
 	char server_name[KILN_NAME_MAX]; /* SNI asked for, or "" */
 	char alpn[KILN_NAME_MAX];        /* protocol agreed on, or "" */
-	const char *group;               /* key exchange group, static string; or "" */
+	char group[32];                  /* key exchange group, or "" */
 };
 
 /* After KILN_STEP_DONE: hands out the session, which the caller clears (kiln_session_clear). */
