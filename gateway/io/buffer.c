@@ -19,6 +19,7 @@ enum kiln_code kiln_pool_init(struct kiln_pool *pool, size_t limit_bytes, struct
 	if (limit > 32768)
 		limit = 32768;
 	pool->limit = (unsigned)limit;
+	pool->reserve = pool->limit / 8;
 	pool->buffers = calloc(limit, sizeof *pool->buffers);
 	if (pool->buffers == NULL)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for %zu buffers", limit);
@@ -58,6 +59,11 @@ struct kiln_buffer *kiln_pool_take(struct kiln_pool *pool)
 	if (++pool->in_use > pool->peak)
 		pool->peak = pool->in_use;
 	return buffer;
+}
+
+struct kiln_buffer *kiln_pool_take_to_receive(struct kiln_pool *pool)
+{
+	return pool->in_use + pool->reserve < pool->limit ? kiln_pool_take(pool) : NULL;
 }
 
 void kiln_pool_put(struct kiln_pool *pool, struct kiln_buffer *buffer)

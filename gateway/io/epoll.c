@@ -233,7 +233,7 @@ static void try_input(struct epoll *e, struct kiln_op *op)
 	if (op->kind == KILN_OP_ACCEPT) {
 		n = attempt_accept(op);
 	} else {
-		buffer = kiln_pool_take(e->io.pool);
+		buffer = kiln_pool_take_to_receive(e->io.pool);
 		if (buffer == NULL) {
 			op->queued = true;
 			op->next = e->starved;

@@ -64,7 +64,7 @@ static void replenish(struct uring *u)
 	if (u->provided >= PROVIDED_LOW)
 		return;
 	while (u->provided < PROVIDED_WANT) {
-		struct kiln_buffer *buffer = kiln_pool_take(u->io.pool);
+		struct kiln_buffer *buffer = kiln_pool_take_to_receive(u->io.pool);
 		if (buffer == NULL)
 			return;
 		provide(u, buffer);
@@ -73,11 +73,8 @@ static void replenish(struct uring *u)
 
 static void uring_buffer_put(struct kiln_io *io, struct kiln_buffer *buffer)
 {
-	struct uring *u = self(io);
-	if (u->provided < PROVIDED_LOW)
-		provide(u, buffer);
-	else
-		kiln_pool_put(io->pool, buffer);
+	kiln_pool_put(io->pool, buffer);
+	replenish(self(io));
 }
 
 /* ---- arming ------------------------------------------------------------------------------- */

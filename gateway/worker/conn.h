@@ -47,7 +47,7 @@ struct kiln_flow {
 	uint8_t end;  /* enum kiln_flow_end: what the source did */
 	bool eof;     /* the source's socket is read to its end */
 	bool told;    /* the sink was told of it: nothing more goes that way */
-	bool discard; /* the sink takes nothing any more */
+	bool discard; /* the sink took nothing any more: it was not told, it left */
 };
 
 /* What the TLS side's send operation is carrying. */
@@ -61,6 +61,7 @@ enum kiln_sending {
 struct kiln_conn {
 	struct kiln_worker *worker;
 	struct kiln_conn *next, *prev; /* the worker's list */
+	struct kiln_conn *next_hungry; /* the worker's list of those that wait for a buffer */
 	struct kiln_deadline deadline;
 
 	struct kiln_op tls_in, tls_out, plain_in, plain_out;
@@ -75,6 +76,7 @@ struct kiln_conn {
 	bool key_update_asked;   /* and have done so */
 	bool handshake_done;
 	bool close_notify_sent;
+	bool hungry;     /* in that list */
 	uint8_t useless; /* records in a row that brought no data */
 	uint8_t target;  /* index of the address being tried */
 
@@ -120,23 +122,30 @@ void kiln_conn_handshake(struct kiln_conn *conn);
 
 /* install.c */
 void kiln_conn_install(struct kiln_conn *conn);
+void kiln_conn_install_on(struct kiln_conn *conn); /* a buffer can be had again */
 
 /* relay.c: starts both flows, with conn->early as the first bytes of the accepted side. */
 void kiln_conn_relay(struct kiln_conn *conn);
 void kiln_conn_pump_up(struct kiln_conn *conn);
 void kiln_conn_pump_down(struct kiln_conn *conn);
 
-/* open.c: received bytes of the TLS side in user space. */
+/* open.c: received bytes of the TLS side in user space. NULL: there is no more data to be had from
+ * what came, or the connection failed over it, or it is hungry. */
 struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn);
 bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data, size_t len);
+/* These two end the connection and return false when a rule is broken. */
+bool kiln_conn_may_take_data(struct kiln_conn *conn);
+bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without data */
 
 /* close.c */
-/* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none), tells
- * the plain side, lets go. Safe to call from any step; nothing of conn may be used afterwards by
- * the caller. */
+/* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none, and
+ * with KILN_E_TLS_ALERT it is the peer's own), tells the plain side, lets go. Safe to call from any
+ * step; nothing of conn may be used afterwards by the caller. */
 void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
 void kiln_conn_finish(struct kiln_conn *conn);
+/* The plain side will be reset, not closed: its stream did not end, it broke. */
+void kiln_conn_abort_plain(const struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */
 bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);
 /* The step that begins now has ms milliseconds; 0 is no limit. */

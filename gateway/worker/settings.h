@@ -8,17 +8,11 @@
 
 #include <sys/socket.h>
 
-#include <kiln/tls.h>
+#include <kiln/ktls.h>
 
 #include "io/io.h"
 
 #define KILN_LISTEN_MAX 16u
-
-enum kiln_ktls_mode {
-	KILN_KTLS_AUTO,
-	KILN_KTLS_OFF,
-	KILN_KTLS_REQUIRE, /* a connection that the kernel cannot take is closed */
-};
 
 /* What a PROXY v2 header to the target tells; each includes the one before. */
 enum kiln_proxy_send {

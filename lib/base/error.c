@@ -18,6 +18,7 @@ const char *kiln_code_name(enum kiln_code code)
 	case KILN_E_PERMISSION: return "permission";
 	case KILN_E_LIMIT: return "limit";
 	case KILN_E_TIMEOUT: return "timeout";
+	case KILN_E_AGAIN: return "again";
 	case KILN_E_NOT_TLS: return "not_tls";
 	case KILN_E_TLS_VERSION: return "tls_version";
 	case KILN_E_TLS_HANDSHAKE: return "tls_handshake";

@@ -16,7 +16,7 @@ struct kiln_access_list {
 };
 
 struct kiln_tls_config {
-	unsigned refs;
+	_Atomic unsigned refs; /* all else is only read once it is built */
 	enum kiln_role role;
 	enum kiln_peer_auth peer_auth;
 	SSL_CTX *ctx;

@@ -273,7 +273,8 @@ static void describe_session(struct kiln_handshake *hs, struct kiln_session *ses
 	(void)snprintf(session->alpn, sizeof session->alpn, "%.*s", (int)alpn_len,
 		       alpn != NULL ? (const char *)alpn : "");
 	const char *group = SSL_group_to_name(hs->ssl, (int)SSL_get_negotiated_group(hs->ssl));
-	session->group = group != NULL ? group : "";
+	/* Copied: the text belongs to the SSL_CTX, which a session may outlive. */
+	(void)snprintf(session->group, sizeof session->group, "%s", group != NULL ? group : "");
 }
 
 enum kiln_code kiln_handshake_finish(struct kiln_handshake *hs, struct kiln_session *session,

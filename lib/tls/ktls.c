@@ -114,6 +114,19 @@ enum kiln_code kiln_ktls_rekey(const struct kiln_sys *sys, int fd, enum kiln_dir
 	return KILN_OK;
 }
 
+/* Before 6.14 a second key is refused with EBUSY unseen; since then it is read, and one of another
+ * TLS version is refused with EINVAL before anything is touched (net/tls/tls_main.c). */
+bool kiln_ktls_can_rekey(const struct kiln_sys *sys, int fd, enum kiln_direction direction)
+{
+	const struct tls_crypto_info other = {
+	    .version = TLS_1_2_VERSION,
+	    .cipher_type = TLS_CIPHER_AES_GCM_128,
+	};
+	return real(sys)->setsockopt(fd, SOL_TLS, direction == KILN_RX ? TLS_RX : TLS_TX, &other,
+				     sizeof other) != 0 &&
+	       errno == EINVAL;
+}
+
 ssize_t kiln_ktls_send_record(const struct kiln_sys *sys, int fd, uint8_t type, const void *data,
 			      size_t len)
 {

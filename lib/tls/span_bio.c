@@ -2,6 +2,7 @@
  * The BIO between OpenSSL and the caller's memory; see span_bio.h. */
 #include "tls/span_bio.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,11 +62,14 @@ static long span_ctrl(BIO *bio, int command, long number, void *pointer)
 	return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP;
 }
 
-static BIO_METHOD *span_method(void)
+/* Made once, for the life of the process. Threads that come at once each make one; the first one's
+ * stays. */
+static const BIO_METHOD *span_method(void)
 {
-	static BIO_METHOD *method; /* for the life of the process */
-	if (method != NULL)
-		return method;
+	static _Atomic(BIO_METHOD *) method;
+	BIO_METHOD *known = method;
+	if (known != NULL)
+		return known;
 	const int index = BIO_get_new_index();
 	BIO_METHOD *m = index >= 0 ? BIO_meth_new(index | BIO_TYPE_SOURCE_SINK, "kiln span") : NULL;
 	if (m == NULL)
@@ -73,13 +77,15 @@ static BIO_METHOD *span_method(void)
 	BIO_meth_set_read_ex(m, span_read);
 	BIO_meth_set_write_ex(m, span_write);
 	BIO_meth_set_ctrl(m, span_ctrl);
-	method = m;
-	return method;
+	if (atomic_compare_exchange_strong(&method, &known, m))
+		return m;
+	BIO_meth_free(m);
+	return known;
 }
 
 BIO *kiln_span_bio_new(struct kiln_span_io *io)
 {
-	BIO_METHOD *method = span_method();
+	const BIO_METHOD *method = span_method();
 	BIO *bio = method != NULL ? BIO_new(method) : NULL;
 	if (bio != NULL) {
 		BIO_set_data(bio, io);

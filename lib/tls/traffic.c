@@ -2,20 +2,27 @@
  * One direction of a connection after its handshake: secret, key, sequence number, key updates.
  * RFC 8446 5.3, 5.5 and 7.2. */
 #include <openssl/evp.h>
+#include <stdatomic.h>
 
 #include "base/bytes.h"
 #include "tls/secret.h"
 #include "tls/traffic.h"
 
-static EVP_CIPHER *fetch_cipher(const struct kiln_suite *suite)
+static const EVP_CIPHER *fetch_cipher(const struct kiln_suite *suite)
 {
-	/* Fetched once per process and kept: the fetch costs more than sealing a record. */
-	static EVP_CIPHER *cache[3];
+	/* Fetched once per process and kept: the fetch costs more than sealing a record. Threads
+	 * that come at once each fetch; the first one's stays. */
+	static _Atomic(EVP_CIPHER *) cache[3];
 	size_t count;
-	const size_t i = (size_t)(suite - kiln_suites(&count));
-	if (cache[i] == NULL)
-		cache[i] = EVP_CIPHER_fetch(NULL, suite->evp_name, NULL);
-	return cache[i];
+	_Atomic(EVP_CIPHER *) *slot = &cache[suite - kiln_suites(&count)];
+	EVP_CIPHER *known = *slot;
+	if (known != NULL)
+		return known;
+	EVP_CIPHER *fetched = EVP_CIPHER_fetch(NULL, suite->evp_name, NULL);
+	if (fetched == NULL || atomic_compare_exchange_strong(slot, &known, fetched))
+		return fetched;
+	EVP_CIPHER_free(fetched);
+	return known;
 }
 
 static enum kiln_code set_keys(struct kiln_traffic *traffic, struct kiln_error *err)
@@ -25,7 +32,7 @@ static enum kiln_code set_keys(struct kiln_traffic *traffic, struct kiln_error *
 	if (rc != KILN_OK)
 		goto out;
 	memcpy(traffic->iv, keys.iv, sizeof traffic->iv);
-	EVP_CIPHER *cipher = fetch_cipher(traffic->suite);
+	const EVP_CIPHER *cipher = fetch_cipher(traffic->suite);
 	if (traffic->cipher == NULL)
 		traffic->cipher = EVP_CIPHER_CTX_new();
 	/* The direction (seal or open) is chosen with the first record: a traffic half does one. */

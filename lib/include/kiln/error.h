@@ -39,6 +39,7 @@ enum kiln_code {
 	KILN_E_PERMISSION = 6,  /* this user may not do it */
 	KILN_E_LIMIT = 7,       /* a configured limit was reached */
 	KILN_E_TIMEOUT = 8,     /* a deadline passed */
+	KILN_E_AGAIN = 9,       /* nothing can be done now: poll() the O_NONBLOCK fd, call again */
 
 	/* 20-39: the peer's bytes */
 	KILN_E_NOT_TLS = 20,          /* the first bytes are no TLS record */

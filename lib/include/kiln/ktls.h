@@ -20,6 +20,13 @@ extern "C" {
 
 struct kiln_sys; /* NULL everywhere: the real system calls */
 
+/* What a connection wants of the kernel. */
+enum kiln_ktls_mode {
+	KILN_KTLS_AUTO,    /* the kernel where it can, user space where not */
+	KILN_KTLS_OFF,     /* user space */
+	KILN_KTLS_REQUIRE, /* a connection that the kernel cannot take is closed */
+};
+
 enum kiln_direction {
 	KILN_RX = 1,
 	KILN_TX = 2,
@@ -42,6 +49,11 @@ KILN_API enum kiln_code kiln_ktls_rekey(const struct kiln_sys *sys, int fd,
 					enum kiln_direction direction,
 					const struct kiln_traffic *traffic,
 					struct kiln_error *err) KILN_NODISCARD;
+
+/* Could kiln_ktls_rekey work on this socket? Asks the kernel without changing anything; only for a
+ * direction that is in the kernel. */
+KILN_API bool kiln_ktls_can_rekey(const struct kiln_sys *sys, int fd,
+				  enum kiln_direction direction);
 
 /* Sends one record of another type than data; len <= 16384. Returns bytes sent or -1 with errno,
  * as sendmsg does; never blocks. */

@@ -9,7 +9,7 @@
  *                            or here, and the rest of the program need not care which
  *
  * Nothing in this header opens a socket, blocks, reads a file or reads a clock. No object may be
- * used by two threads at once; a config may be shared by handshakes of one thread.
+ * used by two threads at once, but for a config, which the handshakes of all threads may share.
  */
 #ifndef KILN_TLS_H
 #define KILN_TLS_H
@@ -257,7 +257,7 @@ struct kiln_session {
 	struct kiln_peer peer;
 	char server_name[KILN_NAME_MAX]; /* SNI asked for, or "" */
 	char alpn[KILN_NAME_MAX];        /* protocol agreed on, or "" */
-	const char *group;               /* key exchange group, static string; or "" */
+	char group[32];                  /* key exchange group, or "" */
 };
 
 /* After KILN_STEP_DONE: hands out the session, which the caller clears (kiln_session_clear). */

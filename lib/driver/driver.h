@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a struct kiln_conn is made of; for lib/driver only. One file per step: dial.c connects,
+ * handshake.c drives the handshaker, open.c puts both together and installs the keys; receive.c,
+ * send.c, control.c and close.c work on the open connection; load.c reads PEM files.
+ */
+#ifndef KILN_DRIVER_DRIVER_H
+#define KILN_DRIVER_DRIVER_H
+
+#include <kiln/conn.h>
+
+#include "base/sys.h"
+
+/* A point in CLOCK_MONOTONIC, ms. */
+typedef int64_t kiln_time_ms;
+
+/* The record layer's memory, where the kernel does not have it. */
+struct kiln_user_records {
+	/* in[start, end) was received and not opened; plain[0, plain_len) inside of `in`, in
+	 * front of start, was opened and not read. */
+	uint8_t in[KILN_RECORD_MAX];
+	uint32_t start, end;
+	const uint8_t *plain;
+	uint32_t plain_len;
+
+	/* out[out_start, out_end) is sealed and not sent: a data record, and control records. */
+	uint8_t out[KILN_RECORD_MAX + 128];
+	uint32_t out_start, out_end;
+};
+
+struct kiln_conn {
+	int fd;
+	const struct kiln_sys *sys;
+	struct kiln_session session;
+	struct kiln_user_records *user; /* NULL in the kernel */
+	char path_reason[KILN_ERROR_MAX];
+	uint8_t exporter[KILN_EXPORTER_MAX];
+	uint8_t exporter_len;
+
+	bool rx_closed;     /* the peer's close_notify came */
+	bool tx_closing;    /* our close_notify is sealed, or in the socket */
+	bool tx_closed;     /* and so is the FIN */
+	bool update_wanted; /* the peer asked for a new key of ours */
+	bool rekey_works;   /* seen on this socket */
+	uint8_t useless;    /* records in a row that brought no data */
+
+	struct kiln_error broken;    /* the peer broke a rule or left: nothing works any more */
+	struct kiln_error tx_failed; /* sending failed: reading may still tell why */
+};
+
+/* ---- clock.c */
+
+kiln_time_ms kiln_driver_now(void);
+int64_t kiln_driver_wall_clock(void); /* seconds since 1970 */
+
+/* Waits for events on fd: KILN_OK, KILN_E_TIMEOUT or KILN_E_SYSTEM. Errors and hang-ups of the
+ * socket are KILN_OK too: the call that follows tells them. */
+enum kiln_code kiln_driver_wait(int fd, short events, kiln_time_ms deadline,
+				struct kiln_error *err) KILN_NODISCARD;
+
+/* ---- dial.c */
+
+/* A connected socket in *fd, non-blocking. */
+enum kiln_code kiln_driver_dial(const char *host, const char *port, kiln_time_ms deadline, int *fd,
+				struct kiln_error *err) KILN_NODISCARD;
+
+/* ---- handshake.c */
+
+enum kiln_code kiln_driver_handshake(struct kiln_handshake *handshake, const struct kiln_sys *sys,
+				     int fd, kiln_time_ms deadline,
+				     struct kiln_error *err) KILN_NODISCARD;
+
+/* ---- control.c */
+
+/* Acts on a record that is not data, or is empty. On failure the connection is broken. */
+enum kiln_code kiln_driver_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data,
+					size_t len, struct kiln_error *err) KILN_NODISCARD;
+
+/* Counts records without data; a peer may not send them for ever. */
+enum kiln_code kiln_driver_count_useless(struct kiln_conn *conn,
+					 struct kiln_error *err) KILN_NODISCARD;
+
+/* Changes our key when it is due or was asked for. flags: MSG_DONTWAIT or 0. */
+enum kiln_code kiln_driver_update_key(struct kiln_conn *conn, int flags,
+				      struct kiln_error *err) KILN_NODISCARD;
+
+/* Remembers *why for all calls to come, sends its alert, and fills *err. */
+enum kiln_code kiln_driver_break(struct kiln_conn *conn, const struct kiln_error *why,
+				 struct kiln_error *err);
+
+/* ---- send.c */
+
+/* Sends what is sealed. KILN_E_AGAIN when the socket is full. */
+enum kiln_code kiln_driver_flush(struct kiln_conn *conn, int flags,
+				 struct kiln_error *err) KILN_NODISCARD;
+
+/* Sends a control record: into the socket, or, in user space, into `out`, which was flushed. */
+enum kiln_code kiln_driver_send_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data,
+					size_t len, int flags,
+					struct kiln_error *err) KILN_NODISCARD;
+
+/* close_notify and FIN. */
+enum kiln_code kiln_driver_close_write(struct kiln_conn *conn, int flags,
+				       struct kiln_error *err) KILN_NODISCARD;
+
+/* Remembers that sending failed with errno. */
+enum kiln_code kiln_driver_send_failed(struct kiln_conn *conn, int sys_errno,
+				       struct kiln_error *err);
+
+/* ---- close.c: wipes and frees; the fd stays open. */
+void kiln_driver_forget(struct kiln_conn *conn);
+
+static inline bool kiln_driver_in_kernel(const struct kiln_conn *conn)
+{
+	return conn->user == NULL;
+}
+
+#endif

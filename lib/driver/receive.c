@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Receiving: data to the caller, everything else to control.c. */
+#include <errno.h>
+#include <string.h>
+
+#include "driver/driver.h"
+
+static enum kiln_code again(struct kiln_error *err)
+{
+	return kiln_fail(err, KILN_E_AGAIN, "nothing to read now");
+}
+
+static enum kiln_code broke(struct kiln_conn *conn, enum kiln_code code, uint8_t alert,
+			    int sys_errno, const char *what, struct kiln_error *err)
+{
+	struct kiln_error why = {0};
+	(void)kiln_fail_errno(&why, code, sys_errno, "%s", what);
+	why.alert = alert;
+	return kiln_driver_break(conn, &why, err);
+}
+
+/* What the kernel says about the peer's records, in our words (Documentation/networking/tls.rst
+ * and net/tls/tls_sw.c). */
+static enum kiln_code receive_failed(struct kiln_conn *conn, int sys_errno, struct kiln_error *err)
+{
+	switch (sys_errno) {
+	case EBADMSG:
+		return broke(conn, KILN_E_TLS_DECRYPT, KILN_ALERT_BAD_RECORD_MAC, sys_errno,
+			     "record refused: its tag does not verify (RFC 8446 5.2)", err);
+	case EMSGSIZE:
+		return broke(conn, KILN_E_TLS_RECORD, KILN_ALERT_RECORD_OVERFLOW, sys_errno,
+			     "record refused: too long (RFC 8446 5.2)", err);
+	case EINVAL:
+		return broke(conn, KILN_E_TLS_RECORD, KILN_ALERT_UNEXPECTED_MESSAGE, sys_errno,
+			     "record refused: no TLS 1.3 record (RFC 8446 5.2)", err);
+	case ECONNRESET:
+		return broke(conn, KILN_E_TLS_TRUNCATED, 0, sys_errno,
+			     "the peer reset the connection without close_notify", err);
+	default: return broke(conn, KILN_E_SYSTEM, 0, sys_errno, "receiving failed", err);
+	}
+}
+
+static enum kiln_code truncated(struct kiln_conn *conn, struct kiln_error *err)
+{
+	return broke(conn, KILN_E_TLS_TRUNCATED, 0, 0,
+		     "the connection ended without close_notify (RFC 8446 6.1)", err);
+}
+
+static enum kiln_code took_data(struct kiln_conn *conn, struct kiln_error *err)
+{
+	if (conn->session.rx.message_have != 0)
+		return broke(conn, KILN_E_TLS_MESSAGE, KILN_ALERT_UNEXPECTED_MESSAGE, 0,
+			     "data inside a handshake message (RFC 8446 5.1)", err);
+	conn->useless = 0;
+	return KILN_OK;
+}
+
+/* ---- in the kernel -------------------------------------------------------------------------- */
+
+static enum kiln_code take_kernel_control(struct kiln_conn *conn, struct kiln_error *err)
+{
+	uint8_t record[KILN_RECORD_PLAIN_MAX], type;
+	ssize_t n;
+	do
+		n = kiln_ktls_receive(conn->sys, conn->fd, record, sizeof record, MSG_DONTWAIT,
+				      &type);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return receive_failed(conn, errno, err);
+	if (type == KILN_RECORD_DATA)
+		return receive_failed(conn, EIO, err); /* then EIO meant something else */
+	return kiln_driver_take_control(conn, type, record, (size_t)n, err);
+}
+
+/* A plain recv() for data, so that the caller's buffer never holds anything else; it stops with EIO
+ * in front of any other record, which is then fetched with its type. */
+static enum kiln_code read_kernel(struct kiln_conn *conn, uint8_t *data, size_t len, size_t *got,
+				  struct kiln_error *err)
+{
+	const ssize_t n = conn->sys->recv(conn->fd, data, len, 0);
+	if (n > 0) {
+		*got = (size_t)n;
+		return took_data(conn, err);
+	}
+	if (n == 0)
+		return truncated(conn, err);
+	switch (errno) {
+	case EINTR: return KILN_OK;
+	case EAGAIN: return again(err);
+	case EIO: return take_kernel_control(conn, err);
+	default: return receive_failed(conn, errno, err);
+	}
+}
+
+/* ---- in user space -------------------------------------------------------------------------- */
+
+static size_t give_plain(struct kiln_user_records *user, uint8_t *data, size_t len)
+{
+	const size_t n = len < user->plain_len ? len : user->plain_len;
+	memcpy(data, user->plain, n);
+	user->plain += n;
+	user->plain_len -= (uint32_t)n;
+	return n;
+}
+
+/* Opens the record at the front, in place. */
+static enum kiln_code open_record(struct kiln_conn *conn, size_t length, struct kiln_error *err)
+{
+	struct kiln_user_records *user = conn->user;
+	struct kiln_error why = {0};
+	uint8_t *record = user->in + user->start, type;
+	uint8_t *plain = record + KILN_RECORD_HEADER;
+	size_t n;
+	user->start += (uint32_t)length;
+	if (kiln_traffic_open(&conn->session.rx, record, length, plain, &n, &type, &why) != KILN_OK)
+		return kiln_driver_break(conn, &why, err);
+	if (type != KILN_RECORD_DATA)
+		return kiln_driver_take_control(conn, type, plain, n, err);
+	if (n == 0)
+		return kiln_driver_count_useless(conn, err);
+	user->plain = plain;
+	user->plain_len = (uint32_t)n;
+	return took_data(conn, err);
+}
+
+static enum kiln_code fill(struct kiln_conn *conn, struct kiln_error *err)
+{
+	struct kiln_user_records *user = conn->user;
+	if (user->start > 0) {
+		memmove(user->in, user->in + user->start, user->end - user->start);
+		user->end -= user->start;
+		user->start = 0;
+	}
+	const ssize_t n =
+	    conn->sys->recv(conn->fd, user->in + user->end, sizeof user->in - user->end, 0);
+	if (n > 0)
+		user->end += (uint32_t)n;
+	else if (n == 0)
+		return truncated(conn, err);
+	else if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return again(err);
+	else if (errno != EINTR)
+		return receive_failed(conn, errno, err);
+	return KILN_OK;
+}
+
+static enum kiln_code read_user(struct kiln_conn *conn, uint8_t *data, size_t len, size_t *got,
+				struct kiln_error *err)
+{
+	struct kiln_user_records *user = conn->user;
+	struct kiln_error why = {0};
+	size_t length;
+	if (user->plain_len > 0) {
+		*got = give_plain(user, data, len);
+		return KILN_OK;
+	}
+	if (kiln_record_length(user->in + user->start, user->end - user->start, &length, &why) !=
+	    KILN_OK)
+		return kiln_driver_break(conn, &why, err);
+	if (length == 0 || length > user->end - user->start)
+		return fill(conn, err);
+	return open_record(conn, length, err);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+
+ssize_t kiln_conn_read(struct kiln_conn *conn, void *data, size_t len, struct kiln_error *err)
+{
+	size_t got = 0;
+	enum kiln_code rc = KILN_OK;
+	if (len == 0)
+		rc = kiln_fail(err, KILN_E_USAGE, "reading into no room");
+	else if (conn->broken.code != KILN_OK && err != NULL)
+		*err = conn->broken;
+	if (conn->broken.code != KILN_OK)
+		return -1;
+	/* After close_notify everything is ignored (RFC 8446 6.1). */
+	while (rc == KILN_OK && got == 0 && !conn->rx_closed)
+		rc = kiln_driver_in_kernel(conn) ? read_kernel(conn, data, len, &got, err)
+						 : read_user(conn, data, len, &got, err);
+	return rc == KILN_OK ? (ssize_t)got : -1;
+}
+
+size_t kiln_conn_pending(const struct kiln_conn *conn)
+{
+	const struct kiln_user_records *user = conn->user;
+	size_t length = 0;
+	if (user == NULL || conn->rx_closed || conn->broken.code != KILN_OK)
+		return 0;
+	if (user->plain_len > 0)
+		return user->plain_len;
+	const uint32_t have = user->end - user->start;
+	const enum kiln_code rc = kiln_record_length(user->in + user->start, have, &length, NULL);
+	return rc != KILN_OK || (length != 0 && length <= have);
+}
