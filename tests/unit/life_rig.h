@@ -23,7 +23,8 @@ extern struct identity *life_ca, *life_server, *life_client;
 int life_make_certificates(void **state);
 int life_free_certificates(void **state);
 
-/* A worker with one target, --ktls off. Servers ask for client certificates when rules are given. */
+/* A worker with one target, --ktls off. Servers ask for client certificates when rules are given.
+ */
 void life_open(struct life *life, enum kiln_role role, const struct kiln_access_rule *rule);
 void life_close(struct life *life);
 
