@@ -138,15 +138,15 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
 		if (err->code == KILN_E_ACCESS_DENIED)
 			conn->worker->counters->access_denied++;
 	}
-	const bool theirs = err->code == KILN_E_TLS_ALERT;
+
 	bool spoke = false;
-	if (theirs)
+	if (err->alert_received)
 		conn->alert_received = err->alert;
 	if (conn->handshake != NULL && !conn->tls_out.armed && conn->tls_fd >= 0)
 		spoke = send_handshake_alert(conn);
-	else if (conn->handshake == NULL && conn->tls_fd >= 0 && !theirs)
+	else if (conn->handshake == NULL && conn->tls_fd >= 0 && !err->alert_received)
 		spoke = send_alert(conn, err->alert);
-	if (spoke && !theirs)
+	if (spoke && !err->alert_received)
 		conn->alert_sent = err->alert;
 	kiln_conn_abort_plain(conn);
 	if (spoke)

@@ -139,7 +139,7 @@ bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without 
 
 /* close.c */
 /* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none, and
- * with KILN_E_TLS_ALERT it is the peer's own), tells the plain side, lets go. Safe to call from any
+ * neither does the peer's own), tells the plain side, lets go. Safe to call from any
  * step; nothing of conn may be used afterwards by the caller. */
 void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
