@@ -18,6 +18,7 @@ const char *kiln_path_name(enum kiln_path_reason reason)
 	case KILN_PATH_NO_KERNEL: return "no_kernel_support";
 	case KILN_PATH_NO_CIPHER: return "cipher_not_in_kernel";
 	case KILN_PATH_REFUSED: return "refused_by_kernel";
+	case KILN_PATH_HALF_CLOSED: return "peer_half_closed";
 	case KILN_PATH_UNIX: return "unix_socket";
 	case KILN_PATH_REASONS: break;
 	}
