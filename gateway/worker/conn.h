@@ -159,6 +159,17 @@ struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow);
 /* access_log.c */
 void kiln_conn_log(const struct kiln_conn *conn);
 
+/* What the operator calls up and down: towards the target and back, whichever side is TLS. */
+static inline uint64_t kiln_conn_bytes_up(const struct kiln_conn *conn, enum kiln_role role)
+{
+	return role == KILN_SERVER ? conn->up.bytes : conn->down.bytes;
+}
+
+static inline uint64_t kiln_conn_bytes_down(const struct kiln_conn *conn, enum kiln_role role)
+{
+	return role == KILN_SERVER ? conn->down.bytes : conn->up.bytes;
+}
+
 static inline bool kiln_conn_busy(const struct kiln_conn *conn)
 {
 	return conn->tls_in.armed || conn->tls_out.armed || conn->plain_in.armed ||

@@ -227,8 +227,8 @@ static void put_all(struct kiln_worker *worker, struct kiln_buffer *list)
 static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 {
 	kiln_conn_log(conn);
-	worker->counters->bytes_up += conn->up.bytes;
-	worker->counters->bytes_down += conn->down.bytes;
+	worker->counters->bytes_up += kiln_conn_bytes_up(conn, worker->settings.role);
+	worker->counters->bytes_down += kiln_conn_bytes_down(conn, worker->settings.role);
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	kiln_handshake_free(conn->handshake);
 	kiln_traffic_clear(&conn->rx);
