@@ -95,17 +95,17 @@ static void start_connect(struct slot *slot, struct kiln_op *op)
 	if (errno == EINPROGRESS)
 		slot->writable = false;
 	else
-		op->engine = (void *)(intptr_t)errno;
+		op->engine.failed = errno;
 }
 
 static void epoll_arm(struct kiln_io *io, struct kiln_op *op)
 {
 	struct epoll *e = self(io);
 	struct slot *slot = slot_of(e, op->fd);
-	op->engine = NULL;
+	op->engine.failed = 0;
 	const int failed = slot != NULL ? register_fd(e, slot, op) : -ENOMEM;
 	if (failed != 0) {
-		op->engine = (void *)(intptr_t)-failed;
+		op->engine.failed = -failed;
 		make_ready(e, op);
 		return;
 	}
@@ -174,7 +174,7 @@ static ssize_t attempt_output(struct kiln_op *op)
 {
 	ssize_t n;
 	if (op->kind == KILN_OP_CONNECT) {
-		int failed = (int)(intptr_t)op->engine;
+		int failed = op->engine.failed;
 		socklen_t len = sizeof failed;
 		if (failed == 0 && op->type == 1 &&
 		    getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &failed, &len) != 0)
@@ -261,8 +261,8 @@ static void run(struct epoll *e, struct kiln_op *op)
 		deliver(e, op, -ECANCELED, NULL);
 		return;
 	}
-	if (op->engine != NULL && op->kind != KILN_OP_CONNECT) { /* registration failed */
-		deliver(e, op, -(int)(intptr_t)op->engine, NULL);
+	if (op->engine.failed != 0 && op->kind != KILN_OP_CONNECT) { /* registration failed */
+		deliver(e, op, -op->engine.failed, NULL);
 		return;
 	}
 	if (!is_output(op)) {

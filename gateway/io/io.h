@@ -49,7 +49,10 @@ struct kiln_op {
 	bool queued;    /* engine: in a list of its own */
 	bool submitted; /* engine: the kernel knows of it */
 	struct kiln_op *next;
-	void *engine; /* engine's */
+	union {
+		void *control; /* io_uring: what a control record's send points to */
+		int failed;    /* epoll: errno of a registration or a connect that failed at once */
+	} engine;
 };
 
 enum kiln_engine {

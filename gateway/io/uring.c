@@ -141,7 +141,7 @@ static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_o
 	head->cmsg_type = TLS_SET_RECORD_TYPE;
 	head->cmsg_len = CMSG_LEN(1);
 	*CMSG_DATA(head) = op->type;
-	op->engine = c;
+	op->engine.control = c;
 	io_uring_prep_sendmsg(sqe, op->fd, &c->msg, MSG_NOSIGNAL);
 	return true;
 }
@@ -248,10 +248,10 @@ static int unpack_message(struct uring *u, struct kiln_buffer *buffer, int resul
 
 static void release_control(struct uring *u, struct kiln_op *op)
 {
-	struct control *c = op->engine;
+	struct control *c = op->engine.control;
 	if (c == NULL)
 		return;
-	op->engine = NULL;
+	op->engine.control = NULL;
 	c->next = u->controls;
 	u->controls = c;
 }
