@@ -144,6 +144,8 @@ bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without 
 void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
 void kiln_conn_finish(struct kiln_conn *conn);
+/* Lets go of it without waiting for the peer to read an alert. */
+void kiln_conn_drop(struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */
 bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);
 /* The step that begins now has ms milliseconds; 0 is no limit. */
