@@ -127,8 +127,11 @@ def measure(options, argv):
             kinds = [k for k in sessions if measures.of_kind(k, options.measures)]
             if options.mode not in (mode, "all"):
                 continue
-            if mode == "counted" and not options.vm_run.exists():
-                raise Wrong(f"{options.vm_run} is not there: --mode timed needs no VM")
+            reason = runner.vm_is_missing(options) if mode == "counted" else None
+            if reason:
+                runner.say(f"nothing is counted: {reason}")
+                results["runs"] |= {kind: runner.nothing(reason) for kind in kinds}
+                continue
             budget = options.budget or BUDGET[mode, options.quick]
             results["runs"] |= runner.run(kinds, peers_for(mode, options), options, folder,
                                           budget)

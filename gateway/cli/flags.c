@@ -105,7 +105,8 @@ static enum kiln_code take_workers(struct kiln_parse *p, const struct kiln_flag 
 				   const char *value)
 {
 	uint64_t count;
-	if (kiln_value_count(flag->name, value, 0, 1024, &count, p->err) != KILN_OK)
+	if (kiln_value_count(flag->name, value, 0, KILN_OPTION_WORKERS_MAX, &count, p->err) !=
+	    KILN_OK)
 		return KILN_E_CONFIG;
 	p->options->workers = (unsigned)count;
 	return KILN_OK;

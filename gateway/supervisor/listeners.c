@@ -55,13 +55,12 @@ static enum kiln_code open_one(const struct kiln_listen_group *group, int *out,
 
 /* A socket file that nobody listens on any more is in the way of bind; one that answers is not
  * ours to remove. */
-static enum kiln_code clear_path(struct kiln_listen_group *group, struct kiln_error *err)
+static enum kiln_code clear_path(const struct kiln_listen_group *group, struct kiln_error *err)
 {
 	const struct sockaddr_un *un = (const struct sockaddr_un *)&group->endpoint.addr;
 	struct stat st;
 	if (un->sun_path[0] == '\0')
 		return KILN_OK; /* abstract */
-	(void)snprintf(group->unlink_path, sizeof group->unlink_path, "%s", un->sun_path);
 	if (lstat(un->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return KILN_OK;
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -69,13 +68,20 @@ static enum kiln_code clear_path(struct kiln_listen_group *group, struct kiln_er
 	    fd >= 0 && connect(fd, (const struct sockaddr *)un, group->endpoint.len) == 0;
 	if (fd >= 0)
 		(void)close(fd);
-	if (answers) {
-		group->unlink_path[0] = '\0';
+	if (answers)
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "--listen %.100s: another program listens there", group->text);
-	}
 	(void)unlink(un->sun_path);
 	return KILN_OK;
+}
+
+/* The socket file is ours to remove only now that we have made it: what was in the way of a bind
+ * that failed may be anything. */
+static void own_path(struct kiln_listen_group *group)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&group->endpoint.addr;
+	if (group->shared && un->sun_path[0] != '\0')
+		(void)snprintf(group->unlink_path, sizeof group->unlink_path, "%s", un->sun_path);
 }
 
 /* Port 0 asks the kernel for a port: the first socket gets one and the others share it. */
@@ -115,6 +121,7 @@ static enum kiln_code open_group(struct kiln_listen_group *group,
 	}
 	if (rc != KILN_OK)
 		return rc;
+	own_path(group);
 	learn_port(group);
 	for (unsigned i = 1; rc == KILN_OK && !group->shared && i < workers; i++)
 		rc = open_one(group, &group->fds[i], err);

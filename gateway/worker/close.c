@@ -70,8 +70,7 @@ static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 	       send(conn->tls_fd, record, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-/* The plain side learns that the stream did not end, it broke: a reset instead of a FIN. */
-static void reset_plain(struct kiln_conn *conn)
+void kiln_conn_abort_plain(const struct kiln_conn *conn)
 {
 	const struct linger abort_it = {.l_onoff = 1, .l_linger = 0};
 	if (conn->plain_fd >= 0 && !conn->plain_unix)
@@ -149,7 +148,7 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
 		spoke = send_alert(conn, err->alert);
 	if (spoke && !err->alert_received)
 		conn->alert_sent = err->alert;
-	reset_plain(conn);
+	kiln_conn_abort_plain(conn);
 	if (spoke)
 		linger(conn);
 	else

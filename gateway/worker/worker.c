@@ -97,6 +97,34 @@ void kiln_worker_accept(struct kiln_worker *worker, bool on)
 		disarm_listeners(worker);
 }
 
+/* What was accepted before the cancellation took effect still comes, and is served. */
+static void close_listeners(struct kiln_worker *worker)
+{
+	for (unsigned i = 0; worker->accept_over && i < worker->listener_count; i++) {
+		struct kiln_listener *listener = &worker->listeners[i];
+		if (listener->fd < 0 || listener->op.armed)
+			continue;
+		kiln_io_forget(worker->io, listener->fd);
+		(void)close(listener->fd);
+		listener->fd = -1;
+	}
+}
+
+void kiln_worker_stop_accepting(struct kiln_worker *worker)
+{
+	kiln_worker_accept(worker, false);
+	worker->accept_over = true;
+	close_listeners(worker);
+}
+
+bool kiln_worker_done(const struct kiln_worker *worker)
+{
+	for (unsigned i = 0; i < worker->listener_count; i++)
+		if (worker->listeners[i].op.armed)
+			return false;
+	return !worker->accepting && worker->conn_count == 0;
+}
+
 /* Connections that wait in the backlog are better off than ones that are accepted and dropped. */
 void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms)
 {
@@ -209,8 +237,8 @@ static void put_all(struct kiln_worker *worker, struct kiln_buffer *list)
 static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 {
 	kiln_conn_log(conn);
-	worker->counters->bytes_up += conn->up.bytes;
-	worker->counters->bytes_down += conn->down.bytes;
+	worker->counters->bytes_up += kiln_conn_bytes_up(conn, worker->settings.role);
+	worker->counters->bytes_down += kiln_conn_bytes_down(conn, worker->settings.role);
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	kiln_handshake_free(conn->handshake);
 	kiln_traffic_clear(&conn->rx);
@@ -264,22 +292,31 @@ enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *e
 	bury_the_dead(worker);
 	feed_the_hungry(worker);
 	bury_the_dead(worker);
+	close_listeners(worker);
 	worker->counters->buffers_peak = worker->pool.peak;
 	return rc;
 }
 
-void kiln_worker_close(struct kiln_worker *worker)
+/* A connection that is cut must not look like one that came to its end: the peer gets an alert and
+ * the plain side a reset (architecture, L5). */
+static void cut_off(struct kiln_worker *worker)
 {
 	struct kiln_error err = {0};
-	(void)kiln_fail(&err, KILN_E_TIMEOUT, "the worker stops before the connection ended");
+	(void)kiln_fail(&err, KILN_E_TIMEOUT,
+			"still open when the gateway had to end (--shutdown-timeout)");
 	err.alert = KILN_ALERT_INTERNAL_ERROR;
-	kiln_worker_accept(worker, false);
 	for (struct kiln_conn *conn = worker->conns, *next; conn != NULL; conn = next) {
 		next = conn->next;
-		kiln_conn_fail(conn, &err); /* both sides learn that they were cut off */
+		kiln_conn_fail(conn, &err);
 		kiln_conn_drop(conn);
 	}
-	/* An operation under way may still read the connection's memory: its last event comes soon.
+}
+
+void kiln_worker_close(struct kiln_worker *worker)
+{
+	kiln_worker_accept(worker, false);
+	cut_off(worker);
+	/* Operations under way may still read their connection's memory: the last events come soon.
 	 */
 	for (unsigned i = 0; worker->conns != NULL && i < LAST_TURNS; i++) {
 		if (kiln_io_wait(worker->io, LAST_TURN_MS, NULL) != KILN_OK)

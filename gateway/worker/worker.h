@@ -29,7 +29,7 @@ struct kiln_worker {
 
 	struct kiln_listener listeners[KILN_LISTEN_MAX];
 	unsigned listener_count;
-	bool accepting, accept_paused;
+	bool accepting, accept_paused, accept_over;
 	struct kiln_deadline accept_retry;
 
 	struct kiln_conn *conns;                 /* all of them, newest first */
@@ -56,6 +56,11 @@ enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_se
 /* Adds a listening socket; accepting begins with kiln_worker_accept. */
 void kiln_worker_listen(struct kiln_worker *worker, int fd);
 void kiln_worker_accept(struct kiln_worker *worker, bool on);
+/* No more connections, for good: when the last event of accepting has come, the listeners are
+ * closed here, so that a worker which only finishes what it has keeps no port. */
+void kiln_worker_stop_accepting(struct kiln_worker *worker);
+/* True once nothing is accepted any more and every connection has ended. */
+bool kiln_worker_done(const struct kiln_worker *worker);
 
 /* New certificates, roots and rules for the connections to come. Takes over the reference. */
 void kiln_worker_reconfigure(struct kiln_worker *worker, struct kiln_tls_config *config);

@@ -148,6 +148,7 @@ struct kiln_handshake *kiln_handshake_new(struct kiln_tls_config *config, int64_
 		return NULL;
 	}
 	hs->config = kiln_tls_config_ref(config);
+	hs->trace.expected = config->verify_name;
 	hs->ssl = ssl;
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_app_data(ssl, hs);

@@ -30,9 +30,11 @@ static enum kiln_code explain_verify(const struct kiln_handshake_trace *trace,
 	switch (trace->verify_error) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		return kiln_fail(err, KILN_E_NAME_MISMATCH,
-				 "the server's certificate is for %s: %s", who,
-				 X509_verify_cert_error_string(trace->verify_error));
+		return kiln_fail(
+		    err, KILN_E_NAME_MISMATCH,
+		    "the server's certificate is that of %.100s and not for %.100s (%s)", who,
+		    trace->expected != NULL ? trace->expected : "the name asked for",
+		    X509_verify_cert_error_string(trace->verify_error));
 	default:
 		return kiln_fail(err, KILN_E_CERT_INVALID,
 				 "the certificate of %s does not verify: %s", who,
