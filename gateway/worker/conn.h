@@ -144,6 +144,8 @@ bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without 
 void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
 void kiln_conn_finish(struct kiln_conn *conn);
+/* Lets go of it without waiting for the peer to read an alert. */
+void kiln_conn_drop(struct kiln_conn *conn);
 /* The plain side will be reset, not closed: its stream did not end, it broke. */
 void kiln_conn_abort_plain(const struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */

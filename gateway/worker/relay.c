@@ -66,8 +66,8 @@ static void tell_plain(struct kiln_conn *conn)
 	if (up->end == KILN_FLOW_BROKEN) {
 		struct kiln_error err = {0};
 		if (conn->down.told && !conn->down.discard) {
-			/* We had said goodbye and it only failed to answer, as many do: no failure. But
-			 * a plain side that still reads must not take this for the end. */
+			/* We had said goodbye and it only failed to answer, as many do: no failure.
+			 * But a plain side that still reads must not take this for the end. */
 			kiln_conn_abort_plain(conn);
 			kiln_conn_finish(conn);
 			return;

@@ -7,7 +7,7 @@ foreach(_part data ends fail kernel random starved time)
 endforeach()
 
 # The same from accept to close, with OpenSSL as the peer.
-foreach(_part connect handshake install)
+foreach(_part accept connect handshake install)
   kiln_unit_test(life_${_part}
     SOURCES life_${_part}.c life_rig.c tls_peer.c tls_certs.c relay_rig.c relay_peer.c script_io.c)
   target_link_options(unit_life_${_part} PRIVATE
