@@ -268,6 +268,9 @@ void kiln_conn_relay(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	conn->phase = KILN_PHASE_RELAY;
+	if (worker->settings.role == KILN_CLIENT &&
+	    worker->settings.proxy_out != KILN_PROXY_SEND_OFF && !kiln_conn_announce(conn))
+		return;
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	conn->up.moved_at = conn->down.moved_at = worker->now;
 	kiln_relay_watch(conn);
