@@ -143,6 +143,7 @@ static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_o
 	*CMSG_DATA(head) = op->type;
 	op->engine = c;
 	io_uring_prep_sendmsg(sqe, op->fd, &c->msg, MSG_NOSIGNAL);
+	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST; /* see KILN_OP_SEND_RECORD */
 	return true;
 }
 
