@@ -18,8 +18,7 @@
 #define SQ_ENTRIES    1024u
 #define CQ_ENTRIES    8192u
 #define RING_BUFFERS  256u /* slots of the provided-buffer ring, a power of two */
-#define PROVIDED_WANT 96u  /* how many buffers the kernel holds at most */
-#define PROVIDED_LOW  32u
+#define PROVIDED_MAX  96u  /* how many buffers the kernel holds at most */
 #define BUFFER_GROUP  0
 #define MESSAGE_SPACE (sizeof(struct io_uring_recvmsg_out) + CMSG_SPACE(1))
 
@@ -36,7 +35,7 @@ struct uring {
 	struct io_uring ring;
 	struct io_uring_buf_ring *provided_ring;
 	size_t provided_ring_bytes;
-	unsigned provided;
+	unsigned provided, provided_want, provided_low;
 	struct msghdr recv_message; /* one template serves every multishot recvmsg */
 	struct kiln_op *parked, **parked_tail;
 	bool parked_cancelled; /* one of them waits for its last event */
@@ -61,9 +60,9 @@ static void provide(struct uring *u, struct kiln_buffer *buffer)
 
 static void replenish(struct uring *u)
 {
-	if (u->provided >= PROVIDED_LOW)
+	if (u->provided >= u->provided_low)
 		return;
-	while (u->provided < PROVIDED_WANT) {
+	while (u->provided < u->provided_want) {
 		struct kiln_buffer *buffer = kiln_pool_take_to_receive(u->io.pool);
 		if (buffer == NULL)
 			return;
@@ -420,6 +419,9 @@ struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
 	u->io.engine = &uring_ops;
 	u->io.pool = pool;
 	u->parked_tail = &u->parked;
+	/* Of a small pool only a share: one peer's burst may fill all that the kernel holds. */
+	u->provided_want = pool->limit / 4 < PROVIDED_MAX ? pool->limit / 4 : PROVIDED_MAX;
+	u->provided_low = u->provided_want / 3;
 	u->recv_message.msg_controllen = CMSG_SPACE(1);
 	if (open_ring(u, err) != KILN_OK) {
 		free(u);
