@@ -38,7 +38,7 @@ struct uring {
 	unsigned provided, provided_want, provided_low;
 	struct msghdr recv_message; /* one template serves every multishot recvmsg */
 	struct kiln_op *parked, **parked_tail;
-	bool parked_cancelled; /* one of them waits for its last event */
+	bool parked_urgent; /* one of them waits for no buffer */
 	struct control *controls;
 };
 
@@ -87,6 +87,9 @@ static bool is_receive(const struct kiln_op *op)
 /* An operation that cannot be submitted now (no buffer, no room) waits here for the next turn. */
 static void park(struct uring *u, struct kiln_op *op)
 {
+	/* Only a receive has something to wait for; the others go on at the next turn. */
+	if (!is_receive(op) || op->cancelling)
+		u->parked_urgent = true;
 	op->queued = true;
 	op->next = NULL;
 	*u->parked_tail = op;
@@ -195,7 +198,7 @@ static void uring_cancel(struct kiln_io *io, struct kiln_op *op)
 {
 	struct uring *u = self(io);
 	if (op->queued) {
-		u->parked_cancelled = true;
+		u->parked_urgent = true;
 		return;
 	}
 	struct io_uring_sqe *sqe = next_sqe(u);
@@ -212,7 +215,7 @@ static void retry_parked(struct uring *u)
 	struct kiln_op *op = u->parked;
 	u->parked = NULL;
 	u->parked_tail = &u->parked;
-	u->parked_cancelled = false;
+	u->parked_urgent = false;
 	while (op != NULL) {
 		struct kiln_op *next = op->next;
 		op->queued = false;
@@ -295,7 +298,7 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 	struct io_uring_cqe *cqe = NULL;
 	int rc;
 	replenish(u);
-	if (u->parked != NULL && (u->provided > 0 || u->parked_cancelled || !is_receive(u->parked)))
+	if (u->parked != NULL && (u->provided > 0 || u->parked_urgent))
 		timeout_ms = 0; /* they are armed in the dispatch that follows */
 	if (timeout_ms < 0) {
 		rc = io_uring_submit_and_wait(&u->ring, 1);
