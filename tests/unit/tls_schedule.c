@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The key schedule after the handshake: RFC 8448's published values, and OpenSSL's own TLS 1.3 KDF
- * for everything that the RFC has no values for. */
+ * The key schedule after the handshake: RFC 8448's published values and records, and OpenSSL's own
+ * TLS 1.3 KDF for everything that the RFC has no values for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,6 +45,62 @@ static void test_rfc8448_traffic(void **state)
 	assert_memory_equal(&traffic, &zero, sizeof zero);
 	kiln_traffic_clear(&traffic);
 }
+
+/* ---- the RFC's records, byte for byte ------------------------------------------------------- */
+
+static uint8_t opened[100], record[100];
+
+static void open_rfc8448(struct kiln_traffic *rx, const uint8_t *bytes, size_t len, uint8_t type,
+			 size_t content_len)
+{
+	size_t n, length;
+	uint8_t got;
+	assert_int_equal(kiln_record_length(bytes, len, &length, NULL), KILN_OK);
+	assert_int_equal(length, len);
+	assert_int_equal(kiln_traffic_open(rx, bytes, len, opened, &n, &got, NULL), KILN_OK);
+	assert_int_equal(got, type);
+	assert_int_equal(n, content_len);
+}
+
+static void test_rfc8448_open(void **state)
+{
+	struct kiln_traffic rx;
+	(void)state;
+	assert_int_equal(kiln_traffic_init(&rx, 0x1301, rfc8448_client_secret, 0, NULL), KILN_OK);
+	open_rfc8448(&rx, rfc8448_client_data, sizeof rfc8448_client_data, KILN_RECORD_DATA, 50);
+	for (uint8_t i = 0; i < 50; i++)
+		assert_int_equal(opened[i], i);
+	open_rfc8448(&rx, rfc8448_client_alert, sizeof rfc8448_client_alert, KILN_RECORD_ALERT, 2);
+	assert_memory_equal(opened, "\x01\x00", 2);
+	kiln_traffic_clear(&rx);
+	assert_int_equal(kiln_traffic_init(&rx, 0x1301, rfc8448_server_secret, 1, NULL), KILN_OK);
+	open_rfc8448(&rx, rfc8448_server_data, sizeof rfc8448_server_data, KILN_RECORD_DATA, 50);
+	open_rfc8448(&rx, rfc8448_server_alert, sizeof rfc8448_server_alert, KILN_RECORD_ALERT, 2);
+	kiln_traffic_clear(&rx);
+}
+
+static void test_rfc8448_seal(void **state)
+{
+	struct kiln_traffic tx;
+	uint8_t data[50];
+	size_t len;
+	(void)state;
+	for (uint8_t i = 0; i < 50; i++)
+		data[i] = i;
+	assert_int_equal(kiln_traffic_init(&tx, 0x1301, rfc8448_server_secret, 1, NULL), KILN_OK);
+	assert_int_equal(kiln_traffic_seal(&tx, KILN_RECORD_DATA, data, 50, record, &len, NULL),
+			 KILN_OK);
+	assert_int_equal(len, sizeof rfc8448_server_data);
+	assert_memory_equal(record, rfc8448_server_data, len);
+	assert_int_equal(
+	    kiln_traffic_seal(&tx, KILN_RECORD_ALERT, "\x01\x00", 2, record, &len, NULL), KILN_OK);
+	assert_int_equal(len, sizeof rfc8448_server_alert);
+	assert_memory_equal(record, rfc8448_server_alert, len);
+	assert_int_equal(tx.sequence, 3);
+	kiln_traffic_clear(&tx);
+}
+
+/* ---- against OpenSSL ------------------------------------------------------------------------ */
 
 /* HKDF-Expand-Label by OpenSSL's EVP_KDF. */
 static void reference(const struct kiln_suite *suite, const uint8_t *secret, const char *label,
@@ -150,7 +206,8 @@ static void test_suites(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_rfc8448_keys),           cmocka_unit_test(test_rfc8448_traffic),
+	    cmocka_unit_test(test_rfc8448_keys),           cmocka_unit_test(test_rfc8448_open),
+	    cmocka_unit_test(test_rfc8448_seal),           cmocka_unit_test(test_rfc8448_traffic),
 	    cmocka_unit_test(test_labels_against_openssl), cmocka_unit_test(test_label_limits),
 	    cmocka_unit_test(test_update_chain),           cmocka_unit_test(test_suites),
 	};
