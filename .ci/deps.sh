@@ -2,7 +2,8 @@
 # The Debian packages that Kiln needs, by purpose, and their installation. Sourced by bootstrap.
 
 packages_build=(gcc libc6-dev linux-libc-dev cmake ninja-build pkgconf clang llvm bpftool
-	libssl-dev liburing-dev libbpf-dev libjansson-dev libcurl4-openssl-dev libcmocka-dev)
+	libssl-dev liburing-dev libbpf-dev libjansson-dev libseccomp-dev zlib1g-dev
+	libcurl4-openssl-dev libcmocka-dev)
 packages_test=(libclang-rt-dev openssl curl gnutls-bin python3 procps iproute2 socat)
 packages_vm=(qemu-system-x86 busybox-static kmod python3)
 packages_bench=(python3 openssl procps iproute2 nginx libnginx-mod-stream haproxy hitch stunnel4)
@@ -53,7 +54,7 @@ install_sets() {
 		die "these packages are missing, and installing them needs root; run:
     su -c 'apt-get update && apt-get install --no-install-recommends ${missing[*]}'"
 	fi
-	say "installing ${#missing[@]} packages: ${missing[*]}"
+	say "installing packages: ${missing[*]}"
 	logged apt as_root "$root/.ci/apt-install" "${missing[@]}" ||
 		die "installing failed: ${missing[*]}"
 	mapfile -t missing < <(missing_of "${missing[@]}")

@@ -62,7 +62,7 @@ stage_vm() { # PRESET KERNEL
 		return
 	fi
 	say "its kernel is $version"
-	run_stage "$stage" tests/vm/run --kernel "$2" --timeout 2400 -- \
+	run_stage "$stage" tests/vm/run --kernel "$2" --timeout 2400 --env KILN_EXPECT_PATH=ktls -- \
 		"$(command -v ctest)" --test-dir "build/$1" -L '^ktls$' --no-tests=error \
 		--output-junit "$results/$stage.xml"
 }

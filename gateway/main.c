@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/suggest.h"
 #include "demo/certs_cmd.h"
 #include "demo/demo.h"
 #include "doctor/doctor.h"
@@ -43,25 +44,63 @@ static void usage(FILE *to)
 	    to);
 }
 
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int refuse(const char *name)
+{
+	const char *names[COMMANDS];
+	for (size_t i = 0; i < COMMANDS; i++)
+		names[i] = commands[i].name;
+	const char *meant = kiln_word_suggest(name, names, COMMANDS);
+	if (meant != NULL) {
+		(void)fprintf(stderr, "kiln: there is no command '%s'; did you mean %s?\n", name,
+			      meant);
+		return 2;
+	}
+	(void)fprintf(stderr, "kiln: there is no command '%s'\n\n", name);
+	usage(stderr);
+	return 2;
+}
+
+/* `kiln help COMMAND` is `kiln COMMAND --help`. */
+static int help(const char *name)
+{
+	char help_flag[] = "--help", command[16];
+	if (name == NULL) {
+		usage(stdout);
+		return 0;
+	}
+	const struct command *found = find(name);
+	if (found == NULL)
+		return refuse(name);
+	(void)snprintf(command, sizeof command, "%s", found->name);
+	char *arguments[] = {command, help_flag, NULL};
+	return found->main(2, arguments);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
 		usage(stderr);
 		return 2;
 	}
-	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].main(argc - 1, argv + 1);
+	const struct command *command = find(argv[1]);
+	if (command != NULL)
+		return command->main(argc - 1, argv + 1);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-	    strcmp(argv[1], "help") == 0) {
-		usage(stdout);
-		return 0;
-	}
+	    strcmp(argv[1], "help") == 0)
+		return help(argc > 2 ? argv[2] : NULL);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
 		(void)puts("kiln " KILN_VERSION);
 		return 0;
 	}
-	(void)fprintf(stderr, "kiln: there is no command '%s'\n\n", argv[1]);
-	usage(stderr);
-	return 2;
+	return refuse(argv[1]);
 }

@@ -69,7 +69,7 @@ ALL = [
     Figure("timed-latency", "timed", "Latency of a request, timed",
            "Closed loop: a connection sends its next request when the answer is there.", [
                Series(f"{conns} connection{'s' * (conns > 1)}, {label}", f"request-{conns}",
-                      metric, "µs")
+                      metric, "µs", digits=0)
                for conns in (1, 64)
                for label, metric in (("p50", "p50_us"), ("p99", "p99_us"),
                                      ("p99.9", "p999_us"))]),

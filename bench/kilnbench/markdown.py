@@ -83,6 +83,11 @@ def _rates(summary):
     return _table([""] + [c[1] for c in shown], body)
 
 
+def _load(kind, machine):
+    """What else the machine was doing spoils clocks, never counts."""
+    return f", load average {machine['load_average']:.1f} at its start" if kind == "timed" else ""
+
+
 def _conditions(results):
     c = results["conditions"]
     lines = [f"- Command: `{c['command']}`, {c['date']}, commit {c['commit']}, "
@@ -92,7 +97,7 @@ def _conditions(results):
             where = WHERE[kind].format(c["qemu"])
             lines.append(f"- {kind.capitalize()}: kernel {h['kernel']}{where}, {h['cpus']} × "
                          f"{h['cpu']}, {h['openssl']}, kTLS {'yes' if h['ktls'] else 'no'}, "
-                         f"{len(run['sample'])} samples in {run['seconds']:.0f} s"
+                         f"{len(run['sample'])} samples in {run['seconds']:.0f} s{_load(kind, h)}"
                          + ("." if run["complete"] else "; **not all: the time was over**."))
         if run.get("plan"):
             lines.append(f"  - {_amounts(run['plan'])}")

@@ -206,6 +206,7 @@ class Kiln(Peer):
                 "--target", f"127.0.0.1:{setup.backend}", "--cert", str(setup.cert),
                 "--key", str(setup.key), "--disable-client-auth", "--workers", "1",
                 "--max-connections", str(setup.most),
+                "--handshake-timeout", "60s",  # as nginx has it: emulation is slow
                 "--ktls", "require" if self.ktls else "off", "--engine", self.engine]
 
 

@@ -64,9 +64,26 @@ def command_for(kind, options, plan_file, budget):
     if kind == "timed":
         return session
     memory = options.vm_mem or (3072 if kind == "memory" else 1536)
-    return [str(options.vm_run), "--kernel", options.kernel, "--smp", "1", "--mem", str(memory),
-            *(["--counted"] if kind == "counted" else []),
+    how = ["--counted", "--smp", "1"] if kind == "counted" else ["--smp", "2"]
+    return [str(options.vm_run), "--kernel", options.kernel, *how, "--mem", str(memory),
             "--timeout", str(int(budget)), "--quiet", "--", *session]
+
+
+def vm_is_missing(options):
+    """Why the VM cannot be had, or None; fetches its kernel, which no budget should pay for."""
+    if not options.vm_run.exists():
+        return f"{options.vm_run} is not there"
+    done = subprocess.run([str(options.vm_run), "--kernel", options.kernel, "--fetch"],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          check=False)
+    lines = done.stderr.strip().splitlines()
+    return None if done.returncode == 0 else (lines[-1] if lines else "no kernel for the VM")
+
+
+def nothing(reason):
+    """The findings of a run that could not be."""
+    return {"sample": [], "failure": [], "version": [], "complete": False,
+            "skipped": [{"peer": "every peer", "reason": reason}]}
 
 
 class Run:

@@ -54,8 +54,10 @@ class Session:
             most=self.most_connections)
         command = peer.command(setup)
         if not command:
-            return types.SimpleNamespace(process=None, port=self.backend_port)
-        with self.log(peer).open("ab") as log:
+            return types.SimpleNamespace(process=None, port=self.backend_port, log=None)
+        log_file = self.folder / f"{peer.name}.{setup.port}.log"
+        self.current_log = log_file
+        with log_file.open("wb") as log:
             started = process.start(command, self.plan["cpus_proxy"], stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log)
         try:
@@ -63,7 +65,7 @@ class Session:
         except process.Failed:
             process.stop(started)
             raise
-        return types.SimpleNamespace(process=started, port=setup.port)
+        return types.SimpleNamespace(process=started, port=setup.port, log=log_file)
 
     def proxy(self, peer):
         """The running proxy of this peer, started anew if it is not there (any more)."""
@@ -80,9 +82,6 @@ class Session:
                 process.stop(proxy.process)
         if self.backend:
             process.stop(self.backend)
-
-    def log(self, peer):
-        return self.folder / f"{peer.name}.log"
 
     # Loads
 
@@ -122,6 +121,7 @@ class Session:
 
     def measure(self, peer, measure):
         proxy = self.proxy(peer)
+        self.current_log = proxy.log
         ktls = host.ktls_sockets()
         result = self.finish(self.launch(self.command(peer, proxy, measure)))
         used = self.check_ktls(peer, ktls, result["conns"])
@@ -170,6 +170,7 @@ class Session:
                     yield number, measures.BY_NAME[name], peers.BY_NAME[peer]
 
     def run_step(self, number, measure, peer):
+        self.current_log = None
         try:
             if measure.name == "idle":
                 values, more = self.measure_idle(peer, measure)
@@ -178,15 +179,15 @@ class Session:
         except (process.Failed, OSError, ValueError, KeyError) as error:
             self.failed.add((measure.name, peer.name))
             emit("failure", round=number, measure=measure.name, peer=peer.name,
-                 error=str(error) or repr(error), log=self.tail(peer))
+                 error=str(error) or repr(error), log=self.tail())
             return
         emit("sample", round=number, measure=measure.name, peer=peer.name, values=values, **more)
 
-    def tail(self, peer):
-        try:
-            text = self.log(peer).read_text(encoding="utf-8", errors="replace")
-        except OSError:
+    def tail(self):
+        """The last lines of the proxy that the failed step was about."""
+        if not self.current_log:
             return []
+        text = self.current_log.read_text(encoding="utf-8", errors="replace")
         return text.splitlines()[-LOG_LINES:]
 
     def run(self):

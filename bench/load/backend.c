@@ -15,12 +15,15 @@
 #define EVENTS_AT_ONCE 256
 
 struct peer {
+	struct peer *next;
+	struct peer **link; /* what points to this one */
 	int fd;
 	bool wants_out;
 	struct proto_message msg;
 	uint64_t off; /* in the request while it comes, in the answer while it goes */
 };
 
+static struct peer *peers;
 static uint8_t buffer[256u * 1024u];
 static volatile sig_atomic_t stopped;
 
@@ -75,10 +78,10 @@ static bool take(struct peer *p, const uint8_t *data, size_t len)
 		len -= n;
 		if (p->off < PROTO_HEADER_LEN)
 			return true;
-		if (p->msg.header.magic != PROTO_MAGIC || p->msg.header.request < PROTO_HEADER_LEN)
+		if (!proto_header_ok(&p->msg.header))
 			return refuse(p, "what came is not a request");
 	}
-	if (!proto_check(&p->msg, p->off, data, len, p->msg.header.verify))
+	if (!proto_check(&p->msg, p->off, data, len))
 		return refuse(p, "the request is not what the client sent");
 	p->off += len;
 	if (p->off == p->msg.header.request) {
@@ -127,6 +130,32 @@ static bool serve(int epoll, struct peer *p, uint32_t events)
 	return p->msg.is_answer ? answer(epoll, p) : true;
 }
 
+static void add_peer(int epoll, int fd)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		perror("kiln-load backend: a new connection");
+		exit(1);
+	}
+	p->fd = fd;
+	p->next = peers;
+	p->link = &peers;
+	if (peers)
+		peers->link = &p->next;
+	peers = p;
+	watch(epoll, p, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+static void drop_peer(struct peer *p)
+{
+	*p->link = p->next;
+	if (p->next)
+		p->next->link = p->link;
+	close(p->fd);
+	free(p);
+}
+
 static void accept_all(int epoll, int listener)
 {
 	for (;;) {
@@ -139,14 +168,8 @@ static void accept_all(int epoll, int listener)
 			}
 			return;
 		}
-		struct peer *p = calloc(1, sizeof(*p));
-		if (!p) {
-			perror("kiln-load backend: a new connection");
-			exit(1);
-		}
-		p->fd = fd;
 		net_nodelay(fd);
-		watch(epoll, p, EPOLL_CTL_ADD, EPOLLIN);
+		add_peer(epoll, fd);
 	}
 }
 
@@ -163,8 +186,7 @@ static void loop(int epoll, int listener)
 			if (!p) {
 				accept_all(epoll, listener);
 			} else if (!serve(epoll, p, events[i].events)) {
-				close(p->fd);
-				free(p);
+				drop_peer(p);
 			}
 		}
 	}
@@ -190,6 +212,11 @@ int backend_run(const struct load_options *opt)
 	(void)printf("{\"port\": %u}\n", ntohs(addr.sin.sin_port));
 	(void)fflush(stdout);
 	loop(epoll, listener);
+	for (struct peer *p = peers, *next; p; p = next) {
+		next = p->next;
+		close(p->fd);
+		free(p);
+	}
 	close(listener);
 	close(epoll);
 	return 0;

@@ -47,38 +47,38 @@ int cpu_parse_group(const char *text, struct cpu_group *group)
 	return group->count > 0;
 }
 
-static bool is_kernel_thread(const char *pid)
+/* The first line of /proc/PID/FILE; false when the process is gone. */
+static bool read_proc(const char *pid, const char *file, char *line, int size)
 {
 	char path[64];
-	char line[512];
-	unsigned int flags = 0;
 
-	(void)snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
+	(void)snprintf(path, sizeof(path), "/proc/%.16s/%s", pid, file);
 	FILE *f = fopen(path, "re");
 	if (!f)
 		return false;
-	bool got = fgets(line, sizeof(line), f) != NULL;
+	bool got = fgets(line, size, f) != NULL;
 	(void)fclose(f);
-	const char *after_name = got ? strrchr(line, ')') : NULL;
-	/* state ppid pgrp session tty tpgid flags */
-	if (!after_name || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+	return got;
+}
+
+static bool is_kernel_thread(const char *pid)
+{
+	char line[512];
+
+	if (!read_proc(pid, "stat", line, sizeof(line)))
 		return false;
-	return flags & PF_KTHREAD;
+	/* After the name in parentheses: state ppid pgrp session tty tpgid flags */
+	const char *p = strrchr(line, ')');
+	for (int blanks = 0; p && blanks < 7; blanks++)
+		p = strchr(p + 1, ' ');
+	return p && (strtoul(p, NULL, 10) & PF_KTHREAD);
 }
 
 static uint64_t schedstat_ns(const char *pid)
 {
-	char path[64];
-	unsigned long long ns = 0;
+	char line[128];
 
-	(void)snprintf(path, sizeof(path), "/proc/%.16s/schedstat", pid);
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%llu", &ns) != 1)
-		ns = 0;
-	(void)fclose(f);
-	return ns;
+	return read_proc(pid, "schedstat", line, sizeof(line)) ? strtoull(line, NULL, 10) : 0;
 }
 
 static uint64_t kernel_threads_ns(void)
@@ -98,19 +98,17 @@ static uint64_t kernel_threads_ns(void)
 
 static void read_tls_stat(struct cpu_sample *out)
 {
-	char name[64];
-	unsigned long long value;
+	char line[128];
 	FILE *f = fopen("/proc/net/tls_stat", "re");
 
-	if (!f)
-		return;
-	while (fscanf(f, "%63s %llu", name, &value) == 2) {
-		if (strcmp(name, "TlsTxSw") == 0)
-			out->ktls_tx = value;
-		else if (strcmp(name, "TlsRxSw") == 0)
-			out->ktls_rx = value;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "TlsTxSw ", 8) == 0)
+			out->ktls_tx = strtoull(line + 8, NULL, 10);
+		else if (strncmp(line, "TlsRxSw ", 8) == 0)
+			out->ktls_rx = strtoull(line + 8, NULL, 10);
 	}
-	(void)fclose(f);
+	if (f)
+		(void)fclose(f);
 }
 
 static int sample_group(const struct cpu_group *group, uint64_t *ns)

@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-/* So many handshakes at once while opening: enough to keep the proxy busy, far from any backlog. */
-#define OPENING_AT_ONCE 64
+/* So many handshakes at once while opening: the proxy is busy, and none waits for long. */
+#define OPENING_AT_ONCE 8
 
 static bool all_finished(const struct run *run)
 {
@@ -44,6 +44,7 @@ static bool warm_up(struct run *run)
 
 /* In this phase `finished` counts commands, and a connection that is out of work counts as idle. */
 static size_t idle_conns;
+static size_t closed_conns;
 
 static bool all_idle(const struct run *run)
 {
@@ -111,11 +112,38 @@ static bool hold(struct run *run)
 	return check_all(run);
 }
 
+static bool on_close(struct run *run, struct conn *c)
+{
+	if (c->state != CONN_CLOSED)
+		return false;
+	run->resets += c->reset_at_close;
+	closed_conns++;
+	conn_free(c);
+	return false;
+}
+
+static bool all_closed(const struct run *run)
+{
+	return closed_conns == run->opt->conns;
+}
+
+/* In order, in TLS and TCP, and both ways: a proxy that forgets a connection would be found here.
+ */
+static bool close_all(struct run *run)
+{
+	closed_conns = 0;
+	for (size_t i = 0; i < run->opt->conns && !run->error; i++) {
+		conn_shutdown(&run->conns[i]);
+		run_drive(run, &run->conns[i], on_close);
+	}
+	return run_loop(run, on_close, all_closed);
+}
+
 bool run_persistent(struct run *run)
 {
 	if (!warm_up(run))
 		return false;
-	if (run->opt->mode == MODE_IDLE)
-		return hold(run);
-	return measure(run);
+	if (run->opt->mode == MODE_IDLE ? !hold(run) : !measure(run))
+		return false;
+	return close_all(run);
 }

@@ -63,8 +63,13 @@ const void *proto_chunk(const struct proto_message *msg, uint64_t off, size_t ma
 	return head + off;
 }
 
-bool proto_check(const struct proto_message *msg, uint64_t off, const void *data, size_t len,
-		 bool all)
+bool proto_header_ok(const struct proto_header *header)
+{
+	return header->magic == PROTO_MAGIC && header->request >= PROTO_HEADER_LEN &&
+	       (header->verify == PROTO_VERIFY_ALL || header->verify == PROTO_VERIFY_SPOTS);
+}
+
+bool proto_check(const struct proto_message *msg, uint64_t off, const void *data, size_t len)
 {
 	const uint8_t *bytes = data;
 	size_t head_len = head_length(msg);
@@ -80,7 +85,7 @@ bool proto_check(const struct proto_message *msg, uint64_t off, const void *data
 		off += n;
 		len -= n;
 	}
-	if (!all && len > SPOT_CHECK_LEN)
+	if (msg->header.verify != PROTO_VERIFY_ALL && len > SPOT_CHECK_LEN)
 		len = SPOT_CHECK_LEN;
 	while (len > 0) {
 		size_t n = smaller(PROTO_RUN, len);

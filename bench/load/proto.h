@@ -20,9 +20,15 @@
 /* The first chunk of a message, which carries its head, is assembled in a buffer of this size. */
 #define PROTO_HEAD_CHUNK 16384u
 
+/* What the receiver compares. Far apart, so that no broken bit turns one into the other. */
+enum proto_verify {
+	PROTO_VERIFY_ALL = 0x56414c4c,
+	PROTO_VERIFY_SPOTS = 0x53504f54, /* the start of each chunk that it happens to read */
+};
+
 struct proto_header {
 	uint32_t magic;
-	uint32_t verify; /* 1: the backend compares every byte, else the start of what it reads */
+	uint32_t verify; /* enum proto_verify */
 	uint64_t seq;
 	uint64_t request; /* bytes, this header included */
 	uint64_t answer;  /* bytes */
@@ -42,9 +48,10 @@ uint64_t proto_length(const struct proto_message *msg);
 /* The bytes to send at `off`: a pointer valid until the next call, and how many (at most max). */
 const void *proto_chunk(const struct proto_message *msg, uint64_t off, size_t max, size_t *len);
 
+bool proto_header_ok(const struct proto_header *header);
+
 /*
- * Compares received bytes with what the message has at `off`: all of them where `all`, else the
- * first 64, which is enough to see bytes lost, doubled or moved.
+ * Compares received bytes with what the message has at `off`: all of them or, when it asks for
+ * spots only, the first 64, which is enough to see bytes lost, doubled or moved.
  */
-bool proto_check(const struct proto_message *msg, uint64_t off, const void *data, size_t len,
-		 bool all);
+bool proto_check(const struct proto_message *msg, uint64_t off, const void *data, size_t len);

@@ -82,10 +82,9 @@ static enum kiln_code check_server(struct kiln_parse *p)
 			    "--allow-spki, or --disable-client-auth");
 	/* The system's roots vouch for names; that somebody has any certificate says nothing. */
 	if (o->cacert == NULL && o->allow_any)
-		return FAIL(p,
-			    "--allow-all without --cacert would let in whoever has a public "
-			    "certificate; name the authority with --cacert, or the clients with "
-			    "the other --allow flags");
+		return FAIL(p, "--allow-all without --cacert would let in whoever has a public "
+			       "certificate; name the authority with --cacert, or the clients with "
+			       "the other --allow flags");
 	return KILN_OK;
 }
 
@@ -118,10 +117,12 @@ static enum kiln_code settle_names(struct kiln_parse *p)
 	if (o->rule_count == 0 && o->verify_name == NULL)
 		o->verify_name = o->server_name;
 	if (o->rule_count == 0 && o->verify_name == NULL)
-		return FAIL(p,
-			    "whom to expect at %.80s? Give --server-name NAME, or --verify-dns, "
-			    "--verify-uri, --verify-ip, --verify-cn or --verify-spki",
-			    o->target_text);
+		return FAIL(
+		    p,
+		    "whom to expect at %.80s? Give --server-name NAME or --verify-name NAME, "
+		    "or look at the certificate with --verify-dns, --verify-uri, "
+		    "--verify-ip, --verify-cn, --verify-ou or --verify-spki",
+		    o->target_text);
 	if (o->server_name != NULL && kiln_address_is_number(o->server_name))
 		o->server_name = NULL;
 	return KILN_OK;

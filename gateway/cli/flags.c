@@ -84,8 +84,9 @@ static enum kiln_code take_rule(struct kiln_parse *p, const struct kiln_flag *fl
 	if (flag->arg == KILN_ACCESS_SPKI && kiln_value_hash(flag->name, value, p->err) != KILN_OK)
 		return KILN_E_CONFIG;
 	if (flag->arg == KILN_ACCESS_IP && !kiln_address_is_number(value))
-		return kiln_fail(p->err, KILN_E_CONFIG, "%s: '%.60s' is no IP address", flag->name,
-				 value);
+		return kiln_fail(p->err, KILN_E_CONFIG,
+				 "%s: '%.60s' is no IP address; write 192.0.2.7 or 2001:db8::7",
+				 flag->name, value);
 	o->rules[o->rule_count++] = (struct kiln_access_rule){
 	    .kind = (enum kiln_access_kind)flag->arg,
 	    .value = value,
@@ -104,7 +105,8 @@ static enum kiln_code take_workers(struct kiln_parse *p, const struct kiln_flag 
 				   const char *value)
 {
 	uint64_t count;
-	if (kiln_value_count(flag->name, value, 0, 1024, &count, p->err) != KILN_OK)
+	if (kiln_value_count(flag->name, value, 0, KILN_OPTION_WORKERS_MAX, &count, p->err) !=
+	    KILN_OK)
 		return KILN_E_CONFIG;
 	p->options->workers = (unsigned)count;
 	return KILN_OK;

@@ -21,7 +21,8 @@ const char kiln_help_common[] =
     "  --close-timeout T       silence of the second direction once the first has ended\n"
     "                                                                         [60s]\n"
     "  --shutdown-timeout T    for open connections after SIGTERM; 0: at once [5m]\n"
-    "  --max-connections N     at the same time, in all; 0: no limit          [0]\n"
+    "  --max-connections N     at the same time, in all; 0: as many as the limit of open files\n"
+    "                          allows (two for each)                          [0]\n"
     "                          (also --max-concurrent-conns)\n"
     "  --buffer-memory SIZE    for relay buffers, all workers together        [256MiB]\n"
     "\n"
@@ -29,13 +30,15 @@ const char kiln_help_common[] =
     "  --workers N             worker processes; 0: one per CPU               [0]\n"
     "  --pin-workers on|off    keep each worker on its CPU                    [on]\n"
     "  --engine E              auto, io_uring or epoll                        [auto]\n"
-    "  --user NAME             become this user once the sockets are open\n"
+    "  --user NAME             workers become this user once the sockets are open; for when\n"
+    "                          kiln is started as root\n"
     "\n"
     "Logs (on stderr, one line per event)\n"
     "  --log-format F          text (key=value) or json                       [text]\n"
     "  --log-level L           debug, info, warning or error                  [info]\n"
     "\n"
-    "Signals: SIGTERM stops gracefully, SIGHUP reads the certificates again.\n"
+    "Signals: SIGTERM stops gracefully (a second one at once), SIGHUP reads the certificates and\n"
+    "looks the target up again, SIGUSR1 logs the counters.\n"
     "`kiln doctor` tells what this machine can do; `kiln demo` shows it at work.\n";
 
 void kiln_options_help(enum kiln_gateway_mode mode, FILE *to)

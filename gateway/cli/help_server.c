@@ -56,7 +56,8 @@ const char kiln_help_server[] =
     "PROXY protocol (version 2)\n"
     "  --proxy-protocol        tell the target who connected, before the first byte\n"
     "  --proxy-protocol-mode M conn (addresses), tls (and SNI, ALPN, cipher, common name) or\n"
-    "                          tls-full (and the peer's name and public key hash)   [tls]\n"
+    "                          tls-full (and the peer's name and public key hash)   [tls];\n"
+    "                          --proxy-protocol need not be given as well\n"
     "  --accept-proxy-protocol expect such a header on accepted connections, before TLS; only\n"
     "                          behind a load balancer that always sends one\n"
     "\n";

@@ -14,8 +14,9 @@
 #include "net/address.h"
 #include "worker/settings.h"
 
-#define KILN_OPTION_LISTEN_MAX 16u
-#define KILN_OPTION_RULES_MAX  256u
+#define KILN_OPTION_LISTEN_MAX  16u
+#define KILN_OPTION_RULES_MAX   256u
+#define KILN_OPTION_WORKERS_MAX 256u
 
 enum kiln_gateway_mode {
 	KILN_GATEWAY_SERVER = 1, /* TLS comes in, plain bytes go out */

@@ -258,6 +258,10 @@ static int read_arguments(struct demo *d, int argc, char **argv)
 			return 3;
 		}
 	}
+	if (optind < argc) {
+		(void)fprintf(stderr, "kiln demo: '%s' is no flag; see --help\n", argv[optind]);
+		return 3;
+	}
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define CHUNK 32u
+#define CHUNK ((size_t)32)
 
 enum kiln_code kiln_pool_init(struct kiln_pool *pool, size_t limit_bytes, struct kiln_error *err)
 {
@@ -19,6 +19,7 @@ enum kiln_code kiln_pool_init(struct kiln_pool *pool, size_t limit_bytes, struct
 	if (limit > 32768)
 		limit = 32768;
 	pool->limit = (unsigned)limit;
+	pool->reserve = pool->limit / 8;
 	pool->buffers = calloc(limit, sizeof *pool->buffers);
 	if (pool->buffers == NULL)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for %zu buffers", limit);
@@ -30,11 +31,11 @@ static bool grow(struct kiln_pool *pool)
 	if (pool->count + CHUNK > pool->limit)
 		return false;
 	/* Plaintext passes through: kept out of core dumps, should one ever be allowed. */
-	uint8_t *memory = mmap(NULL, (size_t)CHUNK * KILN_BUFFER_SIZE, PROT_READ | PROT_WRITE,
+	uint8_t *memory = mmap(NULL, CHUNK * KILN_BUFFER_SIZE, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return false;
-	(void)madvise(memory, (size_t)CHUNK * KILN_BUFFER_SIZE, MADV_DONTDUMP);
+	(void)madvise(memory, CHUNK * KILN_BUFFER_SIZE, MADV_DONTDUMP);
 	for (unsigned i = 0; i < CHUNK; i++) {
 		struct kiln_buffer *buffer = &pool->buffers[pool->count];
 		buffer->base = memory + (size_t)i * KILN_BUFFER_SIZE;
@@ -60,6 +61,11 @@ struct kiln_buffer *kiln_pool_take(struct kiln_pool *pool)
 	return buffer;
 }
 
+struct kiln_buffer *kiln_pool_take_to_receive(struct kiln_pool *pool)
+{
+	return pool->in_use + pool->reserve < pool->limit ? kiln_pool_take(pool) : NULL;
+}
+
 void kiln_pool_put(struct kiln_pool *pool, struct kiln_buffer *buffer)
 {
 	buffer->next = pool->free;
@@ -70,7 +76,7 @@ void kiln_pool_put(struct kiln_pool *pool, struct kiln_buffer *buffer)
 void kiln_pool_clear(struct kiln_pool *pool)
 {
 	for (unsigned i = 0; i < pool->count; i += CHUNK)
-		(void)munmap(pool->buffers[i].base, (size_t)CHUNK * KILN_BUFFER_SIZE);
+		(void)munmap(pool->buffers[i].base, CHUNK * KILN_BUFFER_SIZE);
 	free(pool->buffers);
 	memset(pool, 0, sizeof *pool);
 }

@@ -30,6 +30,7 @@ struct kiln_pool {
 	struct kiln_buffer *buffers; /* by id; limit of them */
 	struct kiln_buffer *free;
 	unsigned count, limit, in_use, peak;
+	unsigned reserve; /* the last so many are not for receiving */
 };
 
 /* limit is rounded up to whole chunks and is at most 32768. */
@@ -39,6 +40,16 @@ void kiln_pool_clear(struct kiln_pool *pool);
 
 /* NULL when the limit is reached. The content is empty and starts at base. */
 struct kiln_buffer *kiln_pool_take(struct kiln_pool *pool);
+
+/* The same for what may come from outside at any rate: it leaves the reserve, so that what was
+ * received can always be worked on, which is what gives buffers back. */
+struct kiln_buffer *kiln_pool_take_to_receive(struct kiln_pool *pool);
+
+/* True when kiln_pool_take has one. */
+static inline bool kiln_pool_has(const struct kiln_pool *pool)
+{
+	return pool->in_use < pool->limit;
+}
 void kiln_pool_put(struct kiln_pool *pool, struct kiln_buffer *buffer);
 
 #endif

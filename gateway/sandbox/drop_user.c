@@ -21,9 +21,10 @@ static enum kiln_code find_user(const char *user, struct passwd *found, char *te
 	if (result != NULL)
 		return KILN_OK;
 	if (rc != 0)
-		return kiln_fail_errno(err, KILN_E_CONFIG, rc, "cannot look up the user %.64s",
+		return kiln_fail_errno(err, KILN_E_CONFIG, rc, "--user %.64s cannot be looked up",
 				       user);
-	return kiln_fail(err, KILN_E_CONFIG, "there is no user %.64s on this system", user);
+	return kiln_fail(err, KILN_E_CONFIG, "--user %.64s: there is no such user on this system",
+			 user);
 }
 
 enum kiln_code kiln_sandbox_check_user(const char *user, struct kiln_error *err)
@@ -50,8 +51,8 @@ static enum kiln_code become(const char *user, struct kiln_error *err)
 	    setresgid(found.pw_gid, found.pw_gid, found.pw_gid) != 0 ||
 	    setresuid(found.pw_uid, found.pw_uid, found.pw_uid) != 0)
 		return kiln_fail_errno(err, KILN_E_PERMISSION, errno,
-				       "cannot become the user %.64s: start kiln as root, or with "
-				       "CAP_SETUID and CAP_SETGID",
+				       "--user %.64s: start kiln as root, or with CAP_SETUID and "
+				       "CAP_SETGID",
 				       user);
 	return KILN_OK;
 }

@@ -38,15 +38,29 @@ static void log_plain_listen(const struct kiln_supervisor *s)
 		kiln_log_begin(&line, KILN_LOG_WARNING, "plain_listen");
 		kiln_log_str(&line, "listen", group->text);
 		kiln_log_str(&line, "hint",
-		             "whoever reaches this address speaks with this gateway's identity; "
-		             "--unsafe-listen says that it is meant");
+			     "whoever reaches this address speaks with this gateway's identity; "
+			     "--unsafe-listen says that it is meant");
 		kiln_log_end(&line);
 	}
+}
+
+/* Without capabilities root still owns root's Unix sockets, which Landlock does not see. */
+static void log_root(const struct kiln_supervisor *s)
+{
+	struct kiln_log_line line;
+	if (geteuid() != 0 || s->options->user != NULL)
+		return;
+	kiln_log_begin(&line, KILN_LOG_WARNING, "workers_are_root");
+	kiln_log_str(
+	    &line, "hint",
+	    "--user NAME, or User= of systemd: a worker that is broken into is no root then");
+	kiln_log_end(&line);
 }
 
 void kiln_announce_start(const struct kiln_supervisor *s)
 {
 	struct kiln_log_line line;
+	log_root(s);
 	if (!s->options->unsafe_plain) {
 		log_plain_target(s);
 		log_plain_listen(s);
@@ -101,6 +115,18 @@ void kiln_announce_reload(const struct kiln_error *err)
 		kiln_log_error(&line, err);
 		kiln_log_str(&line, "hint", "the previous certificates stay in use");
 	}
+	kiln_log_end(&line);
+}
+
+void kiln_announce_reload_missed(unsigned worker)
+{
+	struct kiln_log_line line;
+	kiln_log_begin(&line, KILN_LOG_ERROR, "reload_failed");
+	kiln_log_u64(&line, "worker", worker);
+	kiln_log_str(&line, "error", "the worker could not be told");
+	kiln_log_str(&line, "hint",
+		     "it keeps the previous certificates: send SIGHUP again, or SIGTERM to the "
+		     "worker to have it replaced");
 	kiln_log_end(&line);
 }
 

@@ -14,11 +14,16 @@
 
 #define BACKLOG 65535 /* the kernel takes the smaller of this and net.core.somaxconn */
 
-static const char *bind_hint(int failed)
+static const char *bind_hint(int failed, bool is_unix)
 {
 	switch (failed) {
-	case EADDRINUSE: return "; another program has it: see `ss -ltnp`";
-	case EACCES: return "; ports below 1024 need CAP_NET_BIND_SERVICE";
+	case EADDRINUSE:
+		return is_unix ? "; that path is in use"
+			       : "; another program has it: see `ss -ltnp`";
+	case EACCES:
+		return is_unix ? "; this user may not write to the socket's folder"
+			       : "; ports below 1024 need CAP_NET_BIND_SERVICE";
+	case ENOENT: return "; the folder of a Unix socket must exist";
 	case EADDRNOTAVAIL: return "; this machine has no such address: see `ip address`";
 	default: return "";
 	}
@@ -43,20 +48,19 @@ static enum kiln_code open_one(const struct kiln_listen_group *group, int *out,
 	if (bind(fd, address, group->endpoint.len) != 0 || listen(fd, BACKLOG) != 0) {
 		const int failed = errno;
 		return kiln_fail(err, KILN_E_CONFIG, "--listen %.100s: %s%s", group->text,
-				 strerror(failed), bind_hint(failed));
+				 strerror(failed), bind_hint(failed, group->shared));
 	}
 	return KILN_OK;
 }
 
 /* A socket file that nobody listens on any more is in the way of bind; one that answers is not
  * ours to remove. */
-static enum kiln_code clear_path(struct kiln_listen_group *group, struct kiln_error *err)
+static enum kiln_code clear_path(const struct kiln_listen_group *group, struct kiln_error *err)
 {
 	const struct sockaddr_un *un = (const struct sockaddr_un *)&group->endpoint.addr;
 	struct stat st;
 	if (un->sun_path[0] == '\0')
 		return KILN_OK; /* abstract */
-	(void)snprintf(group->unlink_path, sizeof group->unlink_path, "%s", un->sun_path);
 	if (lstat(un->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return KILN_OK;
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -64,13 +68,20 @@ static enum kiln_code clear_path(struct kiln_listen_group *group, struct kiln_er
 	    fd >= 0 && connect(fd, (const struct sockaddr *)un, group->endpoint.len) == 0;
 	if (fd >= 0)
 		(void)close(fd);
-	if (answers) {
-		group->unlink_path[0] = '\0';
+	if (answers)
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "--listen %.100s: another program listens there", group->text);
-	}
 	(void)unlink(un->sun_path);
 	return KILN_OK;
+}
+
+/* The socket file is ours to remove only now that we have made it: what was in the way of a bind
+ * that failed may be anything. */
+static void own_path(struct kiln_listen_group *group)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&group->endpoint.addr;
+	if (group->shared && un->sun_path[0] != '\0')
+		(void)snprintf(group->unlink_path, sizeof group->unlink_path, "%s", un->sun_path);
 }
 
 /* Port 0 asks the kernel for a port: the first socket gets one and the others share it. */
@@ -87,6 +98,10 @@ static enum kiln_code open_group(struct kiln_listen_group *group,
 {
 	struct kiln_endpoints endpoints;
 	enum kiln_code rc = kiln_address_resolve(address, KILN_TO_LISTEN, &endpoints, err);
+	if (rc != KILN_OK) {
+		const struct kiln_error cause = *err;
+		return kiln_fail(err, rc, "--listen: %.200s", cause.message);
+	}
 	group->shared = address->is_unix;
 	for (size_t e = 0; rc == KILN_OK && e < endpoints.count; e++) {
 		group->endpoint = endpoints.at[e];
@@ -106,6 +121,7 @@ static enum kiln_code open_group(struct kiln_listen_group *group,
 	}
 	if (rc != KILN_OK)
 		return rc;
+	own_path(group);
 	learn_port(group);
 	for (unsigned i = 1; rc == KILN_OK && !group->shared && i < workers; i++)
 		rc = open_one(group, &group->fds[i], err);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,7 +14,8 @@
 
 #include "base/bytes.h"
 
-#define FILE_MAX (4u * 1024u * 1024u)
+#define FILE_MAX   (4u * 1024u * 1024u)
+#define ORIGIN_MAX 128u /* a flag and its file, for messages */
 
 /* Appends a file to the blob. The old blob is wiped when it moves: the key may be in it. */
 static enum kiln_code append_file(struct kiln_material *m, size_t used, const char *flag,
@@ -69,15 +71,30 @@ static const char *system_roots(void)
 	return access(path, R_OK) == 0 ? path : "/etc/ssl/certs/ca-certificates.crt";
 }
 
+/* --keystore names one file for both. */
+static const char *cert_flag(const struct kiln_gateway_options *o)
+{
+	return o->cert == o->key ? "--keystore" : "--cert";
+}
+
+static const char *key_flag(const struct kiln_gateway_options *o)
+{
+	return o->cert == o->key ? "--keystore" : "--key";
+}
+
 enum kiln_code kiln_material_load(const struct kiln_gateway_options *o, struct kiln_material *m,
 				  struct kiln_error *err)
 {
 	memset(m, 0, sizeof *m);
 	enum kiln_code rc = kiln_address_resolve(&o->target, KILN_TO_CONNECT, &m->targets, err);
+	if (rc != KILN_OK) {
+		const struct kiln_error cause = *err;
+		rc = kiln_fail(err, rc, "--target %.100s: %.140s", o->target_text, cause.message);
+	}
 	if (rc == KILN_OK && o->cert != NULL)
-		rc = append_file(m, 0, "--cert", o->cert, &m->cert_len, err);
+		rc = append_file(m, 0, cert_flag(o), o->cert, &m->cert_len, err);
 	if (rc == KILN_OK && o->key != NULL)
-		rc = append_file(m, m->cert_len, "--key", o->key, &m->key_len, err);
+		rc = append_file(m, m->cert_len, key_flag(o), o->key, &m->key_len, err);
 	if (rc == KILN_OK && o->peer_auth != KILN_PEER_NONE)
 		rc = append_file(m, m->cert_len + m->key_len, "--cacert",
 				 o->cacert != NULL ? o->cacert : system_roots(), &m->ca_len, err);
@@ -97,6 +114,13 @@ void kiln_material_clear(struct kiln_material *m)
 struct kiln_tls_config *kiln_material_config(const struct kiln_gateway_options *o,
 					     const struct kiln_material *m, struct kiln_error *err)
 {
+	char cert[ORIGIN_MAX] = "", key[ORIGIN_MAX] = "", ca[ORIGIN_MAX] = "";
+	if (o->cert != NULL)
+		(void)snprintf(cert, sizeof cert, "%s %s", cert_flag(o), o->cert);
+	if (o->key != NULL)
+		(void)snprintf(key, sizeof key, "%s %s", key_flag(o), o->key);
+	(void)snprintf(ca, sizeof ca, "--cacert %s",
+		       o->cacert != NULL ? o->cacert : "(the system's authorities)");
 	const struct kiln_tls_options tls = {
 	    .role = o->mode == KILN_GATEWAY_SERVER ? KILN_SERVER : KILN_CLIENT,
 	    .peer_auth = o->peer_auth,
@@ -106,6 +130,9 @@ struct kiln_tls_config *kiln_material_config(const struct kiln_gateway_options *
 	    .key_len = m->key_len,
 	    .ca_pem = m->pem != NULL ? m->pem + m->cert_len + m->key_len : NULL,
 	    .ca_len = m->ca_len,
+	    .cert_origin = cert,
+	    .key_origin = key,
+	    .ca_origin = ca,
 	    .rules = o->rules,
 	    .rule_count = o->rule_count,
 	    .allow_any = o->allow_any,

@@ -12,6 +12,8 @@
 /* Descriptors of a worker that are not connections': listeners, ring, log, channel. */
 #define OTHER_FDS 64u
 
+_Static_assert(KILN_OPTION_WORKERS_MAX <= KILN_WORKERS_MAX, "what was asked for can be had");
+
 void kiln_plan_limits(void)
 {
 	struct rlimit limit;

@@ -43,7 +43,7 @@ static void say(struct process *p, enum kiln_message_type type, const char *text
 
 static void stop_accepting(struct process *p)
 {
-	kiln_worker_accept(&p->worker, false);
+	kiln_worker_stop_accepting(&p->worker);
 	say(p, KILN_MESSAGE_DRAINING, NULL);
 }
 
@@ -164,6 +164,9 @@ static void take_listeners(struct process *p)
 			if (i != mine && group->fds[i] >= 0)
 				(void)close(group->fds[i]);
 		kiln_worker_listen(&p->worker, group->fds[mine]);
+		/* The tables that steer everybody's connections are the supervisor's to write. */
+		kiln_steer_close(group->steer);
+		group->steer = NULL;
 	}
 }
 
@@ -243,8 +246,7 @@ int kiln_worker_process(const struct kiln_worker_job *job)
 		log_failure(&err);
 		return 1;
 	}
-	while (rc == KILN_OK && !p->stopping &&
-	       (!p->draining || p->worker.conn_count > 0 || p->worker.accepting))
+	while (rc == KILN_OK && !p->stopping && (!p->draining || !kiln_worker_done(&p->worker)))
 		rc = kiln_worker_turn(&p->worker, &err);
 	if (rc != KILN_OK)
 		log_failure(&err);

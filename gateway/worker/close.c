@@ -57,7 +57,8 @@ static bool send_handshake_alert(struct kiln_conn *conn)
 static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 {
 	const uint8_t fatal[2] = {2, alert};
-	if (alert == 0 || conn->tls_out.armed || conn->close_notify_sent || conn->tx.suite == NULL)
+	if (alert == 0 || conn->tls_out.armed || conn->close_notify_sent || conn->down.discard ||
+	    conn->tx.suite == NULL)
 		return false;
 	if (conn->tx.where == KILN_IN_KERNEL)
 		return kiln_ktls_send_record(conn->worker->sys, conn->tls_fd, KILN_RECORD_ALERT,
@@ -69,8 +70,7 @@ static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 	       send(conn->tls_fd, record, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-/* The plain side learns that the stream did not end, it broke: a reset instead of a FIN. */
-static void reset_plain(struct kiln_conn *conn)
+void kiln_conn_abort_plain(const struct kiln_conn *conn)
 {
 	const struct linger abort_it = {.l_onoff = 1, .l_linger = 0};
 	if (conn->plain_fd >= 0 && !conn->plain_unix)
@@ -87,9 +87,8 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 			kiln_worker_bury(conn);
 		return;
 	}
-	if (event->result <= 0 && event->result != -ECANCELED)
-		let_go(conn);
-	else if (conn->useless++ == LINGER_READS)
+	const bool over = event->result <= 0 && event->result != -ECANCELED;
+	if (over || conn->useless++ == LINGER_READS)
 		let_go(conn);
 	else if (!op->armed)
 		kiln_io_recv_once(conn->worker->io, op, conn->tls_fd, KILN_BUFFER_PAYLOAD);
@@ -138,25 +137,37 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
 		if (err->code == KILN_E_ACCESS_DENIED)
 			conn->worker->counters->access_denied++;
 	}
+
 	bool spoke = false;
+	if (err->alert_received)
+		conn->alert_received = err->alert;
 	if (conn->handshake != NULL && !conn->tls_out.armed && conn->tls_fd >= 0)
 		spoke = send_handshake_alert(conn);
-	else if (conn->handshake == NULL && conn->tls_fd >= 0)
+	else if (conn->handshake == NULL && conn->tls_fd >= 0 && !err->alert_received)
 		spoke = send_alert(conn, err->alert);
-	if (spoke)
+	if (spoke && !err->alert_received)
 		conn->alert_sent = err->alert;
-	else if (err->code == KILN_E_TLS_ALERT)
-		conn->alert_received = err->alert;
-	reset_plain(conn);
+	kiln_conn_abort_plain(conn);
 	if (spoke)
 		linger(conn);
 	else
 		let_go(conn);
 }
 
+void kiln_conn_drop(struct kiln_conn *conn)
+{
+	if (conn->phase != KILN_PHASE_CLOSING)
+		let_go(conn);
+}
+
 void kiln_conn_finish(struct kiln_conn *conn)
 {
-	let_go(conn);
+	/* A peer that we stopped listening to may still be sending: its unread bytes would turn the
+	 * close into a reset, and that would overtake what we just sent. */
+	if (conn->up.discard && !conn->down.discard)
+		linger(conn);
+	else
+		let_go(conn);
 }
 
 /* ---- deadlines ---------------------------------------------------------------------------- */
@@ -170,53 +181,70 @@ void kiln_conn_limit(struct kiln_conn *conn, uint32_t ms)
 		kiln_deadline_clear(&worker->wheel, &conn->deadline);
 }
 
-void kiln_relay_half_closed(struct kiln_conn *conn)
-{
-	conn->up.moved_at = conn->down.moved_at = conn->worker->now;
-	const struct kiln_settings *settings = &conn->worker->settings;
-	kiln_conn_limit(conn, settings->close_timeout > 0 ? settings->close_timeout
-							  : settings->send_timeout);
-}
+#define NEVER UINT64_MAX
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
 
-/* Which limit a relaying connection is under now, and since when; 0 is none. */
-static uint32_t relay_limit(const struct kiln_conn *conn, uint64_t *since, const char **what)
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When a relaying connection has to end if nothing more happens, and what to say then. */
+static uint64_t relay_due(const struct kiln_conn *conn, const char **what)
 {
 	const struct kiln_settings *settings = &conn->worker->settings;
-	const bool up = conn->up.out != NULL, down = conn->sending != KILN_SENDING_NOTHING;
-	if (up || down) {
-		*what = up && (!down || conn->up.moved_at < conn->down.moved_at)
-			    ? "the plain side did not read for the send timeout"
-			    : "the TLS peer did not read for the send timeout";
-		*since = !down || (up && conn->up.moved_at < conn->down.moved_at)
-			     ? conn->up.moved_at
-			     : conn->down.moved_at;
-		return settings->send_timeout;
+	const uint64_t up = conn->up.out != NULL ? conn->up.moved_at : NEVER;
+	const uint64_t down = conn->sending != KILN_SENDING_NOTHING ? conn->down.moved_at : NEVER;
+	if (settings->send_timeout > 0 && sooner(up, down) != NEVER) {
+		*what = up <= down ? "the plain side did not read for the send timeout"
+				   : "the TLS peer did not read for the send timeout";
+		return sooner(up, down) + settings->send_timeout;
 	}
-	*since = later(conn->up.moved_at, conn->down.moved_at);
-	if (conn->up.told || conn->down.told) {
+	const uint64_t quiet_since = later(conn->up.moved_at, conn->down.moved_at);
+	if ((conn->up.told || conn->down.told) && settings->close_timeout > 0) {
 		*what = "half closed, and the other side was silent for the close timeout";
-		return settings->close_timeout;
+		return quiet_since + settings->close_timeout;
 	}
 	*what = "idle for the idle timeout";
-	return settings->idle_timeout;
+	return settings->idle_timeout > 0 ? quiet_since + settings->idle_timeout : NEVER;
+}
+
+/* Looks again when the connection is due. Idleness may begin any time without a word to the wheel,
+ * so no look is further away than the idle timeout. */
+static void look_again(struct kiln_conn *conn, uint64_t due)
+{
+	struct kiln_worker *worker = conn->worker;
+	if (worker->settings.idle_timeout > 0)
+		due = sooner(due, worker->now + worker->settings.idle_timeout);
+	if (due == NEVER || (kiln_deadline_is_set(&conn->deadline) && conn->deadline.at <= due))
+		return;
+	kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
+			  (uint32_t)(due > worker->now ? due - worker->now : 0));
+}
+
+void kiln_relay_watch(struct kiln_conn *conn)
+{
+	const char *what;
+	look_again(conn, relay_due(conn, &what));
+}
+
+void kiln_relay_half_closed(struct kiln_conn *conn)
+{
+	conn->up.moved_at = conn->down.moved_at = conn->worker->now;
+	kiln_relay_watch(conn);
 }
 
 static void relay_expired(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
-	uint64_t since;
 	const char *what;
-	const uint32_t limit = relay_limit(conn, &since, &what);
-	if (limit == 0)
-		return; /* set again by whatever needs it */
-	if (since + limit > worker->now) {
-		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
-				  (uint32_t)(since + limit - worker->now));
+	const uint64_t due = relay_due(conn, &what);
+	if (due > worker->now) {
+		look_again(conn, due);
 		return;
 	}
 	struct kiln_error err = {0};

@@ -47,7 +47,7 @@ struct kiln_flow {
 	uint8_t end;  /* enum kiln_flow_end: what the source did */
 	bool eof;     /* the source's socket is read to its end */
 	bool told;    /* the sink was told of it: nothing more goes that way */
-	bool discard; /* the sink takes nothing any more */
+	bool discard; /* the sink took nothing any more: it was not told, it left */
 };
 
 /* What the TLS side's send operation is carrying. */
@@ -61,6 +61,7 @@ enum kiln_sending {
 struct kiln_conn {
 	struct kiln_worker *worker;
 	struct kiln_conn *next, *prev; /* the worker's list */
+	struct kiln_conn *next_hungry; /* the worker's list of those that wait for a buffer */
 	struct kiln_deadline deadline;
 
 	struct kiln_op tls_in, tls_out, plain_in, plain_out;
@@ -75,6 +76,7 @@ struct kiln_conn {
 	bool key_update_asked;   /* and have done so */
 	bool handshake_done;
 	bool close_notify_sent;
+	bool hungry;     /* in that list */
 	uint8_t useless; /* records in a row that brought no data */
 	uint8_t target;  /* index of the address being tried */
 
@@ -118,25 +120,40 @@ void kiln_conn_after_connect(struct kiln_conn *conn);
 /* handshake.c */
 void kiln_conn_handshake(struct kiln_conn *conn);
 
+/* proxy_header.c */
+/* Server: everything the target learns about the client, made while the session is at hand. */
+void kiln_conn_prepare_header(struct kiln_conn *conn, const struct kiln_session *session);
+/* Client: the header becomes the first data to the TLS side. False: the connection failed. */
+bool kiln_conn_announce(struct kiln_conn *conn);
+
 /* install.c */
 void kiln_conn_install(struct kiln_conn *conn);
+void kiln_conn_install_on(struct kiln_conn *conn); /* a buffer can be had again */
 
 /* relay.c: starts both flows, with conn->early as the first bytes of the accepted side. */
 void kiln_conn_relay(struct kiln_conn *conn);
 void kiln_conn_pump_up(struct kiln_conn *conn);
 void kiln_conn_pump_down(struct kiln_conn *conn);
 
-/* open.c: received bytes of the TLS side in user space. */
+/* open.c: received bytes of the TLS side in user space. NULL: there is no more data to be had from
+ * what came, or the connection failed over it, or it is hungry. */
 struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn);
 bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data, size_t len);
+/* These two end the connection and return false when a rule is broken. */
+bool kiln_conn_may_take_data(struct kiln_conn *conn);
+bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without data */
 
 /* close.c */
-/* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none), tells
- * the plain side, lets go. Safe to call from any step; nothing of conn may be used afterwards by
- * the caller. */
+/* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none, and
+ * neither does the peer's own), tells the plain side, lets go. Safe to call from any
+ * step; nothing of conn may be used afterwards by the caller. */
 void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
 void kiln_conn_finish(struct kiln_conn *conn);
+/* Lets go of it without waiting for the peer to read an alert. */
+void kiln_conn_drop(struct kiln_conn *conn);
+/* The plain side will be reset, not closed: its stream did not end, it broke. */
+void kiln_conn_abort_plain(const struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */
 bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);
 /* The step that begins now has ms milliseconds; 0 is no limit. */
@@ -149,6 +166,17 @@ struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow);
 
 /* access_log.c */
 void kiln_conn_log(const struct kiln_conn *conn);
+
+/* What the operator calls up and down: towards the target and back, whichever side is TLS. */
+static inline uint64_t kiln_conn_bytes_up(const struct kiln_conn *conn, enum kiln_role role)
+{
+	return role == KILN_SERVER ? conn->up.bytes : conn->down.bytes;
+}
+
+static inline uint64_t kiln_conn_bytes_down(const struct kiln_conn *conn, enum kiln_role role)
+{
+	return role == KILN_SERVER ? conn->down.bytes : conn->up.bytes;
+}
 
 static inline bool kiln_conn_busy(const struct kiln_conn *conn)
 {

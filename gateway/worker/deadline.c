@@ -12,6 +12,7 @@ void kiln_wheel_init(struct kiln_wheel *wheel, uint64_t now)
 	for (unsigned i = 0; i < KILN_WHEEL_SLOTS; i++)
 		wheel->slots[i].next = wheel->slots[i].prev = &wheel->slots[i];
 	wheel->tick = now / KILN_WHEEL_TICK;
+	wheel->soonest = UINT64_MAX;
 	wheel->count = 0;
 }
 
@@ -33,6 +34,8 @@ static void insert(struct kiln_wheel *wheel, struct kiln_deadline *deadline)
 		tick = wheel->tick + 1;
 	if (tick >= wheel->tick + KILN_WHEEL_SLOTS)
 		tick = wheel->tick + KILN_WHEEL_SLOTS - 1;
+	if (tick < wheel->soonest)
+		wheel->soonest = tick;
 	struct kiln_deadline *head = &wheel->slots[tick % KILN_WHEEL_SLOTS];
 	deadline->prev = head->prev;
 	deadline->next = head;
@@ -81,17 +84,27 @@ void kiln_wheel_run(struct kiln_wheel *wheel, uint64_t now)
 	}
 }
 
-int kiln_wheel_timeout(const struct kiln_wheel *wheel, uint64_t now)
+/* The bound is moved up only here, when sleeping until it would be too short: most turns of the
+ * loop then cost a comparison, and clearing a deadline costs no search. */
+static uint64_t find_soonest(const struct kiln_wheel *wheel)
 {
-	if (wheel->count == 0)
-		return -1;
-	for (unsigned i = 1; i < KILN_WHEEL_SLOTS; i++) {
-		const struct kiln_deadline *head =
-		    &wheel->slots[(wheel->tick + i) % KILN_WHEEL_SLOTS];
-		if (head->next == head)
-			continue;
-		const uint64_t at = (wheel->tick + i) * KILN_WHEEL_TICK;
-		return at > now ? (int)(at - now) : 0;
+	uint64_t tick = wheel->soonest > wheel->tick ? wheel->soonest : wheel->tick + 1;
+	const uint64_t end = wheel->tick + KILN_WHEEL_SLOTS;
+	for (; tick < end; tick++) {
+		const struct kiln_deadline *head = &wheel->slots[tick % KILN_WHEEL_SLOTS];
+		if (head->next != head)
+			break;
 	}
-	return 0;
+	return tick;
+}
+
+int kiln_wheel_timeout(struct kiln_wheel *wheel, uint64_t now)
+{
+	if (wheel->count == 0) {
+		wheel->soonest = UINT64_MAX;
+		return -1;
+	}
+	wheel->soonest = find_soonest(wheel);
+	const uint64_t at = wheel->soonest * KILN_WHEEL_TICK;
+	return at > now ? (int)(at - now) : 0;
 }

@@ -25,6 +25,7 @@ struct kiln_deadline {
 struct kiln_wheel {
 	struct kiln_deadline slots[KILN_WHEEL_SLOTS]; /* list heads */
 	uint64_t tick;                                /* everything up to here has fired */
+	uint64_t soonest; /* no deadline is in a slot before this tick */
 	unsigned count;
 };
 
@@ -43,6 +44,6 @@ static inline bool kiln_deadline_is_set(const struct kiln_deadline *deadline)
 void kiln_wheel_run(struct kiln_wheel *wheel, uint64_t now);
 
 /* How long the caller may sleep, in ms; -1 while no deadline is set. */
-int kiln_wheel_timeout(const struct kiln_wheel *wheel, uint64_t now);
+int kiln_wheel_timeout(struct kiln_wheel *wheel, uint64_t now);
 
 #endif

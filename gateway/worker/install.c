@@ -49,9 +49,15 @@ static void stay_in_user_space(struct kiln_conn *conn, enum kiln_path_reason rea
 static void keep_opened(struct kiln_conn *conn)
 {
 	while (conn->phase == KILN_PHASE_INSTALL && conn->up.head != NULL) {
+		if (conn->up.end != KILN_FLOW_OPEN) { /* behind close_notify: not even looked at */
+			kiln_io_buffer_put(conn->worker->io, kiln_flow_pop(&conn->up));
+			continue;
+		}
 		struct kiln_buffer *opened = kiln_conn_open_records(conn);
-		if (opened == NULL)
+		if (opened == NULL && conn->hungry)
 			return;
+		if (opened == NULL)
+			continue;
 		struct kiln_buffer **link = &conn->early;
 		while (*link != NULL)
 			link = &(*link)->next;
@@ -77,7 +83,10 @@ static void install(struct kiln_conn *conn)
 	}
 	conn->path = KILN_PATH_KTLS;
 	if (rc != KILN_OK)
-		stay_in_user_space(conn, KILN_PATH_REFUSED);
+		/* Linux attaches TLS to ESTABLISHED sockets only: a short request whose FIN came
+		 * along is past that. */
+		stay_in_user_space(conn, err.sys_errno == ENOTCONN ? KILN_PATH_HALF_CLOSED
+								   : KILN_PATH_REFUSED);
 	else
 		go_on(conn);
 }
@@ -99,7 +108,7 @@ static void receive_rest(struct kiln_conn *conn)
 static void continue_install(struct kiln_conn *conn)
 {
 	keep_opened(conn);
-	if (conn->phase != KILN_PHASE_INSTALL)
+	if (conn->phase != KILN_PHASE_INSTALL || conn->hungry)
 		return;
 	if (conn->partial != NULL && conn->up.end == KILN_FLOW_OPEN)
 		receive_rest(conn);
@@ -121,6 +130,12 @@ static void on_rest_of_record(struct kiln_op *op, const struct kiln_event *event
 	}
 	kiln_flow_push(&conn->up, event->buffer);
 	continue_install(conn);
+}
+
+void kiln_conn_install_on(struct kiln_conn *conn)
+{
+	if (conn->phase == KILN_PHASE_INSTALL)
+		continue_install(conn);
 }
 
 void kiln_conn_install(struct kiln_conn *conn)

@@ -14,7 +14,7 @@ static bool broke(struct kiln_conn *conn, struct kiln_error *err)
 	return false;
 }
 
-static bool count_useless(struct kiln_conn *conn)
+bool kiln_conn_count_useless(struct kiln_conn *conn)
 {
 	struct kiln_error err = {0};
 	if (++conn->useless <= USELESS_MAX)
@@ -58,17 +58,23 @@ bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t 
 	if (conn->up.end != KILN_FLOW_OPEN)
 		return true; /* after close_notify everything is ignored (RFC 8446 6.1) */
 	const enum kiln_code rc = kiln_traffic_control(&conn->rx, type, data, len, &control, &err);
-	if (rc == KILN_E_TLS_ALERT) {
-		conn->alert_received = err.alert;
-		err.alert = 0; /* theirs, not one to send */
-	}
 	if (rc != KILN_OK)
 		return broke(conn, &err);
-	if (!count_useless(conn))
+	if (!kiln_conn_count_useless(conn))
 		return false;
 	if (control.close_notify)
 		conn->up.end = KILN_FLOW_ENDED;
 	return control.key_update ? follow_key_update(conn, &control, &err) : true;
+}
+
+bool kiln_conn_may_take_data(struct kiln_conn *conn)
+{
+	struct kiln_error err = {0};
+	if (conn->rx.message_have == 0)
+		return true;
+	(void)kiln_fail(&err, KILN_E_TLS_MESSAGE, "data inside a handshake message (RFC 8446 5.1)");
+	err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
+	return broke(conn, &err);
 }
 
 /* Opens one whole record behind out's content. False when the connection failed over it. */
@@ -83,14 +89,10 @@ static bool open_one(struct kiln_conn *conn, const uint8_t *record, size_t len,
 		return broke(conn, &err);
 	if (type != KILN_RECORD_DATA)
 		return kiln_conn_take_control(conn, type, at, n);
-	if (conn->rx.message_have != 0) {
-		(void)kiln_fail(&err, KILN_E_TLS_MESSAGE,
-				"data inside a handshake message (RFC 8446 5.1)");
-		err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
-		return broke(conn, &err);
-	}
+	if (!kiln_conn_may_take_data(conn))
+		return false;
 	if (n == 0)
-		return count_useless(conn);
+		return kiln_conn_count_useless(conn);
 	conn->useless = 0;
 	out->len += (uint32_t)n;
 	return true;
@@ -178,14 +180,9 @@ struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn)
 {
 	if (conn->up.head == NULL)
 		return NULL;
-	struct kiln_buffer *out = kiln_io_buffer_take(conn->worker->io);
-	if (out == NULL) {
-		struct kiln_error err = {0};
-		(void)kiln_fail(&err, KILN_E_LIMIT, "no buffer left to open a record into");
-		err.alert = KILN_ALERT_INTERNAL_ERROR;
-		kiln_conn_fail(conn, &err);
+	struct kiln_buffer *out = kiln_worker_take_buffer(conn);
+	if (out == NULL)
 		return NULL;
-	}
 	out->type = KILN_RECORD_DATA;
 	bool more = true;
 	while (more && conn->up.end == KILN_FLOW_OPEN &&

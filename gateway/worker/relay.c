@@ -20,12 +20,8 @@ static bool in_relay(const struct kiln_conn *conn)
 
 void kiln_relay_watch_send(struct kiln_conn *conn, struct kiln_flow *flow)
 {
-	struct kiln_worker *worker = conn->worker;
-	flow->moved_at = worker->now;
-	/* Looked at again when it fires: a deadline per send would cost more than it finds. */
-	if (!kiln_deadline_is_set(&conn->deadline) && worker->settings.send_timeout > 0)
-		kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now,
-				  worker->settings.send_timeout);
+	flow->moved_at = conn->worker->now;
+	kiln_relay_watch(conn);
 }
 
 void kiln_relay_end_check(struct kiln_conn *conn)
@@ -57,7 +53,11 @@ static struct kiln_buffer *next_up(struct kiln_conn *conn)
 		return NULL;
 	if (up->head->type == KILN_RECORD_DATA)
 		return kiln_flow_pop(up);
-	return kiln_conn_open_records(conn);
+	if (up->end == KILN_FLOW_OPEN)
+		return kiln_conn_open_records(conn);
+	while (up->head != NULL) /* behind close_notify: not even looked at */
+		kiln_io_buffer_put(conn->worker->io, kiln_flow_pop(up));
+	return NULL;
 }
 
 static void tell_plain(struct kiln_conn *conn)
@@ -65,9 +65,10 @@ static void tell_plain(struct kiln_conn *conn)
 	struct kiln_flow *up = &conn->up;
 	if (up->end == KILN_FLOW_BROKEN) {
 		struct kiln_error err = {0};
-		if (conn->down.told) {
-			/* We had said goodbye and it only failed to answer: nothing was cut short.
-			 */
+		if (conn->down.told && !conn->down.discard) {
+			/* We had said goodbye and it only failed to answer, as many do: no failure.
+			 * But a plain side that still reads must not take this for the end. */
+			kiln_conn_abort_plain(conn);
 			kiln_conn_finish(conn);
 			return;
 		}
@@ -109,8 +110,8 @@ void kiln_conn_pump_up(struct kiln_conn *conn)
 	}
 	if (in_relay(conn))
 		arm_tls_in(conn);
-	/* A KeyUpdate that was asked for goes out even when there is nothing else to send. */
-	if (in_relay(conn) && conn->key_update_wanted)
+	/* A KeyUpdate that is due goes out even when there is nothing else to send. */
+	if (in_relay(conn) && (conn->key_update_wanted || kiln_traffic_exhausted(&conn->rx)))
 		kiln_conn_pump_down(conn);
 }
 
@@ -161,9 +162,12 @@ static void take_kernel_bytes(struct kiln_conn *conn, struct kiln_buffer *buffer
 		kiln_io_buffer_put(conn->worker->io, buffer);
 		return;
 	}
+	if (!kiln_conn_may_take_data(conn)) {
+		kiln_io_buffer_put(conn->worker->io, buffer);
+		return;
+	}
 	conn->useless = 0;
-	conn->rx.records +=
-	    buffer->len / KILN_RECORD_PLAIN_MAX; /* at least so many; RFC 8446 5.5 */
+	kiln_traffic_count(&conn->rx, buffer->len); /* RFC 8446 5.5 */
 	kiln_flow_push(&conn->up, buffer);
 }
 
@@ -171,8 +175,12 @@ static void tls_receive_failed(struct kiln_conn *conn, int failed)
 {
 	struct kiln_error err = {0};
 	switch (failed) {
-	case ECANCELED: return;   /* paused */
-	case EKEYEXPIRED: return; /* between a KeyUpdate and its key; armed again by the pump */
+	case ECANCELED: return; /* paused */
+	case EKEYEXPIRED:
+		/* Between a KeyUpdate and its key; the pump arms it again. Counted, because a peer
+		 * that cuts its message in pieces makes the kernel wait for a key for ever. */
+		(void)kiln_conn_count_useless(conn);
+		return;
 	case EBADMSG:
 		(void)kiln_fail(&err, KILN_E_TLS_DECRYPT, "a record's tag does not verify");
 		err.alert = KILN_ALERT_BAD_RECORD_MAC;
@@ -226,6 +234,11 @@ static void on_plain_in(struct kiln_op *op, const struct kiln_event *event)
 	struct kiln_flow *down = &conn->down;
 	if (kiln_conn_absorb(conn, event))
 		return;
+	if (down->told) { /* only when the peer left: nobody waits for it */
+		if (event->buffer != NULL)
+			kiln_io_buffer_put(conn->worker->io, event->buffer);
+		return;
+	}
 	if (event->buffer != NULL) {
 		kiln_flow_push(down, event->buffer);
 	} else if (event->result == 0) {
@@ -254,8 +267,12 @@ void kiln_conn_relay(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	conn->phase = KILN_PHASE_RELAY;
-	kiln_conn_limit(conn, worker->settings.idle_timeout);
+	if (worker->settings.role == KILN_CLIENT &&
+	    worker->settings.proxy_out != KILN_PROXY_SEND_OFF && !kiln_conn_announce(conn))
+		return;
+	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	conn->up.moved_at = conn->down.moved_at = worker->now;
+	kiln_relay_watch(conn);
 	kiln_conn_pump_down(conn);
 	if (in_relay(conn))
 		kiln_conn_pump_up(conn);

@@ -5,6 +5,10 @@
 
 #include "worker/conn.h"
 
+/* Sets the deadline for what the connection waits for now, unless it is looked at sooner anyway:
+ * one look per timeout, not one per send. */
+void kiln_relay_watch(struct kiln_conn *conn);
+
 /* A send begins: it has to move within the send timeout. */
 void kiln_relay_watch_send(struct kiln_conn *conn, struct kiln_flow *flow);
 

@@ -44,18 +44,19 @@ static bool seal(struct kiln_conn *conn, uint8_t type, const uint8_t *data, uint
 	return true;
 }
 
-static struct kiln_buffer *take_buffer(struct kiln_conn *conn)
+/* Sends the content sealed into room, which is taken over. */
+static void send_sealed(struct kiln_conn *conn, uint8_t type, const uint8_t *data, uint32_t len,
+			struct kiln_buffer *room)
 {
-	struct kiln_buffer *buffer = kiln_io_buffer_take(conn->worker->io);
-	if (buffer == NULL) {
-		struct kiln_error err = {0};
-		(void)kiln_fail(&err, KILN_E_LIMIT, "no buffer left to seal a record into");
-		fail_internal(conn, &err);
+	if (!seal(conn, type, data, len, room)) {
+		kiln_io_buffer_put(conn->worker->io, room);
+		return;
 	}
-	return buffer;
+	conn->down.out = room;
+	send_out(conn);
 }
 
-static void send_data(struct kiln_conn *conn, struct kiln_buffer *plain)
+static void send_data(struct kiln_conn *conn, struct kiln_buffer *plain, struct kiln_buffer *room)
 {
 	conn->sending = KILN_SENDING_DATA;
 	conn->down.bytes += plain->len;
@@ -65,17 +66,12 @@ static void send_data(struct kiln_conn *conn, struct kiln_buffer *plain)
 		send_out(conn);
 		return;
 	}
-	struct kiln_buffer *sealed = take_buffer(conn);
-	if (sealed != NULL && seal(conn, KILN_RECORD_DATA, plain->data, plain->len, sealed)) {
-		conn->down.out = sealed;
-		send_out(conn);
-	} else if (sealed != NULL) {
-		kiln_io_buffer_put(conn->worker->io, sealed);
-	}
+	send_sealed(conn, KILN_RECORD_DATA, plain->data, plain->len, room);
 	kiln_io_buffer_put(conn->worker->io, plain);
 }
 
-static void send_control(struct kiln_conn *conn, enum kiln_sending what, uint8_t type, uint32_t len)
+static void send_control(struct kiln_conn *conn, enum kiln_sending what, uint8_t type, uint32_t len,
+			 struct kiln_buffer *room)
 {
 	conn->sending = (uint8_t)what;
 	if (conn->tx.where == KILN_IN_KERNEL) {
@@ -85,21 +81,15 @@ static void send_control(struct kiln_conn *conn, enum kiln_sending what, uint8_t
 				    conn->control, len);
 		return;
 	}
-	struct kiln_buffer *sealed = take_buffer(conn);
-	if (sealed != NULL && seal(conn, type, conn->control, len, sealed)) {
-		conn->down.out = sealed;
-		send_out(conn);
-	} else if (sealed != NULL) {
-		kiln_io_buffer_put(conn->worker->io, sealed);
-	}
+	send_sealed(conn, type, conn->control, len, room);
 }
 
-static void send_close_notify(struct kiln_conn *conn)
+static void send_close_notify(struct kiln_conn *conn, struct kiln_buffer *room)
 {
 	conn->control[0] = 1; /* warning; the level means nothing in TLS 1.3 (RFC 8446 6) */
 	conn->control[1] = KILN_ALERT_CLOSE_NOTIFY;
 	conn->close_notify_sent = true;
-	send_control(conn, KILN_SENDING_CLOSE_NOTIFY, KILN_RECORD_ALERT, 2);
+	send_control(conn, KILN_SENDING_CLOSE_NOTIFY, KILN_RECORD_ALERT, 2, room);
 }
 
 /* RFC 8446 5.5: our key, or the peer's, has done enough. True when the connection goes on. */
@@ -124,37 +114,50 @@ static bool check_limits(struct kiln_conn *conn)
 	return true;
 }
 
-static bool send_key_update(struct kiln_conn *conn)
+static void send_key_update(struct kiln_conn *conn, struct kiln_buffer *room)
 {
-	if (!check_limits(conn))
-		return true;
-	if (!conn->key_update_wanted)
-		return false;
 	kiln_key_update_message(conn->control, conn->key_update_request);
 	conn->key_update_asked |= conn->key_update_request;
 	conn->key_update_wanted = conn->key_update_request = false;
-	send_control(conn, KILN_SENDING_KEY_UPDATE, KILN_RECORD_HANDSHAKE, KILN_KEY_UPDATE_LEN);
-	return true;
+	send_control(conn, KILN_SENDING_KEY_UPDATE, KILN_RECORD_HANDSHAKE, KILN_KEY_UPDATE_LEN,
+		     room);
+}
+
+static void send_next(struct kiln_conn *conn)
+{
+	struct kiln_flow *down = &conn->down;
+	if (!conn->key_update_wanted && down->head == NULL) {
+		if (down->end == KILN_FLOW_OPEN)
+			return;
+		if (down->end == KILN_FLOW_BROKEN) {
+			struct kiln_error err = {0};
+			(void)kiln_fail(&err, KILN_E_TARGET, "the plain side broke off");
+			fail_internal(conn, &err);
+			return;
+		}
+	}
+	/* Room to seal into; the kernel needs none. Without it, this is done again later. */
+	struct kiln_buffer *room = NULL;
+	if (conn->tx.where == KILN_IN_USER) {
+		room = kiln_worker_take_buffer(conn);
+		if (room == NULL)
+			return;
+	}
+	if (conn->key_update_wanted)
+		send_key_update(conn, room);
+	else if (down->head != NULL)
+		send_data(conn, kiln_flow_pop(down), room);
+	else
+		send_close_notify(conn, room);
 }
 
 void kiln_conn_pump_down(struct kiln_conn *conn)
 {
-	struct kiln_flow *down = &conn->down;
-	if (conn->phase != KILN_PHASE_RELAY)
+	const struct kiln_flow *down = &conn->down;
+	if (conn->phase != KILN_PHASE_RELAY || down->told)
 		return;
-	if (conn->sending == KILN_SENDING_NOTHING && !conn->close_notify_sent &&
-	    !send_key_update(conn)) {
-		struct kiln_buffer *plain = kiln_flow_pop(down);
-		if (plain != NULL) {
-			send_data(conn, plain);
-		} else if (down->end == KILN_FLOW_ENDED) {
-			send_close_notify(conn);
-		} else if (down->end == KILN_FLOW_BROKEN) {
-			struct kiln_error err = {0};
-			(void)kiln_fail(&err, KILN_E_TARGET, "the plain side broke off");
-			fail_internal(conn, &err);
-		}
-	}
+	if (conn->sending == KILN_SENDING_NOTHING && !conn->close_notify_sent && check_limits(conn))
+		send_next(conn);
 	if (conn->phase == KILN_PHASE_RELAY)
 		kiln_relay_arm_plain_in(conn);
 }
@@ -195,6 +198,25 @@ static void sent_completely(struct kiln_conn *conn)
 	kiln_conn_pump_down(conn);
 }
 
+/* The peer takes nothing more. What it still has to say, and what it said already, is delivered. */
+static void stop_down(struct kiln_conn *conn, int failed)
+{
+	struct kiln_flow *down = &conn->down;
+	struct kiln_io *io = conn->worker->io;
+	conn->sending = KILN_SENDING_NOTHING;
+	if (down->out != NULL)
+		kiln_io_buffer_put(io, down->out);
+	down->out = NULL;
+	while (down->head != NULL)
+		kiln_io_buffer_put(io, kiln_flow_pop(down));
+	down->told = down->discard = true;
+	kiln_io_cancel(io, &conn->plain_in);
+	kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed,
+			"the TLS peer went away while bytes for it were on the way");
+	kiln_relay_half_closed(conn);
+	kiln_relay_end_check(conn);
+}
+
 static void on_tls_sent(struct kiln_op *op, const struct kiln_event *event)
 {
 	struct kiln_conn *conn = KILN_CONN_OF(op, tls_out);
@@ -202,10 +224,7 @@ static void on_tls_sent(struct kiln_op *op, const struct kiln_event *event)
 	if (kiln_conn_absorb(conn, event))
 		return;
 	if (event->result <= 0) {
-		struct kiln_error err = {0};
-		(void)kiln_fail_errno(&err, KILN_E_TLS_TRUNCATED, -event->result,
-				      "the TLS peer went away while bytes for it were on the way");
-		kiln_conn_fail(conn, &err);
+		stop_down(conn, -event->result);
 		return;
 	}
 	conn->down.moved_at = conn->worker->now;

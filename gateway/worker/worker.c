@@ -9,6 +9,10 @@
 
 #include "base/bytes.h"
 
+/* How long the end of a worker waits for operations that were cancelled. */
+#define LAST_TURNS   100u
+#define LAST_TURN_MS 10
+
 uint64_t kiln_worker_micros(void)
 {
 	struct timespec ts;
@@ -28,10 +32,8 @@ int64_t kiln_worker_wall_clock(void)
 
 static void retry_accept(struct kiln_deadline *deadline);
 
-enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
-				unsigned index, struct kiln_tls_config *config,
-				struct kiln_counters *counters, char engine_why[160],
-				struct kiln_error *err)
+void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings *settings,
+			 unsigned index, struct kiln_counters *counters)
 {
 	memset(worker, 0, sizeof *worker);
 	worker->settings = *settings;
@@ -39,7 +41,16 @@ enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_se
 	worker->counters = counters;
 	worker->now = monotonic_ms();
 	worker->accept_retry.expired = retry_accept;
+	worker->hungry_tail = &worker->hungry;
 	kiln_wheel_init(&worker->wheel, worker->now);
+}
+
+enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
+				unsigned index, struct kiln_tls_config *config,
+				struct kiln_counters *counters, char engine_why[160],
+				struct kiln_error *err)
+{
+	kiln_worker_prepare(worker, settings, index, counters);
 	enum kiln_code rc = kiln_pool_init(&worker->pool, settings->buffer_bytes, err);
 	if (rc != KILN_OK)
 		return rc;
@@ -86,6 +97,34 @@ void kiln_worker_accept(struct kiln_worker *worker, bool on)
 		disarm_listeners(worker);
 }
 
+/* What was accepted before the cancellation took effect still comes, and is served. */
+static void close_listeners(struct kiln_worker *worker)
+{
+	for (unsigned i = 0; worker->accept_over && i < worker->listener_count; i++) {
+		struct kiln_listener *listener = &worker->listeners[i];
+		if (listener->fd < 0 || listener->op.armed)
+			continue;
+		kiln_io_forget(worker->io, listener->fd);
+		(void)close(listener->fd);
+		listener->fd = -1;
+	}
+}
+
+void kiln_worker_stop_accepting(struct kiln_worker *worker)
+{
+	kiln_worker_accept(worker, false);
+	worker->accept_over = true;
+	close_listeners(worker);
+}
+
+bool kiln_worker_done(const struct kiln_worker *worker)
+{
+	for (unsigned i = 0; i < worker->listener_count; i++)
+		if (worker->listeners[i].op.armed)
+			return false;
+	return !worker->accepting && worker->conn_count == 0;
+}
+
 /* Connections that wait in the backlog are better off than ones that are accepted and dropped. */
 void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms)
 {
@@ -115,6 +154,47 @@ static void retry_accept(struct kiln_deadline *deadline)
 
 /* ---- what connections share --------------------------------------------------------------- */
 
+struct kiln_buffer *kiln_worker_take_buffer(struct kiln_conn *conn)
+{
+	struct kiln_worker *worker = conn->worker;
+	struct kiln_buffer *buffer = kiln_io_buffer_take(worker->io);
+	if (buffer != NULL || conn->hungry)
+		return buffer;
+	conn->hungry = true;
+	conn->next_hungry = NULL;
+	*worker->hungry_tail = conn;
+	worker->hungry_tail = &conn->next_hungry;
+	worker->hungry_count++;
+	return NULL;
+}
+
+static void forget_hunger(struct kiln_conn *conn)
+{
+	struct kiln_worker *worker = conn->worker;
+	struct kiln_conn **link = &worker->hungry;
+	if (!conn->hungry)
+		return;
+	while (*link != conn)
+		link = &(*link)->next_hungry;
+	*link = conn->next_hungry;
+	if (*link == NULL)
+		worker->hungry_tail = link;
+	worker->hungry_count--;
+	conn->hungry = false;
+}
+
+/* Those that are hungry again wait for the next turn. */
+static void feed_the_hungry(struct kiln_worker *worker)
+{
+	for (unsigned n = worker->hungry_count; n > 0 && kiln_pool_has(&worker->pool); n--) {
+		struct kiln_conn *conn = worker->hungry;
+		forget_hunger(conn);
+		kiln_conn_install_on(conn);
+		kiln_conn_pump_down(conn);
+		kiln_conn_pump_up(conn);
+	}
+}
+
 uint8_t *kiln_worker_take_partial(struct kiln_worker *worker)
 {
 	void *block = worker->partials;
@@ -133,6 +213,7 @@ void kiln_worker_put_partial(struct kiln_worker *worker, uint8_t *partial)
 void kiln_worker_bury(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
+	forget_hunger(conn);
 	if (conn->prev != NULL)
 		conn->prev->next = conn->next;
 	else
@@ -156,8 +237,8 @@ static void put_all(struct kiln_worker *worker, struct kiln_buffer *list)
 static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 {
 	kiln_conn_log(conn);
-	worker->counters->bytes_up += conn->up.bytes;
-	worker->counters->bytes_down += conn->down.bytes;
+	worker->counters->bytes_up += kiln_conn_bytes_up(conn, worker->settings.role);
+	worker->counters->bytes_down += kiln_conn_bytes_down(conn, worker->settings.role);
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	kiln_handshake_free(conn->handshake);
 	kiln_traffic_clear(&conn->rx);
@@ -202,21 +283,48 @@ static void bury_the_dead(struct kiln_worker *worker)
 
 enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *err)
 {
-	const int timeout = kiln_wheel_timeout(&worker->wheel, worker->now);
+	const bool can_feed = worker->hungry != NULL && kiln_pool_has(&worker->pool);
+	const int timeout = can_feed ? 0 : kiln_wheel_timeout(&worker->wheel, worker->now);
 	enum kiln_code rc = kiln_io_wait(worker->io, timeout, err);
 	worker->now = monotonic_ms();
 	kiln_io_dispatch(worker->io);
 	kiln_wheel_run(&worker->wheel, worker->now);
 	bury_the_dead(worker);
+	feed_the_hungry(worker);
+	bury_the_dead(worker);
+	close_listeners(worker);
 	worker->counters->buffers_peak = worker->pool.peak;
 	return rc;
 }
 
+/* A connection that is cut must not look like one that came to its end: the peer gets an alert and
+ * the plain side a reset (architecture, L5). */
+static void cut_off(struct kiln_worker *worker)
+{
+	struct kiln_error err = {0};
+	(void)kiln_fail(&err, KILN_E_TIMEOUT,
+			"still open when the gateway had to end (--shutdown-timeout)");
+	err.alert = KILN_ALERT_INTERNAL_ERROR;
+	for (struct kiln_conn *conn = worker->conns, *next; conn != NULL; conn = next) {
+		next = conn->next;
+		kiln_conn_fail(conn, &err);
+		kiln_conn_drop(conn);
+	}
+}
+
 void kiln_worker_close(struct kiln_worker *worker)
 {
-	/* The process is about to end: the kernel takes the operations with it. */
-	for (struct kiln_conn *conn = worker->conns; conn != NULL; conn = worker->conns)
-		kiln_worker_bury(conn);
+	kiln_worker_accept(worker, false);
+	cut_off(worker);
+	/* Operations under way may still read their connection's memory: the last events come soon.
+	 */
+	for (unsigned i = 0; worker->conns != NULL && i < LAST_TURNS; i++) {
+		if (kiln_io_wait(worker->io, LAST_TURN_MS, NULL) != KILN_OK)
+			break;
+		kiln_io_dispatch(worker->io);
+	}
+	while (worker->conns != NULL)
+		kiln_worker_bury(worker->conns);
 	bury_the_dead(worker);
 	kiln_io_close(worker->io);
 	kiln_pool_clear(&worker->pool);

@@ -29,17 +29,23 @@ struct kiln_worker {
 
 	struct kiln_listener listeners[KILN_LISTEN_MAX];
 	unsigned listener_count;
-	bool accepting, accept_paused;
+	bool accepting, accept_paused, accept_over;
 	struct kiln_deadline accept_retry;
 
-	struct kiln_conn *conns; /* all of them, newest first */
-	struct kiln_conn *dead;  /* freed at the end of the turn */
+	struct kiln_conn *conns;                 /* all of them, newest first */
+	struct kiln_conn *dead;                  /* freed at the end of the turn */
+	struct kiln_conn *hungry, **hungry_tail; /* wait for a buffer, first come first served */
+	unsigned hungry_count;
 	unsigned conn_count;
 	uint64_t next_id;
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
 
 	struct kiln_counters *counters;
 };
+
+/* Everything but the engine, the pool and the config, which a test brings along. */
+void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings *settings,
+			 unsigned index, struct kiln_counters *counters);
 
 /* Sets up the engine and the pool; listeners are taken over, the config gains a reference. */
 enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
@@ -50,6 +56,11 @@ enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_se
 /* Adds a listening socket; accepting begins with kiln_worker_accept. */
 void kiln_worker_listen(struct kiln_worker *worker, int fd);
 void kiln_worker_accept(struct kiln_worker *worker, bool on);
+/* No more connections, for good: when the last event of accepting has come, the listeners are
+ * closed here, so that a worker which only finishes what it has keeps no port. */
+void kiln_worker_stop_accepting(struct kiln_worker *worker);
+/* True once nothing is accepted any more and every connection has ended. */
+bool kiln_worker_done(const struct kiln_worker *worker);
 
 /* New certificates, roots and rules for the connections to come. Takes over the reference. */
 void kiln_worker_reconfigure(struct kiln_worker *worker, struct kiln_tls_config *config);
@@ -63,6 +74,9 @@ void kiln_worker_close(struct kiln_worker *worker);
 /* For the files of this folder. */
 void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms);
 void kiln_worker_bury(struct kiln_conn *conn);
+/* A buffer to work in. NULL when the pool has none: the connection is hungry then, and its pumps
+ * are called again when it has. */
+struct kiln_buffer *kiln_worker_take_buffer(struct kiln_conn *conn);
 uint8_t *kiln_worker_take_partial(struct kiln_worker *worker);
 void kiln_worker_put_partial(struct kiln_worker *worker, uint8_t *partial);
 int64_t kiln_worker_wall_clock(void); /* seconds since 1970 */

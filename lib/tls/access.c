@@ -39,6 +39,23 @@ static bool is_ip(const char *text)
 	return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
+/* A '*' that is not a whole segment would be taken as one or as itself, depending on what follows:
+ * neither is what its author meant. "**" anywhere but at the end would never match. */
+static bool stars_are_segments(const char *pattern)
+{
+	for (const char *p = strchr(pattern, '*'); p != NULL; p = strchr(p + 1, '*')) {
+		if (p > pattern && p[-1] != '/')
+			return false;
+		if (p[1] == '*')
+			p++;
+		else if (p[1] == '/')
+			continue;
+		if (p[1] != '\0')
+			return false;
+	}
+	return true;
+}
+
 static enum kiln_code check_rule(const struct kiln_access_rule *rule, struct kiln_error *err)
 {
 	if (rule->value == NULL || rule->value[0] == '\0')
@@ -51,6 +68,12 @@ static enum kiln_code check_rule(const struct kiln_access_rule *rule, struct kil
 		    rule->value);
 	if (rule->kind == KILN_ACCESS_IP && !is_ip(rule->value))
 		return kiln_fail(err, KILN_E_CONFIG, "'%.80s' is no IP address", rule->value);
+	if (rule->kind == KILN_ACCESS_URI && !stars_are_segments(rule->value))
+		return kiln_fail(
+		    err, KILN_E_CONFIG,
+		    "'%.80s' is no URI pattern: '*' stands for a whole path segment, as "
+		    "in spiffe://prod/*/api, and '**' for everything at the end",
+		    rule->value);
 	return KILN_OK;
 }
 

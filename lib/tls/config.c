@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "tls/handshake.h"
+#include "tls/suite.h"
 
 #define CHAIN_MAX 16u
 #define ROOTS_MAX 4096u
@@ -22,7 +23,18 @@ static const char *openssl_reason(void)
 	return reason != NULL ? reason : "unknown reason";
 }
 
+static bool holds(const void *pem, size_t len, const char *what)
+{
+	return len > 0 && memmem(pem, len, what, strlen(what)) != NULL;
+}
+
+static const char *origin(const char *given, const char *otherwise)
+{
+	return given != NULL ? given : otherwise;
+}
+
 /* Keys under a passphrase are refused instead of prompting on the gateway's terminal. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 static int no_passphrase(char *buf, int size, int rwflag, void *data)
 {
 	(void)buf, (void)size, (void)rwflag, (void)data;
@@ -33,6 +45,7 @@ static enum kiln_code load_chain(SSL_CTX *ctx, const struct kiln_tls_options *o,
 				 struct kiln_error *err)
 {
 	BIO *bio = BIO_new_mem_buf(o->cert_pem, (int)o->cert_len);
+	const char *from = origin(o->cert_origin, "the certificate file");
 	enum kiln_code rc = KILN_OK;
 	unsigned count = 0;
 	for (X509 *cert; bio != NULL && rc == KILN_OK; count++) {
@@ -40,19 +53,38 @@ static enum kiln_code load_chain(SSL_CTX *ctx, const struct kiln_tls_options *o,
 		if (cert == NULL)
 			break;
 		if (count == CHAIN_MAX)
-			rc = kiln_fail(err, KILN_E_CONFIG, "more than %u certificates in the chain",
-				       CHAIN_MAX);
+			rc = kiln_fail(err, KILN_E_CONFIG, "more than %u certificates in %.120s",
+				       CHAIN_MAX, from);
 		else if (count == 0 ? SSL_CTX_use_certificate(ctx, cert) != 1
 				    : SSL_CTX_add1_chain_cert(ctx, cert) != 1)
-			rc = kiln_fail(err, KILN_E_CONFIG, "certificate %u of the chain: %s",
-				       count + 1, openssl_reason());
+			rc = kiln_fail(err, KILN_E_CONFIG, "certificate %u in %.120s: %s",
+				       count + 1, from, openssl_reason());
 		X509_free(cert);
 	}
 	BIO_free(bio);
 	ERR_clear_error();
 	if (rc == KILN_OK && count == 0)
-		return kiln_fail(err, KILN_E_CONFIG, "no PEM certificate in the certificate file");
+		return kiln_fail(err, KILN_E_CONFIG, "no PEM certificate in %.120s%s", from,
+				 holds(o->cert_pem, o->cert_len, "PRIVATE KEY-----")
+				     ? ", but a private key: are certificate and key swapped?"
+				     : "");
 	return rc;
+}
+
+static enum kiln_code refuse_key(const struct kiln_tls_options *o, const char *from,
+				 struct kiln_error *err)
+{
+	const char *reason = openssl_reason();
+	if (!holds(o->key_pem, o->key_len, "PRIVATE KEY-----"))
+		return kiln_fail(err, KILN_E_CONFIG, "no PEM private key in %.120s", from);
+	if (holds(o->key_pem, o->key_len, "ENCRYPTED"))
+		return kiln_fail(
+		    err, KILN_E_CONFIG,
+		    "the private key in %.120s needs a passphrase, and nobody is asked "
+		    "for one: `openssl pkey -in OLD -out NEW` removes it",
+		    from);
+	return kiln_fail(err, KILN_E_CONFIG, "the private key in %.120s cannot be used (%s)", from,
+			 reason);
 }
 
 static enum kiln_code load_key(SSL_CTX *ctx, const struct kiln_tls_options *o,
@@ -61,18 +93,17 @@ static enum kiln_code load_key(SSL_CTX *ctx, const struct kiln_tls_options *o,
 	BIO *bio = BIO_new_mem_buf(o->key_pem, (int)o->key_len);
 	EVP_PKEY *key =
 	    bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+	const char *from = origin(o->key_origin, "the key file");
 	BIO_free(bio);
 	if (key == NULL)
-		return kiln_fail(
-		    err, KILN_E_CONFIG,
-		    "no usable private key in the key file (%s); it must be PEM without a "
-		    "passphrase",
-		    openssl_reason());
+		return refuse_key(o, from, err);
 	const int ok = SSL_CTX_use_PrivateKey(ctx, key);
 	EVP_PKEY_free(key);
 	if (ok != 1 || SSL_CTX_check_private_key(ctx) != 1)
 		return kiln_fail(err, KILN_E_CONFIG,
-				 "the private key does not belong to the certificate (%s)",
+				 "the private key in %.90s does not belong to the certificate in "
+				 "%.90s (%s)",
+				 from, origin(o->cert_origin, "the certificate file"),
 				 openssl_reason());
 	return KILN_OK;
 }
@@ -97,7 +128,8 @@ static enum kiln_code load_roots(SSL_CTX *ctx, const struct kiln_tls_options *o,
 	BIO_free(bio);
 	ERR_clear_error();
 	if (count == 0)
-		return kiln_fail(err, KILN_E_CONFIG, "no PEM certificate in the CA file");
+		return kiln_fail(err, KILN_E_CONFIG, "no PEM certificate in %.120s",
+				 origin(o->ca_origin, "the CA file"));
 	return KILN_OK;
 }
 
@@ -139,6 +171,33 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 		return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2: no_application_protocol */
 	*out = chosen;
 	return SSL_TLSEXT_ERR_OK;
+}
+
+/* OpenSSL knows more suites than there are records for here: a connection with one of those would
+ * complete its handshake and go no further. */
+static enum kiln_code load_suites(SSL_CTX *ctx, const char *list, struct kiln_error *err)
+{
+	size_t count, len;
+	const struct kiln_suite *suites = kiln_suites(&count);
+	for (const char *at = list;; at += len + 1) {
+		size_t i = 0;
+		len = strcspn(at, ":");
+		while (i < count &&
+		       (strlen(suites[i].name) != len || memcmp(suites[i].name, at, len) != 0))
+			i++;
+		if (i == count)
+			return kiln_fail(
+			    err, KILN_E_CONFIG,
+			    "'%.*s' is no cipher suite of Kiln's; it has %s, %s and %s",
+			    (int)(len < 60 ? len : 60), at, suites[0].name, suites[1].name,
+			    suites[2].name);
+		if (at[len] == '\0')
+			break;
+	}
+	if (SSL_CTX_set_ciphersuites(ctx, list) == 1)
+		return KILN_OK;
+	return kiln_fail(err, KILN_E_CONFIG, "OpenSSL refuses the cipher suites '%.100s' (%s)",
+			 list, openssl_reason());
 }
 
 static enum kiln_code check_options(const struct kiln_tls_options *o, struct kiln_error *err)
@@ -199,7 +258,6 @@ static enum kiln_code build(struct kiln_tls_config *config, const struct kiln_tl
 	enum kiln_code rc = check_options(o, err);
 	if (rc != KILN_OK)
 		return rc;
-	config->refs = 1;
 	config->role = o->role;
 	config->peer_auth = o->peer_auth;
 	config->ctx =
@@ -219,10 +277,8 @@ static enum kiln_code build(struct kiln_tls_config *config, const struct kiln_tl
 		rc = load_alpn(config, o->alpn, err);
 	if (rc == KILN_OK)
 		rc = kiln_access_copy(&config->access, o, err);
-	if (rc == KILN_OK && o->cipher_suites != NULL &&
-	    SSL_CTX_set_ciphersuites(config->ctx, o->cipher_suites) != 1)
-		rc = kiln_fail(err, KILN_E_CONFIG, "'%.100s' is no list of TLS 1.3 cipher suites",
-			       o->cipher_suites);
+	if (rc == KILN_OK && o->cipher_suites != NULL)
+		rc = load_suites(config->ctx, o->cipher_suites, err);
 	if (rc == KILN_OK)
 		set_protocol(config);
 	ERR_clear_error();
@@ -237,9 +293,9 @@ struct kiln_tls_config *kiln_tls_config_new(const struct kiln_tls_options *optio
 		(void)kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a TLS configuration");
 		return NULL;
 	}
+	config->refs = 1;
 	if (build(config, options, err) == KILN_OK)
 		return config;
-	config->refs = 1;
 	kiln_tls_config_unref(config);
 	return NULL;
 }

@@ -30,9 +30,11 @@ static enum kiln_code explain_verify(const struct kiln_handshake_trace *trace,
 	switch (trace->verify_error) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		return kiln_fail(err, KILN_E_NAME_MISMATCH,
-				 "the server's certificate is for %s: %s", who,
-				 X509_verify_cert_error_string(trace->verify_error));
+		return kiln_fail(
+		    err, KILN_E_NAME_MISMATCH,
+		    "the server's certificate is that of %.100s and not for %.100s (%s)", who,
+		    trace->expected != NULL ? trace->expected : "the name asked for",
+		    X509_verify_cert_error_string(trace->verify_error));
 	default:
 		return kiln_fail(err, KILN_E_CERT_INVALID,
 				 "the certificate of %s does not verify: %s", who,
@@ -82,6 +84,7 @@ void kiln_handshake_explain(SSL *ssl, const struct kiln_handshake_trace *trace,
 		if (trace->alert_received == 70)
 			err->code = KILN_E_TLS_VERSION;
 		err->alert = trace->alert_received;
+		err->alert_received = true;
 		return;
 	} else {
 		(void)explain_reason(ERR_GET_LIB(first) == ERR_LIB_SSL ? ERR_GET_REASON(first) : 0,

@@ -107,6 +107,9 @@ struct kiln_tls_options {
 	const void *ca_pem; /* trusted roots; needed unless peer_auth is KILN_PEER_NONE */
 	size_t ca_len;
 
+	/* Where the three come from, for messages: "--cert server.pem". NULL is fine. */
+	const char *cert_origin, *key_origin, *ca_origin;
+
 	/* Any one match lets the peer in. None, with allow_any: every verified peer. */
 	const struct kiln_access_rule *rules;
 	size_t rule_count;
@@ -119,7 +122,7 @@ struct kiln_tls_options {
 
 	const char *alpn; /* comma-separated protocols in order of preference, or NULL */
 	const char
-	    *cipher_suites; /* OpenSSL's colon-separated TLS 1.3 list, or NULL for all three */
+	    *cipher_suites; /* names of kiln_suite_name, colon-separated, or NULL for all three */
 };
 
 struct kiln_tls_config;

@@ -21,9 +21,10 @@ mount_all() {
 	done
 }
 
-# The kernel itself asks for modules (ciphers, protocols): it must look in the unpacked folder.
+# The kernel itself asks for modules (ciphers, protocols): it must look in the unpacked folder,
+# and the machine's own /etc/modprobe.d is about another kernel.
 set_modules() {
-	printf '#!%s sh\nexec /sbin/modprobe -d "%s" "$@"\n' $rig/bin/busybox "$job_kernel" \
+	printf '#!%s sh\nexec /sbin/modprobe -C /dev/null -d "%s" "$@"\n' $rig/bin/busybox "$job_kernel" \
 		>$rig/bin/modprobe
 	chmod 755 $rig/bin/modprobe
 	echo $rig/bin/modprobe >/proc/sys/kernel/modprobe

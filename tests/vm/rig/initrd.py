@@ -5,6 +5,7 @@ import hashlib
 import lzma
 import os
 import pathlib
+import re
 import shlex
 import stat
 import subprocess
@@ -33,16 +34,15 @@ def _module_files(kernel):
     files = []
     for module in MODULES:
         shown = subprocess.run(
-            ["/sbin/modprobe", "-d", kernel.folder, "-S", kernel.version, "--show-depends",
+            ["/sbin/modprobe", "-C", "/dev/null", "-d", kernel.folder, "-S", kernel.version, "--show-depends",
              module], capture_output=True, text=True, check=False)
         if shown.returncode:
             raise Unavailable(f"kernel {kernel.version} has no module {module}: "
                               f"{shown.stderr.strip()}")
         for line in shown.stdout.splitlines():
-            if line.startswith("insmod "):
-                file = pathlib.Path(line.split()[1])
-                if file not in files:
-                    files.append(file)
+            found = re.match(r"insmod (.*\.ko(?:\.\w+)?)", line)
+            if found and pathlib.Path(found[1]) not in files:
+                files.append(pathlib.Path(found[1]))
     return files
 
 

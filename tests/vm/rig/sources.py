@@ -8,7 +8,7 @@ import pathlib
 import re
 import subprocess
 
-# Names under which the running release itself may be configured.
+# Names under which the running release may be configured instead of its own.
 ALIASES = ("stable", "oldstable", "testing")
 
 
@@ -91,11 +91,12 @@ def _write(fields, suites):
 
 def derive(flavour):
     """deb822 text of the sources that hold the kernels of `flavour`, "" where none can be had."""
-    release = codename()
-    names = {release, *ALIASES} - {None}
+    known = [(fields, _value(fields, "suites").split()) for fields in configured()]
+    names = {codename()}
+    if not any(names & set(suites) for _, suites in known):
+        names = set(ALIASES)
     out = []
-    for fields in configured():
-        suites = _value(fields, "suites").split()
+    for fields, suites in known:
         base = [s for s in suites if s in names]
         if flavour == "stock":
             wanted = [s for s in suites if re.split("[-/]", s)[0] in names

@@ -1,0 +1,1 @@
+kiln_unit_test(listeners SOURCES listeners.c)
