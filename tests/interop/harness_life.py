@@ -77,3 +77,65 @@ class Bulk(Program):
     def bytes_done(self):
         found = self.find("end") or self.find("progress")
         return found[-1]["bytes"] if found else 0
+
+
+class Load(Program):
+    """Connections that send and compare without a pause, until they are stopped; see
+    tools/load.c. With churn each makes so many requests, and then connects again."""
+
+    def __init__(self, where, connections, tls=True, churn=0, size=1024):
+        self.connections = connections
+        flags = ["--tls", pem("ca")] if tls else []
+        flags += ["--churn", "--requests", churn] if churn else []
+        super().__init__("interop_load", "--connect", where, "--connections", connections,
+                         "--size", size, *flags)
+
+    def command(self, text):
+        self.process.stdin.write(f"{text}\n".encode())
+        self.process.stdin.flush()
+
+    def stat(self):
+        with self.lines:
+            since = len(self.events)
+        self.command("stat")
+        return self.wait("stat", since)
+
+    def mark(self):
+        """From here on since_mark counts anew. What has happened to connections before this call
+        is counted before it: the first answer proves that all of it was seen."""
+        self.stat()
+        self.command("mark")
+
+    def wait_stat(self, what, condition):
+        def look():
+            stat = self.stat()
+            return stat if condition(stat) else None
+        try:
+            return settings.wait_until(what, look)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the load: {self.stat()}") from None
+
+    def wait_up(self, patience=settings.PATIENCE):
+        return self.wait("up", patience=patience)
+
+    def wait_all_move(self, count=None):
+        """Until each connection (or so many) has had one more answer."""
+        count = self.connections if count is None else count
+        self.mark()
+        return self.wait_stat(f"{count} connections to go on", lambda s: s["moved"] == count)
+
+    def wait_requests(self, count):
+        """So many more, and as many connections when they come and go."""
+        self.mark()
+        return self.wait_stat(f"{count} requests",
+                              lambda s: s["since_mark"]["requests"] >= count)
+
+    def finish(self, failed=0):
+        """Ends what is under way, and closes; so many must have failed in all."""
+        self.command("stop")
+        self.wait_exit(status=1 if failed else 0)
+        total = self.find("end")[0]["total"]
+        failures = self.find("failure")
+        assert total["failed"] == failed == len(failures), \
+            f"{total['failed']} failed, not {failed}: {failures[:5]}"
+        return total
