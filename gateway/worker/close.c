@@ -145,7 +145,7 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
 		spoke = send_alert(conn, err->alert);
 	if (spoke)
 		conn->alert_sent = err->alert;
-	else if (err->code == KILN_E_TLS_ALERT)
+	else if (err->code == KILN_E_TLS_ALERT && err->alert != 0)
 		conn->alert_received = err->alert;
 	reset_plain(conn);
 	if (spoke)
