@@ -129,6 +129,8 @@ void kiln_conn_pump_down(struct kiln_conn *conn);
 /* open.c: received bytes of the TLS side in user space. */
 struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn);
 bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data, size_t len);
+/* False when the connection failed because a handshake message is still incomplete. */
+bool kiln_conn_data_may_come(struct kiln_conn *conn);
 
 /* close.c */
 /* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none), tells

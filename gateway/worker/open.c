@@ -71,6 +71,16 @@ bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t 
 	return control.key_update ? follow_key_update(conn, &control, &err) : true;
 }
 
+bool kiln_conn_data_may_come(struct kiln_conn *conn)
+{
+	struct kiln_error err = {0};
+	if (conn->rx.message_have == 0)
+		return true;
+	(void)kiln_fail(&err, KILN_E_TLS_MESSAGE, "data inside a handshake message (RFC 8446 5.1)");
+	err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
+	return broke(conn, &err);
+}
+
 /* Opens one whole record behind out's content. False when the connection failed over it. */
 static bool open_one(struct kiln_conn *conn, const uint8_t *record, size_t len,
 		     struct kiln_buffer *out)
@@ -83,12 +93,8 @@ static bool open_one(struct kiln_conn *conn, const uint8_t *record, size_t len,
 		return broke(conn, &err);
 	if (type != KILN_RECORD_DATA)
 		return kiln_conn_take_control(conn, type, at, n);
-	if (conn->rx.message_have != 0) {
-		(void)kiln_fail(&err, KILN_E_TLS_MESSAGE,
-				"data inside a handshake message (RFC 8446 5.1)");
-		err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
-		return broke(conn, &err);
-	}
+	if (!kiln_conn_data_may_come(conn))
+		return false;
 	if (n == 0)
 		return count_useless(conn);
 	conn->useless = 0;

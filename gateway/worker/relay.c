@@ -161,6 +161,10 @@ static void take_kernel_bytes(struct kiln_conn *conn, struct kiln_buffer *buffer
 		kiln_io_buffer_put(conn->worker->io, buffer);
 		return;
 	}
+	if (!kiln_conn_data_may_come(conn)) {
+		kiln_io_buffer_put(conn->worker->io, buffer);
+		return;
+	}
 	conn->useless = 0;
 	conn->rx.records +=
 	    buffer->len / KILN_RECORD_PLAIN_MAX; /* at least so many; RFC 8446 5.5 */
