@@ -245,7 +245,7 @@ static void try_input(struct epoll *e, struct kiln_op *op)
 			return;
 		}
 		n = attempt_receive(op, buffer);
-		if (n <= 0) {
+		if (!kiln_io_brought_something(op, buffer, (int)n)) {
 			kiln_pool_put(e->io.pool, buffer);
 			buffer = NULL;
 		}

@@ -276,7 +276,7 @@ static void complete(struct uring *u, struct kiln_op *op, int result, unsigned f
 		replenish(u);
 		if (result > 0 && op->kind == KILN_OP_RECV_RECORDS)
 			result = unpack_message(u, buffer, result);
-		if (result <= 0) {
+		if (!kiln_io_brought_something(op, buffer, result)) {
 			uring_buffer_put(&u->io, buffer);
 			buffer = NULL;
 		}
