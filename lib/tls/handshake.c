@@ -129,7 +129,8 @@ static bool set_names(struct kiln_handshake *hs, int64_t now)
 		return false;
 	if (config->access.count > 0 || config->access.allow_any)
 		return true;
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+						   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	return is_ip_address(config->verify_name)
 		   ? X509_VERIFY_PARAM_set1_ip_asc(param, config->verify_name) == 1
 		   : X509_VERIFY_PARAM_set1_host(param, config->verify_name, 0) == 1;
