@@ -87,9 +87,8 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 			kiln_worker_bury(conn);
 		return;
 	}
-	if (event->result <= 0 && event->result != -ECANCELED)
-		let_go(conn);
-	else if (conn->useless++ == LINGER_READS)
+	const bool over = event->result <= 0 && event->result != -ECANCELED;
+	if (over || conn->useless++ == LINGER_READS)
 		let_go(conn);
 	else if (!op->armed)
 		kiln_io_recv_once(conn->worker->io, op, conn->tls_fd, KILN_BUFFER_PAYLOAD);
@@ -138,20 +137,26 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
 		if (err->code == KILN_E_ACCESS_DENIED)
 			conn->worker->counters->access_denied++;
 	}
-	const bool theirs = err->code == KILN_E_TLS_ALERT;
+
 	bool spoke = false;
-	if (theirs)
+	if (err->alert_received)
 		conn->alert_received = err->alert;
 	if (conn->handshake != NULL && !conn->tls_out.armed && conn->tls_fd >= 0)
 		spoke = send_handshake_alert(conn);
-	else if (conn->handshake == NULL && conn->tls_fd >= 0 && !theirs)
+	else if (conn->handshake == NULL && conn->tls_fd >= 0 && !err->alert_received)
 		spoke = send_alert(conn, err->alert);
-	if (spoke && !theirs)
+	if (spoke && !err->alert_received)
 		conn->alert_sent = err->alert;
 	kiln_conn_abort_plain(conn);
 	if (spoke)
 		linger(conn);
 	else
+		let_go(conn);
+}
+
+void kiln_conn_drop(struct kiln_conn *conn)
+{
+	if (conn->phase != KILN_PHASE_CLOSING)
 		let_go(conn);
 }
 

@@ -145,11 +145,13 @@ bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without 
 
 /* close.c */
 /* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none, and
- * with KILN_E_TLS_ALERT it is the peer's own), tells the plain side, lets go. Safe to call from any
+ * neither does the peer's own), tells the plain side, lets go. Safe to call from any
  * step; nothing of conn may be used afterwards by the caller. */
 void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
 void kiln_conn_finish(struct kiln_conn *conn);
+/* Lets go of it without waiting for the peer to read an alert. */
+void kiln_conn_drop(struct kiln_conn *conn);
 /* The plain side will be reset, not closed: its stream did not end, it broke. */
 void kiln_conn_abort_plain(const struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */
@@ -164,6 +166,17 @@ struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow);
 
 /* access_log.c */
 void kiln_conn_log(const struct kiln_conn *conn);
+
+/* What the operator calls up and down: towards the target and back, whichever side is TLS. */
+static inline uint64_t kiln_conn_bytes_up(const struct kiln_conn *conn, enum kiln_role role)
+{
+	return role == KILN_SERVER ? conn->up.bytes : conn->down.bytes;
+}
+
+static inline uint64_t kiln_conn_bytes_down(const struct kiln_conn *conn, enum kiln_role role)
+{
+	return role == KILN_SERVER ? conn->down.bytes : conn->up.bytes;
+}
 
 static inline bool kiln_conn_busy(const struct kiln_conn *conn)
 {

@@ -167,8 +167,7 @@ static void take_kernel_bytes(struct kiln_conn *conn, struct kiln_buffer *buffer
 		return;
 	}
 	conn->useless = 0;
-	conn->rx.records +=
-	    buffer->len / KILN_RECORD_PLAIN_MAX; /* at least so many; RFC 8446 5.5 */
+	kiln_traffic_count(&conn->rx, buffer->len); /* RFC 8446 5.5 */
 	kiln_flow_push(&conn->up, buffer);
 }
 

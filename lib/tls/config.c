@@ -35,6 +35,7 @@ static const char *origin(const char *given, const char *otherwise)
 }
 
 /* Keys under a passphrase are refused instead of prompting on the gateway's terminal. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 static int no_passphrase(char *buf, int size, int rwflag, void *data)
 {
 	(void)buf, (void)size, (void)rwflag, (void)data;
@@ -258,7 +259,6 @@ static enum kiln_code build(struct kiln_tls_config *config, const struct kiln_tl
 	enum kiln_code rc = check_options(o, err);
 	if (rc != KILN_OK)
 		return rc;
-	config->refs = 1;
 	config->role = o->role;
 	config->peer_auth = o->peer_auth;
 	config->ctx =
@@ -294,12 +294,12 @@ struct kiln_tls_config *kiln_tls_config_new(const struct kiln_tls_options *optio
 		(void)kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a TLS configuration");
 		return NULL;
 	}
+	config->refs = 1;
 	kiln_openssl_wipe_begin(); /* the private key passes through */
 	const enum kiln_code rc = build(config, options, err);
 	kiln_openssl_wipe_end();
 	if (rc == KILN_OK)
 		return config;
-	config->refs = 1;
 	kiln_tls_config_unref(config);
 	return NULL;
 }

@@ -17,7 +17,7 @@
 #include "tls/traffic.h"
 
 /* Everything a peer may send before it is known: hellos, certificates, Finished. */
-#define INPUT_MAX (256u * 1024u)
+#define INPUT_MAX ((size_t)256 * 1024)
 
 struct kiln_handshake {
 	struct kiln_tls_config *config;
@@ -230,7 +230,7 @@ enum kiln_step kiln_handshake_step(struct kiln_handshake *hs, const uint8_t *in,
 	if (result != 1 && SSL_get_error(hs->ssl, result) == SSL_ERROR_WANT_READ) {
 		if (hs->input_total <= INPUT_MAX)
 			return KILN_STEP_NEED_INPUT;
-		(void)kiln_fail(err, KILN_E_LIMIT, "the peer sent more than %u bytes of handshake",
+		(void)kiln_fail(err, KILN_E_LIMIT, "the peer sent more than %zu bytes of handshake",
 				INPUT_MAX);
 		return fail_step(hs);
 	}

@@ -84,7 +84,10 @@ enum kiln_code kiln_ktls_install(const struct kiln_sys *sys, int fd, struct kiln
 	*spoiled = false;
 	/* The ULP changes nothing until a direction has keys, so a refusal here costs nothing. */
 	if (sys->setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls" - 1) != 0)
-		return kiln_fail_errno(err, KILN_E_UNSUPPORTED, errno, "TCP_ULP tls refused");
+		return kiln_fail_errno(err, KILN_E_UNSUPPORTED, errno, "%s",
+				       errno == ENOTCONN ? "the peer closed its side before the "
+							   "keys could go into the kernel"
+							 : "TCP_ULP tls refused");
 	int failed = install_one(sys, fd, TLS_TX, tx);
 	if (failed != 0)
 		return kiln_fail_errno(err, KILN_E_UNSUPPORTED, failed, "TLS_TX %s refused",
