@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/openssl_memory.h"
 #include "tls/handshake.h"
 #include "tls/suite.h"
 
@@ -319,7 +320,10 @@ struct kiln_tls_config *kiln_tls_config_new(const struct kiln_tls_options *optio
 		return NULL;
 	}
 	config->refs = 1;
-	if (build(config, options, err) == KILN_OK)
+	kiln_openssl_wipe_begin(); /* the private key passes through */
+	const enum kiln_code rc = build(config, options, err);
+	kiln_openssl_wipe_end();
+	if (rc == KILN_OK)
 		return config;
 	kiln_tls_config_unref(config);
 	return NULL;
@@ -335,7 +339,9 @@ void kiln_tls_config_unref(struct kiln_tls_config *config)
 {
 	if (config == NULL || --config->refs > 0)
 		return;
+	kiln_openssl_wipe_begin();
 	SSL_CTX_free(config->ctx);
+	kiln_openssl_wipe_end();
 	kiln_access_clear(&config->access);
 	free(config->server_name);
 	free(config->verify_name);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/openssl_memory.h"
 #include "tls/config.h"
 #include "tls/handshake_error.h"
 #include "tls/span_bio.h"
@@ -167,7 +168,9 @@ void kiln_handshake_free(struct kiln_handshake *hs)
 		return;
 	/* The SSL_CTX calls back while the SSL is freed in some versions: detach first. */
 	SSL_set_app_data(hs->ssl, NULL);
+	kiln_openssl_wipe_begin();
 	SSL_free(hs->ssl);
+	kiln_openssl_wipe_end();
 	kiln_span_io_clear(&hs->io);
 	kiln_tls_config_unref(hs->config);
 	kiln_wipe(hs, sizeof *hs);
