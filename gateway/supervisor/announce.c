@@ -118,6 +118,18 @@ void kiln_announce_reload(const struct kiln_error *err)
 	kiln_log_end(&line);
 }
 
+void kiln_announce_reload_missed(unsigned worker)
+{
+	struct kiln_log_line line;
+	kiln_log_begin(&line, KILN_LOG_ERROR, "reload_failed");
+	kiln_log_u64(&line, "worker", worker);
+	kiln_log_str(&line, "error", "the worker could not be told");
+	kiln_log_str(&line, "hint",
+		     "it keeps the previous certificates: send SIGHUP again, or SIGTERM to the "
+		     "worker to have it replaced");
+	kiln_log_end(&line);
+}
+
 void kiln_announce_stop(const struct kiln_supervisor *s)
 {
 	struct kiln_log_line line;

@@ -173,6 +173,13 @@ void kiln_listeners_set_ready(struct kiln_listeners *listeners, unsigned worker,
 						    NULL);
 }
 
+static void remove_path(struct kiln_listen_group *group)
+{
+	if (group->unlink_path[0] != '\0')
+		(void)unlink(group->unlink_path);
+	group->unlink_path[0] = '\0';
+}
+
 void kiln_listeners_refuse_new(struct kiln_listeners *listeners)
 {
 	/* On a listening TCP socket the filter sees the TCP header: drop SYN without ACK. */
@@ -186,6 +193,7 @@ void kiln_listeners_refuse_new(struct kiln_listeners *listeners)
 	const struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
 	for (unsigned g = 0; g < listeners->group_count; g++) {
 		struct kiln_listen_group *group = &listeners->groups[g];
+		remove_path(group); /* who has connected is served; who comes finds nobody */
 		for (unsigned i = 0; !group->shared && i < listeners->workers; i++)
 			/* Without it a few clients may be reset in the last moment: no more than
 			 * that. */
@@ -205,9 +213,7 @@ void kiln_listeners_close(struct kiln_listeners *listeners)
 		}
 		kiln_steer_close(group->steer);
 		group->steer = NULL;
-		if (group->unlink_path[0] != '\0')
-			(void)unlink(group->unlink_path);
-		group->unlink_path[0] = '\0';
+		remove_path(group);
 	}
 	listeners->group_count = 0;
 }

@@ -37,7 +37,8 @@ enum kiln_code kiln_listeners_open(struct kiln_listeners *listeners,
 void kiln_listeners_set_ready(struct kiln_listeners *listeners, unsigned worker, bool ready);
 
 /* Stops new connections while those whose handshake with the kernel is under way still arrive:
- * first packets (SYN) are dropped, so a client tries again and finds a successor or nobody. */
+ * first packets (SYN) are dropped, so a client tries again and finds a successor or nobody. The
+ * path of a Unix socket goes. */
 void kiln_listeners_refuse_new(struct kiln_listeners *listeners);
 
 void kiln_listeners_close(struct kiln_listeners *listeners);

@@ -78,10 +78,15 @@ static void reload(struct kiln_supervisor *s)
 	/* Each receiver reads through the same file description: one fd, one reader, per worker. */
 	(void)close(fd);
 	for (unsigned i = 0; i < s->workers; i++) {
-		fd = s->children[i].pid != 0 ? kiln_material_to_fd(&s->material, &err) : -1;
-		if (fd < 0)
+		if (s->children[i].pid == 0)
+			continue; /* it starts with the new ones */
+		fd = kiln_material_to_fd(&s->material, &err);
+		if (fd < 0) {
+			kiln_announce_reload_missed(i);
 			continue;
-		(void)kiln_control_send(s->children[i].channel, KILN_MESSAGE_RELOAD, NULL, fd);
+		}
+		if (!kiln_control_send(s->children[i].channel, KILN_MESSAGE_RELOAD, NULL, fd))
+			kiln_announce_reload_missed(i);
 		(void)close(fd);
 	}
 }

@@ -164,6 +164,9 @@ static void take_listeners(struct process *p)
 			if (i != mine && group->fds[i] >= 0)
 				(void)close(group->fds[i]);
 		kiln_worker_listen(&p->worker, group->fds[mine]);
+		/* The tables that steer everybody's connections are the supervisor's to write. */
+		kiln_steer_close(group->steer);
+		group->steer = NULL;
 	}
 }
 

@@ -155,7 +155,7 @@ static void on_accept(struct kiln_op *op, const struct kiln_event *event)
 			kiln_log_connection_limit(worker);
 			kiln_worker_pause_accept(worker, 0);
 		}
-		return;
+		goto rearm; /* a connection may come with the last event as well */
 	}
 	if (event->result == -ECANCELED || event->result == -EAGAIN ||
 	    event->result == -ECONNABORTED)

@@ -154,6 +154,12 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
 		let_go(conn);
 }
 
+void kiln_conn_drop(struct kiln_conn *conn)
+{
+	if (conn->phase != KILN_PHASE_CLOSING)
+		let_go(conn);
+}
+
 void kiln_conn_finish(struct kiln_conn *conn)
 {
 	/* A peer that we stopped listening to may still be sending: its unread bytes would turn the

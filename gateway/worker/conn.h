@@ -120,6 +120,12 @@ void kiln_conn_after_connect(struct kiln_conn *conn);
 /* handshake.c */
 void kiln_conn_handshake(struct kiln_conn *conn);
 
+/* proxy_header.c */
+/* Server: everything the target learns about the client, made while the session is at hand. */
+void kiln_conn_prepare_header(struct kiln_conn *conn, const struct kiln_session *session);
+/* Client: the header becomes the first data to the TLS side. False: the connection failed. */
+bool kiln_conn_announce(struct kiln_conn *conn);
+
 /* install.c */
 void kiln_conn_install(struct kiln_conn *conn);
 void kiln_conn_install_on(struct kiln_conn *conn); /* a buffer can be had again */
@@ -144,6 +150,8 @@ bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without 
 void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
 void kiln_conn_finish(struct kiln_conn *conn);
+/* Lets go of it without waiting for the peer to read an alert. */
+void kiln_conn_drop(struct kiln_conn *conn);
 /* The plain side will be reset, not closed: its stream did not end, it broke. */
 void kiln_conn_abort_plain(const struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */

@@ -9,6 +9,10 @@
 
 #include "base/bytes.h"
 
+/* How long the end of a worker waits for operations that were cancelled. */
+#define LAST_TURNS   100u
+#define LAST_TURN_MS 10
+
 uint64_t kiln_worker_micros(void)
 {
 	struct timespec ts;
@@ -28,10 +32,8 @@ int64_t kiln_worker_wall_clock(void)
 
 static void retry_accept(struct kiln_deadline *deadline);
 
-enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
-				unsigned index, struct kiln_tls_config *config,
-				struct kiln_counters *counters, char engine_why[160],
-				struct kiln_error *err)
+void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings *settings,
+			 unsigned index, struct kiln_counters *counters)
 {
 	memset(worker, 0, sizeof *worker);
 	worker->settings = *settings;
@@ -41,6 +43,14 @@ enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_se
 	worker->accept_retry.expired = retry_accept;
 	worker->hungry_tail = &worker->hungry;
 	kiln_wheel_init(&worker->wheel, worker->now);
+}
+
+enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
+				unsigned index, struct kiln_tls_config *config,
+				struct kiln_counters *counters, char engine_why[160],
+				struct kiln_error *err)
+{
+	kiln_worker_prepare(worker, settings, index, counters);
 	enum kiln_code rc = kiln_pool_init(&worker->pool, settings->buffer_bytes, err);
 	if (rc != KILN_OK)
 		return rc;
@@ -298,15 +308,23 @@ static void cut_off(struct kiln_worker *worker)
 	for (struct kiln_conn *conn = worker->conns, *next; conn != NULL; conn = next) {
 		next = conn->next;
 		kiln_conn_fail(conn, &err);
+		kiln_conn_drop(conn);
 	}
 }
 
 void kiln_worker_close(struct kiln_worker *worker)
 {
+	kiln_worker_accept(worker, false);
 	cut_off(worker);
-	/* The process is about to end: the kernel takes the operations with it. */
-	for (struct kiln_conn *conn = worker->conns; conn != NULL; conn = worker->conns)
-		kiln_worker_bury(conn);
+	/* Operations under way may still read their connection's memory: the last events come soon.
+	 */
+	for (unsigned i = 0; worker->conns != NULL && i < LAST_TURNS; i++) {
+		if (kiln_io_wait(worker->io, LAST_TURN_MS, NULL) != KILN_OK)
+			break;
+		kiln_io_dispatch(worker->io);
+	}
+	while (worker->conns != NULL)
+		kiln_worker_bury(worker->conns);
 	bury_the_dead(worker);
 	kiln_io_close(worker->io);
 	kiln_pool_clear(&worker->pool);

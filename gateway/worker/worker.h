@@ -43,6 +43,10 @@ struct kiln_worker {
 	struct kiln_counters *counters;
 };
 
+/* Everything but the engine, the pool and the config, which a test brings along. */
+void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings *settings,
+			 unsigned index, struct kiln_counters *counters);
+
 /* Sets up the engine and the pool; listeners are taken over, the config gains a reference. */
 enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
 				unsigned index, struct kiln_tls_config *config,

@@ -104,9 +104,9 @@ enum kiln_code kiln_driver_send_control(struct kiln_conn *conn, uint8_t type, co
 {
 	if (!kiln_driver_in_kernel(conn))
 		return seal(conn, type, data, len, err);
-	/* The kernel takes a record before the one in front of it is all in the TCP queue; what is
-	 * still behind when the socket is shut down or gets another key is lost. With as much room
-	 * as POLLOUT means, nothing stays behind. */
+	/* The kernel may take a record while part of the one in front of it still waits for room in
+	 * the TCP queue (net/tls/tls_main.c, partially_sent_record), and a FIN does not wait for
+	 * that. With as much room as POLLOUT means, both go into the queue with this call. */
 	for (;;) {
 		const enum kiln_code rc = wait_for_room(conn, flags, err);
 		if (rc != KILN_OK)
