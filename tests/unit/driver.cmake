@@ -1,6 +1,6 @@
 # The blocking driver of libkiln (kiln/conn.h). Most programs are two tests: unit_driver_X shows what
 # works on any kernel, ktls_driver_X the same with the keys in the kernel, and is skipped without.
-set(_driver_any pair openssl broken bulk)
+set(_driver_any pair openssl broken bulk load)
 set(_driver_ktls pair openssl broken bulk fd)
 foreach(_part ${_driver_any} ${_driver_ktls})
   if(NOT TARGET driver_${_part})
