@@ -48,6 +48,8 @@ struct kiln_flow {
 	bool eof;     /* the source's socket is read to its end */
 	bool told;    /* the sink was told of it: nothing more goes that way */
 	bool discard; /* the sink took nothing any more: it was not told, it left */
+	bool slow;    /* receiving had to pause for the sink */
+	bool bursts;  /* one of the worker's few that may receive many buffers at once */
 };
 
 /* What the TLS side's send operation is carrying. */
@@ -76,9 +78,9 @@ struct kiln_conn {
 	bool key_update_asked;   /* and have done so */
 	bool handshake_done;
 	bool close_notify_sent;
-	bool hungry;     /* in that list */
-	uint8_t useless; /* records in a row that brought no data */
-	uint8_t target;  /* index of the address being tried */
+	bool hungry;                      /* in that list */
+	uint8_t useless;                  /* records in a row that brought no data */
+	uint8_t target;                   /* index of the address being tried */
 
 	struct kiln_flow up, down; /* TLS to plain, plain to TLS */
 	struct kiln_traffic rx, tx;
