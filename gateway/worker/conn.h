@@ -19,6 +19,7 @@
 #include "worker/settings.h"
 
 struct kiln_worker;
+struct kiln_endpoint;
 
 enum kiln_phase {
 	KILN_PHASE_PROXY_HEADER, /* waiting for the header in front of everything */
@@ -78,9 +79,11 @@ struct kiln_conn {
 	bool key_update_asked;   /* and have done so */
 	bool handshake_done;
 	bool close_notify_sent;
-	bool hungry;                      /* in that list */
-	uint8_t useless;                  /* records in a row that brought no data */
-	uint8_t target;                   /* index of the address being tried */
+	bool hungry;     /* in that list */
+	uint8_t useless; /* records in a row that brought no data */
+	uint8_t target;  /* index of the address being tried */
+	/* A copy of that address: a reload may change the list meanwhile. */
+	struct kiln_endpoint *connecting;
 
 	struct kiln_flow up, down; /* TLS to plain, plain to TLS */
 	struct kiln_traffic rx, tx;

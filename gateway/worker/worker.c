@@ -276,6 +276,7 @@ static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 		kiln_io_forget(worker->io, fds[i]);
 		(void)close(fds[i]);
 	}
+	free(conn->connecting);
 	free(conn->proxied);
 	free(conn->proxy_header);
 	free(conn->peer_name);
