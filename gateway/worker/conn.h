@@ -157,7 +157,10 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 void kiln_conn_finish(struct kiln_conn *conn);
 /* Lets go of it without waiting for the peer to read an alert. */
 void kiln_conn_drop(struct kiln_conn *conn);
-/* The plain side will be reset, not closed: its stream did not end, it broke. */
+/* From here on a close of the plain side is a reset, also the kernel's when this process is killed:
+ * only kiln_conn_finish makes it look like an end. */
+void kiln_conn_guard_plain(const struct kiln_conn *conn);
+/* The plain side is reset, now: its stream did not end, it broke. */
 void kiln_conn_abort_plain(const struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */
 bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);

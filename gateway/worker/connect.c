@@ -142,6 +142,7 @@ void kiln_conn_after_connect(struct kiln_conn *conn)
 		kiln_conn_handshake(conn);
 	} else if (conn->proxy_header != NULL) {
 		conn->phase = KILN_PHASE_PROXY_SEND;
+		kiln_conn_guard_plain(conn);
 		send_header(conn, 0);
 	} else {
 		kiln_conn_relay(conn);

@@ -293,6 +293,7 @@ void kiln_conn_relay(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	conn->phase = KILN_PHASE_RELAY;
+	kiln_conn_guard_plain(conn);
 	if (worker->settings.role == KILN_CLIENT &&
 	    worker->settings.proxy_out != KILN_PROXY_SEND_OFF && !kiln_conn_announce(conn))
 		return;
