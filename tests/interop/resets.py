@@ -1,5 +1,5 @@
 """What the target sees at the end of a stream: an end when it is one, a reset when it is not, and
-that at once."""
+that at once; and what is counted while a worker replaces another."""
 
 import signal
 import threading
@@ -77,6 +77,25 @@ class Resets(KilnTest):
         logged.set()
         backend.wait_idle()
         self.assert_bytes(got[0], pattern(SIZE))
+
+
+class Counters(KilnTest):
+    def test_retired_worker_keeps_its_counters(self):
+        """A worker that drains and its successor both count, each its own connections."""
+        gateway = self.server(workers=1)
+        with connect_tls(gateway.listen) as old:
+            old.sendall(b"x")
+            receive_exactly(old, 1)
+            gateway.signal(signal.SIGTERM, gateway.workers()[0])
+            gateway.wait_event("worker_started")
+            with connect_tls(gateway.listen) as new:
+                new.sendall(b"x")
+                receive_exactly(new, 1)
+                self.assertEqual(gateway.active(), 2)
+            gateway.wait_conn()
+            self.assertEqual(gateway.counters()["active"], 1)
+        gateway.settle()
+        self.assertEqual(gateway.counters()["accepted"], 2)
 
 
 if __name__ == "__main__":
