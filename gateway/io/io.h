@@ -31,7 +31,11 @@ enum kiln_op_kind {
 	KILN_OP_RECV,         /* repeats */
 	KILN_OP_RECV_RECORDS, /* repeats; from a kTLS socket, buffer->type tells the record type */
 	KILN_OP_SEND,
-	KILN_OP_SEND_RECORD, /* one control record on a kTLS socket */
+	/* One control record on a kTLS socket; waits for the socket to be writable even where it would
+	 * be taken at once. A full socket lets kernel TLS keep the end of a record back, report it as
+	 * sent, and lose it to the shutdown that follows a close_notify; what poll calls writable has
+	 * room for all of that. */
+	KILN_OP_SEND_RECORD,
 	KILN_OP_CONNECT,
 	KILN_OP_POLL, /* repeats; readable */
 };
@@ -49,7 +53,10 @@ struct kiln_op {
 	bool queued;    /* engine: in a list of its own */
 	bool submitted; /* engine: the kernel knows of it */
 	struct kiln_op *next;
-	void *engine; /* engine's */
+	union {
+		void *control; /* io_uring: what a control record's send points to */
+		int failed;    /* epoll: errno of a registration or a connect that failed at once */
+	} engine;
 };
 
 enum kiln_engine {

@@ -18,8 +18,7 @@
 #define SQ_ENTRIES    1024u
 #define CQ_ENTRIES    8192u
 #define RING_BUFFERS  256u /* slots of the provided-buffer ring, a power of two */
-#define PROVIDED_WANT 96u  /* how many buffers the kernel holds at most */
-#define PROVIDED_LOW  32u
+#define PROVIDED_MAX  96u  /* how many buffers the kernel holds at most */
 #define BUFFER_GROUP  0
 #define MESSAGE_SPACE (sizeof(struct io_uring_recvmsg_out) + CMSG_SPACE(1))
 
@@ -36,10 +35,10 @@ struct uring {
 	struct io_uring ring;
 	struct io_uring_buf_ring *provided_ring;
 	size_t provided_ring_bytes;
-	unsigned provided;
+	unsigned provided, provided_want, provided_low;
 	struct msghdr recv_message; /* one template serves every multishot recvmsg */
 	struct kiln_op *parked, **parked_tail;
-	bool parked_cancelled; /* one of them waits for its last event */
+	bool parked_urgent; /* one of them waits for no buffer */
 	struct control *controls;
 };
 
@@ -61,9 +60,9 @@ static void provide(struct uring *u, struct kiln_buffer *buffer)
 
 static void replenish(struct uring *u)
 {
-	if (u->provided >= PROVIDED_LOW)
+	if (u->provided >= u->provided_low)
 		return;
-	while (u->provided < PROVIDED_WANT) {
+	while (u->provided < u->provided_want) {
 		struct kiln_buffer *buffer = kiln_pool_take_to_receive(u->io.pool);
 		if (buffer == NULL)
 			return;
@@ -88,6 +87,9 @@ static bool is_receive(const struct kiln_op *op)
 /* An operation that cannot be submitted now (no buffer, no room) waits here for the next turn. */
 static void park(struct uring *u, struct kiln_op *op)
 {
+	/* Only a receive has something to wait for; the others go on at the next turn. */
+	if (!is_receive(op) || op->cancelling)
+		u->parked_urgent = true;
 	op->queued = true;
 	op->next = NULL;
 	*u->parked_tail = op;
@@ -141,8 +143,9 @@ static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_o
 	head->cmsg_type = TLS_SET_RECORD_TYPE;
 	head->cmsg_len = CMSG_LEN(1);
 	*CMSG_DATA(head) = op->type;
-	op->engine = c;
+	op->engine.control = c;
 	io_uring_prep_sendmsg(sqe, op->fd, &c->msg, MSG_NOSIGNAL);
+	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST; /* see KILN_OP_SEND_RECORD */
 	return true;
 }
 
@@ -195,7 +198,7 @@ static void uring_cancel(struct kiln_io *io, struct kiln_op *op)
 {
 	struct uring *u = self(io);
 	if (op->queued) {
-		u->parked_cancelled = true;
+		u->parked_urgent = true;
 		return;
 	}
 	struct io_uring_sqe *sqe = next_sqe(u);
@@ -212,7 +215,7 @@ static void retry_parked(struct uring *u)
 	struct kiln_op *op = u->parked;
 	u->parked = NULL;
 	u->parked_tail = &u->parked;
-	u->parked_cancelled = false;
+	u->parked_urgent = false;
 	while (op != NULL) {
 		struct kiln_op *next = op->next;
 		op->queued = false;
@@ -248,10 +251,10 @@ static int unpack_message(struct uring *u, struct kiln_buffer *buffer, int resul
 
 static void release_control(struct uring *u, struct kiln_op *op)
 {
-	struct control *c = op->engine;
+	struct control *c = op->engine.control;
 	if (c == NULL)
 		return;
-	op->engine = NULL;
+	op->engine.control = NULL;
 	c->next = u->controls;
 	u->controls = c;
 }
@@ -273,7 +276,7 @@ static void complete(struct uring *u, struct kiln_op *op, int result, unsigned f
 		replenish(u);
 		if (result > 0 && op->kind == KILN_OP_RECV_RECORDS)
 			result = unpack_message(u, buffer, result);
-		if (result <= 0) {
+		if (!kiln_io_brought_something(op, buffer, result)) {
 			uring_buffer_put(&u->io, buffer);
 			buffer = NULL;
 		}
@@ -295,7 +298,7 @@ static enum kiln_code uring_wait(struct kiln_io *io, int timeout_ms, struct kiln
 	struct io_uring_cqe *cqe = NULL;
 	int rc;
 	replenish(u);
-	if (u->parked != NULL && (u->provided > 0 || u->parked_cancelled || !is_receive(u->parked)))
+	if (u->parked != NULL && (u->provided > 0 || u->parked_urgent))
 		timeout_ms = 0; /* they are armed in the dispatch that follows */
 	if (timeout_ms < 0) {
 		rc = io_uring_submit_and_wait(&u->ring, 1);
@@ -419,6 +422,9 @@ struct kiln_io *kiln_uring_open(struct kiln_pool *pool, struct kiln_error *err)
 	u->io.engine = &uring_ops;
 	u->io.pool = pool;
 	u->parked_tail = &u->parked;
+	/* Of a small pool only a share: one peer's burst may fill all that the kernel holds. */
+	u->provided_want = pool->limit / 4 < PROVIDED_MAX ? pool->limit / 4 : PROVIDED_MAX;
+	u->provided_low = u->provided_want / 3;
 	u->recv_message.msg_controllen = CMSG_SPACE(1);
 	if (open_ring(u, err) != KILN_OK) {
 		free(u);

@@ -106,18 +106,6 @@ void kiln_announce_ready(const struct kiln_supervisor *s)
 	}
 }
 
-void kiln_announce_reload(const struct kiln_error *err)
-{
-	struct kiln_log_line line;
-	kiln_log_begin(&line, err == NULL ? KILN_LOG_INFO : KILN_LOG_ERROR,
-		       err == NULL ? "reloaded" : "reload_failed");
-	if (err != NULL) {
-		kiln_log_error(&line, err);
-		kiln_log_str(&line, "hint", "the previous certificates stay in use");
-	}
-	kiln_log_end(&line);
-}
-
 void kiln_announce_stop(const struct kiln_supervisor *s)
 {
 	struct kiln_log_line line;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "log/log.h"
+#include "supervisor/reload.h"
 
 /* A worker that died sooner than this after its start is not started again at once. */
 #define QUICK_DEATH_MS 1000u
@@ -57,6 +58,7 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 	child->channel = pair[0];
 	child->started_at = s->now;
 	child->start_again_at = 0;
+	child->reloads = 0;
 	child->ready = child->draining = false;
 	return true;
 }
@@ -89,15 +91,6 @@ static void retire(struct kiln_supervisor *s, unsigned i)
 		child->start_again_at = s->now + QUICK_DEATH_MS;
 }
 
-static void log_reload_failure(unsigned i, const char *why)
-{
-	struct kiln_log_line line;
-	kiln_log_begin(&line, KILN_LOG_ERROR, "reload_failed");
-	kiln_log_u64(&line, "worker", i);
-	kiln_log_str(&line, "error", why);
-	kiln_log_end(&line);
-}
-
 void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
 {
 	struct kiln_child *child = &s->children[i];
@@ -115,8 +108,8 @@ void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
 				log_child("worker_started", KILN_LOG_INFO, i, child->pid);
 			break;
 		case KILN_MESSAGE_DRAINING: retire(s, i); return;
-		case KILN_MESSAGE_RELOAD_FAILED: log_reload_failure(i, message.text); break;
-		case KILN_MESSAGE_RELOADED:
+		case KILN_MESSAGE_RELOAD_FAILED: kiln_reload_answered(s, i, message.text); break;
+		case KILN_MESSAGE_RELOADED: kiln_reload_answered(s, i, NULL); break;
 		case KILN_MESSAGE_RELOAD:
 		case KILN_MESSAGE_DRAIN:
 		case KILN_MESSAGE_STOP: break;
@@ -166,6 +159,7 @@ static void ended(struct kiln_supervisor *s, unsigned i, int status)
 	    !expected && s->now - child->started_at < QUICK_DEATH_MS ? child->quick_deaths + 1 : 0;
 	child->pid = 0;
 	child->channel = 0;
+	child->reloads = 0;
 	child->ready = child->draining = false;
 	s->counters[i].active = 0;
 	if (s->stopping || s->failed)

@@ -14,6 +14,7 @@ struct kiln_child {
 	uint64_t started_at; /* ms */
 	unsigned quick_deaths;
 	uint64_t start_again_at; /* ms; 0: not waiting */
+	unsigned reloads;        /* sent, and not answered yet */
 	bool ready, draining;
 };
 
@@ -33,6 +34,7 @@ struct kiln_supervisor {
 	char engine[KILN_ERROR_MAX]; /* what the first worker said */
 	uint64_t now;                /* ms, monotonic */
 	bool stopping, announced, failed;
+	bool reloading, reload_failed; /* not every worker has answered; one could not */
 };
 
 /* Starts worker i. False when it cannot be forked. */

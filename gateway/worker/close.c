@@ -87,9 +87,8 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 			kiln_worker_bury(conn);
 		return;
 	}
-	if (event->result <= 0 && event->result != -ECANCELED)
-		let_go(conn);
-	else if (conn->useless++ == LINGER_READS)
+	const bool over = event->result <= 0 && event->result != -ECANCELED;
+	if (over || conn->useless++ == LINGER_READS)
 		let_go(conn);
 	else if (!op->armed)
 		kiln_io_recv_once(conn->worker->io, op, conn->tls_fd, KILN_BUFFER_PAYLOAD);

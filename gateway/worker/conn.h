@@ -120,6 +120,12 @@ void kiln_conn_after_connect(struct kiln_conn *conn);
 /* handshake.c */
 void kiln_conn_handshake(struct kiln_conn *conn);
 
+/* proxy_header.c */
+/* Server: everything the target learns about the client, made while the session is at hand. */
+void kiln_conn_prepare_header(struct kiln_conn *conn, const struct kiln_session *session);
+/* Client: the header becomes the first data to the TLS side. False: the connection failed. */
+bool kiln_conn_announce(struct kiln_conn *conn);
+
 /* install.c */
 void kiln_conn_install(struct kiln_conn *conn);
 void kiln_conn_install_on(struct kiln_conn *conn); /* a buffer can be had again */

@@ -167,8 +167,7 @@ static void take_kernel_bytes(struct kiln_conn *conn, struct kiln_buffer *buffer
 		return;
 	}
 	conn->useless = 0;
-	conn->rx.records +=
-	    buffer->len / KILN_RECORD_PLAIN_MAX; /* at least so many; RFC 8446 5.5 */
+	kiln_traffic_count(&conn->rx, buffer->len); /* RFC 8446 5.5 */
 	kiln_flow_push(&conn->up, buffer);
 }
 
@@ -268,6 +267,9 @@ void kiln_conn_relay(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	conn->phase = KILN_PHASE_RELAY;
+	if (worker->settings.role == KILN_CLIENT &&
+	    worker->settings.proxy_out != KILN_PROXY_SEND_OFF && !kiln_conn_announce(conn))
+		return;
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	conn->up.moved_at = conn->down.moved_at = worker->now;
 	kiln_relay_watch(conn);

@@ -114,6 +114,7 @@ void kiln_worker_stop_accepting(struct kiln_worker *worker)
 {
 	kiln_worker_accept(worker, false);
 	worker->accept_over = true;
+	worker->board = NULL; /* the seat is the successor's now */
 	close_listeners(worker);
 }
 
@@ -265,6 +266,8 @@ static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 	free(conn);
 	worker->conn_count--;
 	worker->counters->active = worker->conn_count;
+	kiln_board_ended(worker->board, worker->index, worker->conn_count,
+			 worker->settings.max_connections);
 }
 
 static void bury_the_dead(struct kiln_worker *worker)

@@ -7,6 +7,7 @@
 #define KILN_WORKER_WORKER_H
 
 #include "net/address.h"
+#include "steer/board.h"
 #include "worker/conn.h"
 
 struct kiln_listener {
@@ -41,6 +42,7 @@ struct kiln_worker {
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
 
 	struct kiln_counters *counters;
+	struct kiln_board *board; /* what steering knows of this worker; NULL: nothing */
 };
 
 /* Everything but the engine, the pool and the config, which a test brings along. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/openssl_memory.h"
 #include "tls/handshake.h"
 #include "tls/suite.h"
 
@@ -48,6 +49,7 @@ static enum kiln_code check_end(unsigned count, const char *from, struct kiln_er
 }
 
 /* Keys under a passphrase are refused instead of prompting on the gateway's terminal. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 static int no_passphrase(char *buf, int size, int rwflag, void *data)
 {
 	(void)buf, (void)size, (void)rwflag, (void)data;
@@ -282,7 +284,6 @@ static enum kiln_code build(struct kiln_tls_config *config, const struct kiln_tl
 	enum kiln_code rc = check_options(o, err);
 	if (rc != KILN_OK)
 		return rc;
-	config->refs = 1;
 	config->role = o->role;
 	config->peer_auth = o->peer_auth;
 	config->ctx =
@@ -318,9 +319,12 @@ struct kiln_tls_config *kiln_tls_config_new(const struct kiln_tls_options *optio
 		(void)kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a TLS configuration");
 		return NULL;
 	}
-	if (build(config, options, err) == KILN_OK)
-		return config;
 	config->refs = 1;
+	kiln_openssl_wipe_begin(); /* the private key passes through */
+	const enum kiln_code rc = build(config, options, err);
+	kiln_openssl_wipe_end();
+	if (rc == KILN_OK)
+		return config;
 	kiln_tls_config_unref(config);
 	return NULL;
 }
@@ -335,7 +339,9 @@ void kiln_tls_config_unref(struct kiln_tls_config *config)
 {
 	if (config == NULL || --config->refs > 0)
 		return;
+	kiln_openssl_wipe_begin();
 	SSL_CTX_free(config->ctx);
+	kiln_openssl_wipe_end();
 	kiln_access_clear(&config->access);
 	free(config->server_name);
 	free(config->verify_name);

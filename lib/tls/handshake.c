@@ -10,13 +10,14 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/openssl_memory.h"
 #include "tls/config.h"
 #include "tls/handshake_error.h"
 #include "tls/span_bio.h"
 #include "tls/traffic.h"
 
 /* Everything a peer may send before it is known: hellos, certificates, Finished. */
-#define INPUT_MAX (256u * 1024u)
+#define INPUT_MAX ((size_t)256 * 1024)
 
 struct kiln_handshake {
 	struct kiln_tls_config *config;
@@ -167,7 +168,9 @@ void kiln_handshake_free(struct kiln_handshake *hs)
 		return;
 	/* The SSL_CTX calls back while the SSL is freed in some versions: detach first. */
 	SSL_set_app_data(hs->ssl, NULL);
+	kiln_openssl_wipe_begin();
 	SSL_free(hs->ssl);
+	kiln_openssl_wipe_end();
 	kiln_span_io_clear(&hs->io);
 	kiln_tls_config_unref(hs->config);
 	kiln_wipe(hs, sizeof *hs);
@@ -228,7 +231,7 @@ enum kiln_step kiln_handshake_step(struct kiln_handshake *hs, const uint8_t *in,
 	if (result != 1 && SSL_get_error(hs->ssl, result) == SSL_ERROR_WANT_READ) {
 		if (hs->input_total <= INPUT_MAX)
 			return KILN_STEP_NEED_INPUT;
-		(void)kiln_fail(err, KILN_E_LIMIT, "the peer sent more than %u bytes of handshake",
+		(void)kiln_fail(err, KILN_E_LIMIT, "the peer sent more than %zu bytes of handshake",
 				INPUT_MAX);
 		return fail_step(hs);
 	}
