@@ -33,7 +33,8 @@ static void let_go(struct kiln_conn *conn)
 
 bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event)
 {
-	if (conn->phase != KILN_PHASE_CLOSING && conn->phase != KILN_PHASE_LINGER)
+	if (conn->phase != KILN_PHASE_CLOSING && conn->phase != KILN_PHASE_LINGER &&
+	    conn->phase != KILN_PHASE_BROKEN)
 		return false;
 	if (event->buffer != NULL)
 		kiln_io_buffer_put(conn->worker->io, event->buffer);
@@ -235,6 +236,7 @@ static const char *step_name(const struct kiln_conn *conn)
 	case KILN_PHASE_HANDSHAKE:
 	case KILN_PHASE_INSTALL:
 	case KILN_PHASE_RELAY:
+	case KILN_PHASE_BROKEN:
 	case KILN_PHASE_LINGER:
 	case KILN_PHASE_CLOSING: break;
 	}
@@ -251,6 +253,10 @@ void kiln_conn_expired(struct kiln_deadline *deadline)
 	}
 	if (conn->phase == KILN_PHASE_RELAY) {
 		relay_expired(conn);
+		return;
+	}
+	if (conn->phase == KILN_PHASE_BROKEN) {
+		kiln_conn_broken_check(conn);
 		return;
 	}
 	struct kiln_error err = {0};

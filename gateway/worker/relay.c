@@ -64,17 +64,11 @@ static void tell_plain(struct kiln_conn *conn)
 {
 	struct kiln_flow *up = &conn->up;
 	if (up->end == KILN_FLOW_BROKEN) {
-		struct kiln_error err = {0};
-		if (conn->down.told) {
-			/* We had said goodbye and it only failed to answer: nothing was cut short.
-			 */
+		if (conn->down.told)
+			/* We had said goodbye and it only failed to answer: nothing was cut short. */
 			kiln_conn_finish(conn);
-			return;
-		}
-		conn->worker->counters->truncated++;
-		(void)kiln_fail(&err, KILN_E_TLS_TRUNCATED,
-				"the TLS peer went away without close_notify (truncation)");
-		kiln_conn_fail(conn, &err);
+		else
+			kiln_conn_break(conn);
 		return;
 	}
 	(void)shutdown(conn->plain_fd, SHUT_WR); /* fails only when the target is gone already */
