@@ -78,6 +78,21 @@ static void reset_plain(struct kiln_conn *conn)
 		(void)setsockopt(conn->plain_fd, SOL_SOCKET, SO_LINGER, &abort_it, sizeof abort_it);
 }
 
+static void on_lingering(struct kiln_op *op, const struct kiln_event *event);
+
+/* From a kTLS socket as records: a plain receive stops at the first that is not data. */
+static void read_and_drop(struct kiln_conn *conn)
+{
+	conn->tls_in.done = on_lingering;
+	if (conn->tls_in.armed)
+		return;
+	if (conn->rx.where == KILN_IN_KERNEL)
+		kiln_io_recv_records(conn->worker->io, &conn->tls_in, conn->tls_fd);
+	else
+		kiln_io_recv_once(conn->worker->io, &conn->tls_in, conn->tls_fd,
+				  KILN_BUFFER_PAYLOAD);
+}
+
 static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 {
 	struct kiln_conn *conn = KILN_CONN_OF(op, tls_in);
@@ -88,12 +103,15 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 			kiln_worker_bury(conn);
 		return;
 	}
-	if (event->result <= 0 && event->result != -ECANCELED)
+	if (event->buffer == NULL && event->result == 0)
 		let_go(conn);
-	else if (conn->useless++ == LINGER_READS)
+	else if (event->buffer != NULL && conn->useless++ == LINGER_READS)
 		let_go(conn);
-	else if (!op->armed)
-		kiln_io_recv_once(conn->worker->io, op, conn->tls_fd, KILN_BUFFER_PAYLOAD);
+	else if (event->result >= 0 || event->result == -ECANCELED)
+		read_and_drop(conn);
+	else if (conn->rx.where != KILN_IN_KERNEL)
+		let_go(conn);
+	/* A kernel that cannot decrypt any more cannot drop either: the deadline lets go. */
 }
 
 /* Closing a socket that holds unread bytes resets it, and the reset would overtake our alert: so
@@ -107,9 +125,7 @@ static void linger(struct kiln_conn *conn)
 	kiln_io_cancel(worker->io, &conn->plain_in);
 	kiln_io_cancel(worker->io, &conn->plain_out);
 	kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now, LINGER_MS);
-	conn->tls_in.done = on_lingering;
-	if (!conn->tls_in.armed)
-		kiln_io_recv_once(worker->io, &conn->tls_in, conn->tls_fd, KILN_BUFFER_PAYLOAD);
+	read_and_drop(conn);
 }
 
 static void remember(struct kiln_conn *conn, const struct kiln_error *err)
