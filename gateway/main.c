@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/openssl_memory.h"
 #include "cli/suggest.h"
 #include "demo/certs_cmd.h"
 #include "demo/demo.h"
@@ -88,6 +89,10 @@ static int help(const char *name)
 
 int main(int argc, char **argv)
 {
+	if (!kiln_openssl_memory_take_over()) {
+		(void)fputs("kiln: OpenSSL was in use before main()\n", stderr);
+		return 1;
+	}
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define CHUNK 32u
+#define CHUNK ((size_t)32)
 
 enum kiln_code kiln_pool_init(struct kiln_pool *pool, size_t limit_bytes, struct kiln_error *err)
 {
@@ -31,11 +31,11 @@ static bool grow(struct kiln_pool *pool)
 	if (pool->count + CHUNK > pool->limit)
 		return false;
 	/* Plaintext passes through: kept out of core dumps, should one ever be allowed. */
-	uint8_t *memory = mmap(NULL, (size_t)CHUNK * KILN_BUFFER_SIZE, PROT_READ | PROT_WRITE,
+	uint8_t *memory = mmap(NULL, CHUNK * KILN_BUFFER_SIZE, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return false;
-	(void)madvise(memory, (size_t)CHUNK * KILN_BUFFER_SIZE, MADV_DONTDUMP);
+	(void)madvise(memory, CHUNK * KILN_BUFFER_SIZE, MADV_DONTDUMP);
 	for (unsigned i = 0; i < CHUNK; i++) {
 		struct kiln_buffer *buffer = &pool->buffers[pool->count];
 		buffer->base = memory + (size_t)i * KILN_BUFFER_SIZE;
@@ -76,7 +76,7 @@ void kiln_pool_put(struct kiln_pool *pool, struct kiln_buffer *buffer)
 void kiln_pool_clear(struct kiln_pool *pool)
 {
 	for (unsigned i = 0; i < pool->count; i += CHUNK)
-		(void)munmap(pool->buffers[i].base, (size_t)CHUNK * KILN_BUFFER_SIZE);
+		(void)munmap(pool->buffers[i].base, CHUNK * KILN_BUFFER_SIZE);
 	free(pool->buffers);
 	memset(pool, 0, sizeof *pool);
 }

@@ -4,6 +4,7 @@
  * its descriptor is known to be ready, and waits for the next edge after EAGAIN. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -95,17 +96,17 @@ static void start_connect(struct slot *slot, struct kiln_op *op)
 	if (errno == EINPROGRESS)
 		slot->writable = false;
 	else
-		op->engine = (void *)(intptr_t)errno;
+		op->engine.failed = errno;
 }
 
 static void epoll_arm(struct kiln_io *io, struct kiln_op *op)
 {
 	struct epoll *e = self(io);
 	struct slot *slot = slot_of(e, op->fd);
-	op->engine = NULL;
+	op->engine.failed = 0;
 	const int failed = slot != NULL ? register_fd(e, slot, op) : -ENOMEM;
 	if (failed != 0) {
-		op->engine = (void *)(intptr_t)-failed;
+		op->engine.failed = -failed;
 		make_ready(e, op);
 		return;
 	}
@@ -160,7 +161,7 @@ static void epoll_buffer_put(struct kiln_io *io, struct kiln_buffer *buffer)
 static ssize_t attempt_receive(struct kiln_op *op, struct kiln_buffer *buffer)
 {
 	ssize_t n;
-	if (op->kind == KILN_OP_RECV_RECORDS)
+	if (op->kind == KILN_OP_RECV_RECORDS || op->kind == KILN_OP_RECV_RECORDS_ONCE)
 		n = kiln_ktls_receive(NULL, op->fd, buffer->base, KILN_BUFFER_PAYLOAD, MSG_DONTWAIT,
 				      &buffer->type);
 	else
@@ -174,13 +175,16 @@ static ssize_t attempt_output(struct kiln_op *op)
 {
 	ssize_t n;
 	if (op->kind == KILN_OP_CONNECT) {
-		int failed = (int)(intptr_t)op->engine;
+		int failed = op->engine.failed;
 		socklen_t len = sizeof failed;
 		if (failed == 0 && op->type == 1 &&
 		    getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &failed, &len) != 0)
 			return -errno;
 		return -failed;
 	}
+	struct pollfd room = {.fd = op->fd, .events = POLLOUT};
+	if (op->kind == KILN_OP_SEND_RECORD && poll(&room, 1, 0) == 0)
+		return -EAGAIN; /* asking for it makes sure that the edge comes */
 	if (op->kind == KILN_OP_SEND_RECORD)
 		n = kiln_ktls_send_record(NULL, op->fd, op->type, op->data, op->len);
 	else
@@ -208,13 +212,13 @@ static void deliver(struct epoll *e, struct kiln_op *op, ssize_t result, struct 
 	    repeats(op) &&
 	    (op->kind == KILN_OP_RECV || op->kind == KILN_OP_RECV_RECORDS ? result > 0
 									  : result >= 0);
-	if (!goes_on) {
+	if (!goes_on && (size_t)fd < e->slot_count) { /* else there was no memory for a slot */
 		struct slot *slot = &e->slots[fd];
 		if (slot->in == op)
 			slot->in = NULL;
 		if (slot->out == op)
 			slot->out = NULL;
-	} else {
+	} else if (goes_on) {
 		make_ready(e, op); /* more may be there; EAGAIN will tell */
 	}
 	kiln_io_deliver(op, (int)result, buffer, !goes_on);
@@ -241,7 +245,7 @@ static void try_input(struct epoll *e, struct kiln_op *op)
 			return;
 		}
 		n = attempt_receive(op, buffer);
-		if (n <= 0) {
+		if (!kiln_io_brought_something(op, buffer, (int)n)) {
 			kiln_pool_put(e->io.pool, buffer);
 			buffer = NULL;
 		}
@@ -256,21 +260,22 @@ static void try_input(struct epoll *e, struct kiln_op *op)
 
 static void run(struct epoll *e, struct kiln_op *op)
 {
-	struct slot *slot = &e->slots[op->fd];
 	if (op->cancelling) {
 		deliver(e, op, -ECANCELED, NULL);
 		return;
 	}
-	if (op->engine != NULL && op->kind != KILN_OP_CONNECT) { /* registration failed */
-		deliver(e, op, -(int)(intptr_t)op->engine, NULL);
+	if (op->engine.failed != 0 && op->kind != KILN_OP_CONNECT) { /* registration failed */
+		deliver(e, op, -op->engine.failed, NULL);
 		return;
 	}
 	if (!is_output(op)) {
 		try_input(e, op);
 		return;
 	}
+	struct slot *slot = &e->slots[op->fd];
 	const ssize_t n = attempt_output(op);
-	if (n == -EAGAIN)
+	/* A Unix socket whose backlog is full says EAGAIN to a connect, and no edge follows. */
+	if (n == -EAGAIN && op->kind != KILN_OP_CONNECT)
 		slot->writable = false;
 	else if (n == -EINTR)
 		make_ready(e, op);

@@ -145,9 +145,13 @@ static void steer(struct kiln_listeners *listeners, struct kiln_listen_group *gr
 		  const unsigned *cpu_of_worker)
 {
 	struct kiln_error err = {0};
+	enum kiln_code rc = KILN_OK;
 	if (group->shared || listeners->workers < 2)
 		return;
-	enum kiln_code rc = kiln_steer_open(&group->steer, listeners->workers, cpu_of_worker, &err);
+	if (listeners->board.shared == NULL)
+		rc = kiln_board_open(&listeners->board, listeners->workers, &err);
+	if (rc == KILN_OK)
+		rc = kiln_steer_open(&group->steer, &listeners->board, cpu_of_worker, &err);
 	if (rc == KILN_OK)
 		rc = kiln_steer_attach(group->steer, group->fds, &err);
 	if (rc == KILN_OK)
@@ -179,11 +183,16 @@ enum kiln_code kiln_listeners_open(struct kiln_listeners *listeners,
 
 void kiln_listeners_set_ready(struct kiln_listeners *listeners, unsigned worker, bool ready)
 {
-	for (unsigned g = 0; g < listeners->group_count; g++)
-		if (listeners->groups[g].steer != NULL)
-			/* Fails only for a worker that does not exist. */
-			(void)!kiln_steer_set_ready(listeners->groups[g].steer, worker, ready,
-						    NULL);
+	if (listeners->board.shared != NULL)
+		/* Fails only for a worker that does not exist. */
+		(void)kiln_board_set_ready(&listeners->board, worker, ready, NULL);
+}
+
+static void remove_path(struct kiln_listen_group *group)
+{
+	if (group->unlink_path[0] != '\0')
+		(void)unlink(group->unlink_path);
+	group->unlink_path[0] = '\0';
 }
 
 void kiln_listeners_refuse_new(struct kiln_listeners *listeners)
@@ -199,6 +208,7 @@ void kiln_listeners_refuse_new(struct kiln_listeners *listeners)
 	const struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
 	for (unsigned g = 0; g < listeners->group_count; g++) {
 		struct kiln_listen_group *group = &listeners->groups[g];
+		remove_path(group); /* who has connected is served; who comes finds nobody */
 		for (unsigned i = 0; !group->shared && i < listeners->workers; i++)
 			/* Without it a few clients may be reset in the last moment: no more than
 			 * that. */
@@ -218,9 +228,8 @@ void kiln_listeners_close(struct kiln_listeners *listeners)
 		}
 		kiln_steer_close(group->steer);
 		group->steer = NULL;
-		if (group->unlink_path[0] != '\0')
-			(void)unlink(group->unlink_path);
-		group->unlink_path[0] = '\0';
+		remove_path(group);
 	}
 	listeners->group_count = 0;
+	kiln_board_close(&listeners->board);
 }

@@ -24,6 +24,7 @@ struct kiln_listen_group {
 struct kiln_listeners {
 	struct kiln_listen_group groups[KILN_OPTION_LISTEN_MAX];
 	unsigned group_count, workers;
+	struct kiln_board board;       /* the workers', for the steering of all groups */
 	char steering[KILN_ERROR_MAX]; /* why connections are not steered; "" when they are */
 };
 
@@ -37,7 +38,8 @@ enum kiln_code kiln_listeners_open(struct kiln_listeners *listeners,
 void kiln_listeners_set_ready(struct kiln_listeners *listeners, unsigned worker, bool ready);
 
 /* Stops new connections while those whose handshake with the kernel is under way still arrive:
- * first packets (SYN) are dropped, so a client tries again and finds a successor or nobody. */
+ * first packets (SYN) are dropped, so a client tries again and finds a successor or nobody. The
+ * path of a Unix socket goes. */
 void kiln_listeners_refuse_new(struct kiln_listeners *listeners);
 
 void kiln_listeners_close(struct kiln_listeners *listeners);

@@ -164,6 +164,9 @@ static void take_listeners(struct process *p)
 			if (i != mine && group->fds[i] >= 0)
 				(void)close(group->fds[i]);
 		kiln_worker_listen(&p->worker, group->fds[mine]);
+		/* The tables that steer everybody's connections are the supervisor's to write. */
+		kiln_steer_close(group->steer);
+		group->steer = NULL;
 	}
 }
 
@@ -200,6 +203,7 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 		return rc;
 	p->worker.targets = targets;
 	take_listeners(p);
+	p->worker.board = &job->listeners->board;
 	p->channel_op.done = on_channel;
 	kiln_io_poll(p->worker.io, &p->channel_op, job->channel);
 	p->signal_op.done = on_signal;

@@ -127,6 +127,8 @@ void kiln_conn_start(struct kiln_worker *worker, int fd)
 	worker->conn_count++;
 	worker->counters->accepted++;
 	worker->counters->active = worker->conn_count;
+	kiln_board_accepted(worker->board, worker->index, worker->conn_count,
+			    worker->settings.max_connections);
 
 	socklen_t len = sizeof conn->peer_address;
 	if (getpeername(fd, (struct sockaddr *)&conn->peer_address, &len) != 0)
@@ -155,7 +157,7 @@ static void on_accept(struct kiln_op *op, const struct kiln_event *event)
 			kiln_log_connection_limit(worker);
 			kiln_worker_pause_accept(worker, 0);
 		}
-		return;
+		goto rearm; /* a connection may come with the last event as well */
 	}
 	if (event->result == -ECANCELED || event->result == -EAGAIN ||
 	    event->result == -ECONNABORTED)

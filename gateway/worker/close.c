@@ -70,11 +70,25 @@ static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 	       send(conn->tls_fd, record, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+static void set_reset_on_close(const struct kiln_conn *conn, bool on)
+{
+	const struct linger how = {.l_onoff = on, .l_linger = 0};
+	if (conn->plain_fd >= 0 && !conn->plain_unix)
+		(void)setsockopt(conn->plain_fd, SOL_SOCKET, SO_LINGER, &how, sizeof how);
+}
+
+void kiln_conn_guard_plain(const struct kiln_conn *conn)
+{
+	set_reset_on_close(conn, true);
+}
+
 void kiln_conn_abort_plain(const struct kiln_conn *conn)
 {
-	const struct linger abort_it = {.l_onoff = 1, .l_linger = 0};
+	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+	set_reset_on_close(conn, true); /* should the next line not do it */
+	/* Disconnecting a TCP socket sends the reset now; the close may be a linger away. */
 	if (conn->plain_fd >= 0 && !conn->plain_unix)
-		(void)setsockopt(conn->plain_fd, SOL_SOCKET, SO_LINGER, &abort_it, sizeof abort_it);
+		(void)connect(conn->plain_fd, &nowhere, sizeof nowhere);
 }
 
 static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
@@ -87,9 +101,8 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 			kiln_worker_bury(conn);
 		return;
 	}
-	if (event->result <= 0 && event->result != -ECANCELED)
-		let_go(conn);
-	else if (conn->useless++ == LINGER_READS)
+	const bool over = event->result <= 0 && event->result != -ECANCELED;
+	if (over || conn->useless++ == LINGER_READS)
 		let_go(conn);
 	else if (!op->armed)
 		kiln_io_recv_once(conn->worker->io, op, conn->tls_fd, KILN_BUFFER_PAYLOAD);
@@ -138,15 +151,15 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
 		if (err->code == KILN_E_ACCESS_DENIED)
 			conn->worker->counters->access_denied++;
 	}
-	const bool theirs = err->code == KILN_E_TLS_ALERT;
+
 	bool spoke = false;
-	if (theirs)
+	if (err->alert_received)
 		conn->alert_received = err->alert;
 	if (conn->handshake != NULL && !conn->tls_out.armed && conn->tls_fd >= 0)
 		spoke = send_handshake_alert(conn);
-	else if (conn->handshake == NULL && conn->tls_fd >= 0 && !theirs)
+	else if (conn->handshake == NULL && conn->tls_fd >= 0 && !err->alert_received)
 		spoke = send_alert(conn, err->alert);
-	if (spoke && !theirs)
+	if (spoke && !err->alert_received)
 		conn->alert_sent = err->alert;
 	kiln_conn_abort_plain(conn);
 	if (spoke)
@@ -155,8 +168,16 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
 		let_go(conn);
 }
 
+void kiln_conn_drop(struct kiln_conn *conn)
+{
+	if (conn->phase != KILN_PHASE_CLOSING)
+		let_go(conn);
+}
+
 void kiln_conn_finish(struct kiln_conn *conn)
 {
+	if (conn->up.end == KILN_FLOW_ENDED && !conn->up.discard)
+		set_reset_on_close(conn, false);
 	/* A peer that we stopped listening to may still be sending: its unread bytes would turn the
 	 * close into a reset, and that would overtake what we just sent. */
 	if (conn->up.discard && !conn->down.discard)

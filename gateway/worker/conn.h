@@ -19,6 +19,7 @@
 #include "worker/settings.h"
 
 struct kiln_worker;
+struct kiln_endpoint;
 
 enum kiln_phase {
 	KILN_PHASE_PROXY_HEADER, /* waiting for the header in front of everything */
@@ -48,6 +49,8 @@ struct kiln_flow {
 	bool eof;     /* the source's socket is read to its end */
 	bool told;    /* the sink was told of it: nothing more goes that way */
 	bool discard; /* the sink took nothing any more: it was not told, it left */
+	bool slow;    /* receiving had to pause for the sink */
+	bool bursts;  /* one of the worker's few that may receive many buffers at once */
 };
 
 /* What the TLS side's send operation is carrying. */
@@ -79,6 +82,8 @@ struct kiln_conn {
 	bool hungry;     /* in that list */
 	uint8_t useless; /* records in a row that brought no data */
 	uint8_t target;  /* index of the address being tried */
+	/* A copy of that address: a reload may change the list meanwhile. */
+	struct kiln_endpoint *connecting;
 
 	struct kiln_flow up, down; /* TLS to plain, plain to TLS */
 	struct kiln_traffic rx, tx;
@@ -120,6 +125,12 @@ void kiln_conn_after_connect(struct kiln_conn *conn);
 /* handshake.c */
 void kiln_conn_handshake(struct kiln_conn *conn);
 
+/* proxy_header.c */
+/* Server: everything the target learns about the client, made while the session is at hand. */
+void kiln_conn_prepare_header(struct kiln_conn *conn, const struct kiln_session *session);
+/* Client: the header becomes the first data to the TLS side. False: the connection failed. */
+bool kiln_conn_announce(struct kiln_conn *conn);
+
 /* install.c */
 void kiln_conn_install(struct kiln_conn *conn);
 void kiln_conn_install_on(struct kiln_conn *conn); /* a buffer can be had again */
@@ -139,12 +150,17 @@ bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without 
 
 /* close.c */
 /* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none, and
- * with KILN_E_TLS_ALERT it is the peer's own), tells the plain side, lets go. Safe to call from any
+ * neither does the peer's own), tells the plain side, lets go. Safe to call from any
  * step; nothing of conn may be used afterwards by the caller. */
 void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
 void kiln_conn_finish(struct kiln_conn *conn);
-/* The plain side will be reset, not closed: its stream did not end, it broke. */
+/* Lets go of it without waiting for the peer to read an alert. */
+void kiln_conn_drop(struct kiln_conn *conn);
+/* From here on a close of the plain side is a reset, also the kernel's when this process is killed:
+ * only kiln_conn_finish makes it look like an end. */
+void kiln_conn_guard_plain(const struct kiln_conn *conn);
+/* The plain side is reset, now: its stream did not end, it broke. */
 void kiln_conn_abort_plain(const struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */
 bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);
@@ -158,6 +174,17 @@ struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow);
 
 /* access_log.c */
 void kiln_conn_log(const struct kiln_conn *conn);
+
+/* What the operator calls up and down: towards the target and back, whichever side is TLS. */
+static inline uint64_t kiln_conn_bytes_up(const struct kiln_conn *conn, enum kiln_role role)
+{
+	return role == KILN_SERVER ? conn->up.bytes : conn->down.bytes;
+}
+
+static inline uint64_t kiln_conn_bytes_down(const struct kiln_conn *conn, enum kiln_role role)
+{
+	return role == KILN_SERVER ? conn->down.bytes : conn->up.bytes;
+}
 
 static inline bool kiln_conn_busy(const struct kiln_conn *conn)
 {

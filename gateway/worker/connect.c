@@ -30,6 +30,15 @@ static void give_up(struct kiln_conn *conn, int failed)
 	kiln_conn_fail(conn, &err);
 }
 
+/* This address is of no use: the next one, or the end. */
+static void try_another(struct kiln_conn *conn, int failed)
+{
+	if (++conn->target < conn->worker->targets.count)
+		try_next(conn);
+	else
+		give_up(conn, failed);
+}
+
 static void after_connect(struct kiln_conn *conn, int failed)
 {
 	if (failed == 0) {
@@ -39,10 +48,7 @@ static void after_connect(struct kiln_conn *conn, int failed)
 	kiln_io_forget(conn->worker->io, *target_fd(conn));
 	(void)close(*target_fd(conn));
 	*target_fd(conn) = -1;
-	if (++conn->target < conn->worker->targets.count)
-		try_next(conn);
-	else
-		give_up(conn, failed);
+	try_another(conn, failed);
 }
 
 static void on_plain_connected(struct kiln_op *op, const struct kiln_event *event)
@@ -62,11 +68,18 @@ static void on_tls_connected(struct kiln_op *op, const struct kiln_event *event)
 static void try_next(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
-	const struct kiln_endpoint *address = &worker->targets.at[conn->target];
+	struct kiln_endpoint *address = conn->connecting;
+	if (address == NULL)
+		address = conn->connecting = malloc(sizeof *address);
+	if (address == NULL) {
+		give_up(conn, ENOMEM);
+		return;
+	}
+	*address = worker->targets.at[conn->target];
 	const int family = address->addr.ss_family;
 	const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
-		give_up(conn, errno);
+		try_another(conn, errno); /* a machine without IPv6, say */
 		return;
 	}
 	const int on = 1;
@@ -123,10 +136,13 @@ static void on_header_sent(struct kiln_op *op, const struct kiln_event *event)
 
 void kiln_conn_after_connect(struct kiln_conn *conn)
 {
+	free(conn->connecting);
+	conn->connecting = NULL;
 	if (conn->worker->settings.role == KILN_CLIENT) {
 		kiln_conn_handshake(conn);
 	} else if (conn->proxy_header != NULL) {
 		conn->phase = KILN_PHASE_PROXY_SEND;
+		kiln_conn_guard_plain(conn);
 		send_header(conn, 0);
 	} else {
 		kiln_conn_relay(conn);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/proxy_v2.h"
 #include "worker/worker.h"
 
 /* More than any flight, and few enough bytes that what is left over fits one buffer opened. */
@@ -18,50 +17,6 @@ static void receive(struct kiln_conn *conn)
 {
 	conn->tls_in.done = on_handshake_bytes;
 	kiln_io_recv_once(conn->worker->io, &conn->tls_in, conn->tls_fd, HANDSHAKE_READ);
-}
-
-/* Everything the target learns about the client, made while the session is at hand. */
-static void prepare_proxy_header(struct kiln_conn *conn, const struct kiln_session *session)
-{
-	const struct kiln_peer *peer = &session->peer;
-	const enum kiln_proxy_send level = conn->worker->settings.proxy_out;
-	const struct kiln_proxy_tlv custom[] = {
-	    {KILN_PROXY_KILN_PEER_NAME, kiln_proxy_text(peer->name)},
-	    {KILN_PROXY_KILN_PEER_SPKI, {peer->spki, sizeof peer->spki}},
-	};
-	struct kiln_proxy_info info = {
-	    .command = KILN_PROXY_PROXY,
-	    .checksum = true,
-	};
-	if (level >= KILN_PROXY_SEND_TLS) {
-		info.alpn = kiln_proxy_text(session->alpn);
-		info.authority = kiln_proxy_text(session->server_name);
-		info.ssl.present = true;
-		info.ssl.client =
-		    KILN_PROXY_CLIENT_SSL | (peer->present ? KILN_PROXY_CLIENT_CERT_CONN : 0);
-		info.ssl.verify = peer->present ? 0 : 1;
-		info.ssl.version = kiln_proxy_text("TLSv1.3");
-		info.ssl.cipher = kiln_proxy_text(kiln_suite_name(session->suite));
-		info.ssl.group = kiln_proxy_text(session->group);
-		info.ssl.cn = kiln_proxy_text(peer->common_name);
-	}
-	if (level >= KILN_PROXY_SEND_TLS_FULL && peer->present) {
-		info.custom = custom;
-		info.custom_count = 2;
-	}
-	if (conn->proxied != NULL) {
-		info.source = conn->proxied[0];
-		info.destination = conn->proxied[1];
-	} else {
-		socklen_t len = sizeof info.destination;
-		memcpy(&info.source, &conn->peer_address, sizeof conn->peer_address);
-		if (getsockname(conn->tls_fd, (struct sockaddr *)&info.destination, &len) != 0)
-			info.destination.ss_family = AF_UNSPEC;
-	}
-	conn->proxy_header = malloc(KILN_PROXY_V2_MAX);
-	if (conn->proxy_header != NULL)
-		conn->proxy_header_len =
-		    (uint16_t)kiln_proxy_v2_encode(&info, conn->proxy_header, KILN_PROXY_V2_MAX);
 }
 
 /* The handshake is over and its output is out: keep the session, free everything else. */
@@ -84,7 +39,7 @@ static void finish(struct kiln_conn *conn)
 	const bool announces =
 	    settings->proxy_out != KILN_PROXY_SEND_OFF && settings->role == KILN_SERVER;
 	if (announces)
-		prepare_proxy_header(conn, &session);
+		kiln_conn_prepare_header(conn, &session);
 	conn->rx = session.rx;
 	conn->tx = session.tx;
 	memset(&session.rx, 0, sizeof session.rx); /* moved: their ciphers live on in conn */

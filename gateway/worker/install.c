@@ -83,7 +83,10 @@ static void install(struct kiln_conn *conn)
 	}
 	conn->path = KILN_PATH_KTLS;
 	if (rc != KILN_OK)
-		stay_in_user_space(conn, KILN_PATH_REFUSED);
+		/* Linux attaches TLS to ESTABLISHED sockets only: a short request whose FIN came
+		 * along is past that. */
+		stay_in_user_space(conn, err.sys_errno == ENOTCONN ? KILN_PATH_HALF_CLOSED
+								   : KILN_PATH_REFUSED);
 	else
 		go_on(conn);
 }

@@ -18,6 +18,7 @@ const char *kiln_path_name(enum kiln_path_reason reason)
 	case KILN_PATH_NO_KERNEL: return "no_kernel_support";
 	case KILN_PATH_NO_CIPHER: return "cipher_not_in_kernel";
 	case KILN_PATH_REFUSED: return "refused_by_kernel";
+	case KILN_PATH_HALF_CLOSED: return "peer_half_closed";
 	case KILN_PATH_UNIX: return "unix_socket";
 	case KILN_PATH_REASONS: break;
 	}
@@ -81,13 +82,14 @@ void kiln_conn_log(const struct kiln_conn *conn)
 {
 	struct kiln_log_line line;
 	const bool failed = conn->code != KILN_OK;
+	const enum kiln_role role = conn->worker->settings.role;
 	kiln_log_begin(&line, failed ? KILN_LOG_WARNING : KILN_LOG_INFO, "conn");
 	kiln_log_u64(&line, "id", conn->id);
 	log_addresses(&line, conn);
 	kiln_log_str(&line, "identity", conn->peer_name);
 	log_path(&line, conn);
-	kiln_log_u64(&line, "bytes_up", conn->up.bytes);
-	kiln_log_u64(&line, "bytes_down", conn->down.bytes);
+	kiln_log_u64(&line, "bytes_up", kiln_conn_bytes_up(conn, role));
+	kiln_log_u64(&line, "bytes_down", kiln_conn_bytes_down(conn, role));
 	kiln_log_ms(&line, "duration_ms", (conn->worker->now - conn->started_at) * 1000);
 	kiln_log_str(&line, "close", failed ? kiln_code_name(conn->code) : "ok");
 	kiln_log_str(&line, "error", conn->why);

@@ -49,12 +49,13 @@ struct kiln_settings {
 
 /* Why a connection stayed in user space. */
 enum kiln_path_reason {
-	KILN_PATH_KTLS,      /* it did not */
-	KILN_PATH_OFF,       /* --ktls off */
-	KILN_PATH_NO_KERNEL, /* this kernel has no kTLS */
-	KILN_PATH_NO_CIPHER, /* not for this suite */
-	KILN_PATH_REFUSED,   /* setsockopt refused this socket */
-	KILN_PATH_UNIX,      /* the TLS side is a Unix socket */
+	KILN_PATH_KTLS,        /* it did not */
+	KILN_PATH_OFF,         /* --ktls off */
+	KILN_PATH_NO_KERNEL,   /* this kernel has no kTLS */
+	KILN_PATH_NO_CIPHER,   /* not for this suite */
+	KILN_PATH_REFUSED,     /* setsockopt refused this socket */
+	KILN_PATH_HALF_CLOSED, /* the peer's FIN came before the keys could go in */
+	KILN_PATH_UNIX,        /* the TLS side is a Unix socket */
 	KILN_PATH_REASONS
 };
 

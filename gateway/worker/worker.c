@@ -9,6 +9,10 @@
 
 #include "base/bytes.h"
 
+/* How long the end of a worker waits for operations that were cancelled. */
+#define LAST_TURNS   100u
+#define LAST_TURN_MS 10
+
 uint64_t kiln_worker_micros(void)
 {
 	struct timespec ts;
@@ -28,10 +32,8 @@ int64_t kiln_worker_wall_clock(void)
 
 static void retry_accept(struct kiln_deadline *deadline);
 
-enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
-				unsigned index, struct kiln_tls_config *config,
-				struct kiln_counters *counters, char engine_why[160],
-				struct kiln_error *err)
+void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings *settings,
+			 unsigned index, struct kiln_counters *counters)
 {
 	memset(worker, 0, sizeof *worker);
 	worker->settings = *settings;
@@ -41,6 +43,14 @@ enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_se
 	worker->accept_retry.expired = retry_accept;
 	worker->hungry_tail = &worker->hungry;
 	kiln_wheel_init(&worker->wheel, worker->now);
+}
+
+enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
+				unsigned index, struct kiln_tls_config *config,
+				struct kiln_counters *counters, char engine_why[160],
+				struct kiln_error *err)
+{
+	kiln_worker_prepare(worker, settings, index, counters);
 	enum kiln_code rc = kiln_pool_init(&worker->pool, settings->buffer_bytes, err);
 	if (rc != KILN_OK)
 		return rc;
@@ -104,6 +114,7 @@ void kiln_worker_stop_accepting(struct kiln_worker *worker)
 {
 	kiln_worker_accept(worker, false);
 	worker->accept_over = true;
+	worker->board = NULL; /* the seat is the successor's now */
 	close_listeners(worker);
 }
 
@@ -185,6 +196,23 @@ static void feed_the_hungry(struct kiln_worker *worker)
 	}
 }
 
+bool kiln_worker_may_burst(struct kiln_worker *worker, struct kiln_flow *flow)
+{
+	if (flow->slow) {
+		kiln_worker_end_burst(worker, flow);
+	} else if (!flow->bursts && worker->bursting < worker->pool.limit / 4 / KILN_IO_BURST) {
+		flow->bursts = true;
+		worker->bursting++;
+	}
+	return flow->bursts;
+}
+
+void kiln_worker_end_burst(struct kiln_worker *worker, struct kiln_flow *flow)
+{
+	worker->bursting -= flow->bursts;
+	flow->bursts = false;
+}
+
 uint8_t *kiln_worker_take_partial(struct kiln_worker *worker)
 {
 	void *block = worker->partials;
@@ -227,8 +255,8 @@ static void put_all(struct kiln_worker *worker, struct kiln_buffer *list)
 static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 {
 	kiln_conn_log(conn);
-	worker->counters->bytes_up += conn->up.bytes;
-	worker->counters->bytes_down += conn->down.bytes;
+	worker->counters->bytes_up += kiln_conn_bytes_up(conn, worker->settings.role);
+	worker->counters->bytes_down += kiln_conn_bytes_down(conn, worker->settings.role);
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	kiln_handshake_free(conn->handshake);
 	kiln_traffic_clear(&conn->rx);
@@ -238,6 +266,8 @@ static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 	put_all(worker, conn->down.head);
 	put_all(worker, conn->down.out);
 	put_all(worker, conn->early);
+	kiln_worker_end_burst(worker, &conn->up);
+	kiln_worker_end_burst(worker, &conn->down);
 	if (conn->partial != NULL)
 		kiln_worker_put_partial(worker, conn->partial);
 	const int fds[2] = {conn->tls_fd, conn->plain_fd};
@@ -247,6 +277,7 @@ static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 		kiln_io_forget(worker->io, fds[i]);
 		(void)close(fds[i]);
 	}
+	free(conn->connecting);
 	free(conn->proxied);
 	free(conn->proxy_header);
 	free(conn->peer_name);
@@ -255,6 +286,8 @@ static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 	free(conn);
 	worker->conn_count--;
 	worker->counters->active = worker->conn_count;
+	kiln_board_ended(worker->board, worker->index, worker->conn_count,
+			 worker->settings.max_connections);
 }
 
 static void bury_the_dead(struct kiln_worker *worker)
@@ -298,15 +331,23 @@ static void cut_off(struct kiln_worker *worker)
 	for (struct kiln_conn *conn = worker->conns, *next; conn != NULL; conn = next) {
 		next = conn->next;
 		kiln_conn_fail(conn, &err);
+		kiln_conn_drop(conn);
 	}
 }
 
 void kiln_worker_close(struct kiln_worker *worker)
 {
+	kiln_worker_accept(worker, false);
 	cut_off(worker);
-	/* The process is about to end: the kernel takes the operations with it. */
-	for (struct kiln_conn *conn = worker->conns; conn != NULL; conn = worker->conns)
-		kiln_worker_bury(conn);
+	/* Operations under way may still read their connection's memory: the last events come soon.
+	 */
+	for (unsigned i = 0; worker->conns != NULL && i < LAST_TURNS; i++) {
+		if (kiln_io_wait(worker->io, LAST_TURN_MS, NULL) != KILN_OK)
+			break;
+		kiln_io_dispatch(worker->io);
+	}
+	while (worker->conns != NULL)
+		kiln_worker_bury(worker->conns);
 	bury_the_dead(worker);
 	kiln_io_close(worker->io);
 	kiln_pool_clear(&worker->pool);

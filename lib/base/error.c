@@ -88,6 +88,7 @@ static void fill(struct kiln_error *err, enum kiln_code code, int sys_errno, con
 	err->code = code;
 	err->sys_errno = sys_errno;
 	err->alert = 0;
+	err->alert_received = false;
 	int n = vsnprintf(err->message, sizeof err->message, format, args);
 	if (n < 0)
 		err->message[0] = '\0';

@@ -39,8 +39,10 @@ static enum kiln_code read_alert(const uint8_t *data, size_t len, struct kiln_co
 		return KILN_OK; /* 6.1: a close_notify follows */
 	(void)kiln_fail(err, KILN_E_TLS_ALERT, "the peer sent the alert %s (%u)",
 			kiln_alert_name(description), description);
-	if (err != NULL)
+	if (err != NULL) {
 		err->alert = description;
+		err->alert_received = true;
+	}
 	return KILN_E_TLS_ALERT;
 }
 

@@ -10,13 +10,14 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/openssl_memory.h"
 #include "tls/config.h"
 #include "tls/handshake_error.h"
 #include "tls/span_bio.h"
 #include "tls/traffic.h"
 
 /* Everything a peer may send before it is known: hellos, certificates, Finished. */
-#define INPUT_MAX (256u * 1024u)
+#define INPUT_MAX ((size_t)256 * 1024)
 
 struct kiln_handshake {
 	struct kiln_tls_config *config;
@@ -129,7 +130,8 @@ static bool set_names(struct kiln_handshake *hs, int64_t now)
 		return false;
 	if (config->access.count > 0 || config->access.allow_any)
 		return true;
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+						   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	return is_ip_address(config->verify_name)
 		   ? X509_VERIFY_PARAM_set1_ip_asc(param, config->verify_name) == 1
 		   : X509_VERIFY_PARAM_set1_host(param, config->verify_name, 0) == 1;
@@ -166,7 +168,9 @@ void kiln_handshake_free(struct kiln_handshake *hs)
 		return;
 	/* The SSL_CTX calls back while the SSL is freed in some versions: detach first. */
 	SSL_set_app_data(hs->ssl, NULL);
+	kiln_openssl_wipe_begin();
 	SSL_free(hs->ssl);
+	kiln_openssl_wipe_end();
 	kiln_span_io_clear(&hs->io);
 	kiln_tls_config_unref(hs->config);
 	kiln_wipe(hs, sizeof *hs);
@@ -227,7 +231,7 @@ enum kiln_step kiln_handshake_step(struct kiln_handshake *hs, const uint8_t *in,
 	if (result != 1 && SSL_get_error(hs->ssl, result) == SSL_ERROR_WANT_READ) {
 		if (hs->input_total <= INPUT_MAX)
 			return KILN_STEP_NEED_INPUT;
-		(void)kiln_fail(err, KILN_E_LIMIT, "the peer sent more than %u bytes of handshake",
+		(void)kiln_fail(err, KILN_E_LIMIT, "the peer sent more than %zu bytes of handshake",
 				INPUT_MAX);
 		return fail_step(hs);
 	}
@@ -259,11 +263,13 @@ void kiln_handshake_sent(struct kiln_handshake *hs, size_t len)
 		hs->io.out_start = hs->io.out_end = 0;
 }
 
-static void describe_session(struct kiln_handshake *hs, struct kiln_session *session)
+static enum kiln_code describe_session(struct kiln_handshake *hs, struct kiln_session *session,
+				       struct kiln_error *err)
 {
 	const X509 *cert = SSL_get0_peer_certificate(hs->ssl);
-	if (cert != NULL)
-		(void)kiln_peer_describe(cert, &session->peer);
+	/* A peer that proved who it is must not go on as one that did not. */
+	if (cert != NULL && !kiln_peer_describe(cert, &session->peer))
+		return kiln_fail(err, KILN_E_NO_MEMORY, "the peer's certificate cannot be read");
 	const char *name = SSL_get_servername(hs->ssl, TLSEXT_NAMETYPE_host_name);
 	(void)snprintf(session->server_name, sizeof session->server_name, "%s",
 		       name != NULL ? name : "");
@@ -275,6 +281,7 @@ static void describe_session(struct kiln_handshake *hs, struct kiln_session *ses
 	const char *group = SSL_group_to_name(hs->ssl, (int)SSL_get_negotiated_group(hs->ssl));
 	/* Copied: the text belongs to the SSL_CTX, which a session may outlive. */
 	(void)snprintf(session->group, sizeof session->group, "%s", group != NULL ? group : "");
+	return KILN_OK;
 }
 
 enum kiln_code kiln_handshake_finish(struct kiln_handshake *hs, struct kiln_session *session,
@@ -296,12 +303,11 @@ enum kiln_code kiln_handshake_finish(struct kiln_handshake *hs, struct kiln_sess
 	if (rc == KILN_OK)
 		rc = kiln_traffic_init(&session->tx, session->suite,
 				       server ? hs->server_secret : hs->client_secret, 0, err);
-	if (rc != KILN_OK) {
+	if (rc == KILN_OK)
+		rc = describe_session(hs, session, err);
+	if (rc != KILN_OK)
 		kiln_session_clear(session);
-		return rc;
-	}
-	describe_session(hs, session);
-	return KILN_OK;
+	return rc;
 }
 
 void kiln_session_clear(struct kiln_session *session)

@@ -84,6 +84,7 @@ void kiln_handshake_explain(SSL *ssl, const struct kiln_handshake_trace *trace,
 		if (trace->alert_received == 70)
 			err->code = KILN_E_TLS_VERSION;
 		err->alert = trace->alert_received;
+		err->alert_received = true;
 		return;
 	} else {
 		(void)explain_reason(ERR_GET_LIB(first) == ERR_LIB_SSL ? ERR_GET_REASON(first) : 0,

@@ -109,7 +109,7 @@ enum kiln_code kiln_traffic_open(struct kiln_traffic *traffic, const uint8_t *re
 	enum kiln_code rc = kiln_record_length(record, len, &expected, err);
 	if (rc != KILN_OK)
 		return rc;
-	if (expected != len || traffic->cipher == NULL)
+	if (expected == 0 || expected != len || traffic->cipher == NULL)
 		return kiln_fail(err, KILN_E_USAGE, "open: not one whole record, or no keys here");
 
 	EVP_CIPHER_CTX *ctx = traffic->cipher;

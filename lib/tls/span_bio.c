@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 
 /* A server's flight is a few KiB; a chain that needs more than this is no handshake. */
-#define OUTPUT_MAX (256u * 1024u)
+#define OUTPUT_MAX ((size_t)256 * 1024)
 
 static int span_read(BIO *bio, char *data, size_t len, size_t *done)
 {

@@ -1,7 +1,7 @@
 # The blocking driver of libkiln (kiln/conn.h). Most programs are two tests: unit_driver_X shows what
 # works on any kernel, ktls_driver_X the same with the keys in the kernel, and is skipped without.
-set(_driver_any pair openssl)
-set(_driver_ktls pair openssl fd)
+set(_driver_any pair openssl broken bulk)
+set(_driver_ktls pair openssl broken bulk fd)
 foreach(_part ${_driver_any} ${_driver_ktls})
   if(NOT TARGET driver_${_part})
     add_executable(driver_${_part} ${CMAKE_CURRENT_LIST_DIR}/driver_${_part}.c
@@ -15,6 +15,6 @@ foreach(_part ${_driver_any})
 endforeach()
 foreach(_part ${_driver_ktls})
   add_test(NAME ktls_driver_${_part} COMMAND driver_${_part})
-  set_tests_properties(ktls_driver_${_part} PROPERTIES LABELS "unit;ktls" TIMEOUT 300
+  set_tests_properties(ktls_driver_${_part} PROPERTIES LABELS ktls TIMEOUT 300
     SKIP_RETURN_CODE 77 ENVIRONMENT KILN_TEST_PATH=ktls)
 endforeach()

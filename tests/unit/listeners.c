@@ -65,6 +65,16 @@ static void our_socket_goes_with_us(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+static void who_comes_at_the_stop_finds_nobody(void **state)
+{
+	struct kiln_error err = {0};
+	(void)state;
+	assert_int_equal(kiln_listeners_open(&listeners, &options, 1, NULL, &err), KILN_OK);
+	kiln_listeners_refuse_new(&listeners);
+	assert_int_equal(access(path, F_OK), -1);
+	kiln_listeners_close(&listeners);
+}
+
 static void a_socket_that_answers_stays(void **state)
 {
 	static struct kiln_listeners second;
@@ -81,6 +91,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_file_in_the_way_stays, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(our_socket_goes_with_us, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(who_comes_at_the_stop_finds_nobody, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(a_socket_that_answers_stays, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

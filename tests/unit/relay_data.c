@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include "proxy/proxy_v2.h"
+
 static struct rig rig;
 
 static uint8_t big[4 * KILN_RECORD_PLAIN_MAX];
@@ -233,14 +235,43 @@ static void test_early_data(void **state)
 	}
 }
 
+/* A client's PROXY header comes before the first byte of its program, and nowhere else. */
+static void test_client_announces(void **state)
+{
+	(void)state;
+	for (int kernel = 0; kernel <= 1; kernel++) {
+		rig_open(&rig, KILN_CLIENT);
+		rig.worker.settings.proxy_out = KILN_PROXY_SEND_CONN;
+		rig_relay(&rig, kernel, NULL);
+		rig_plain_says(&rig, "ping", 4);
+		rig_flush(&rig);
+		struct kiln_proxy_info info;
+		struct kiln_error err = {0};
+		size_t count = 0;
+		assert_int_equal(
+		    kiln_proxy_v2_decode(rig.peer_got.data, rig.peer_got.len, &count, &info, &err),
+		    KILN_PROXY_DONE);
+		assert_true(info.checksum);
+		assert_int_equal(rig.peer_got.len, count + 4);
+		assert_memory_equal(rig.peer_got.data + count, "ping", 4);
+		end_cleanly();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_both_ways),           cmocka_unit_test(test_many_records_at_once),
-	    cmocka_unit_test(test_record_in_two_parts), cmocka_unit_test(test_byte_by_byte),
-	    cmocka_unit_test(test_short_sends_up),      cmocka_unit_test(test_short_sends_down),
-	    cmocka_unit_test(test_full_buffer_down),    cmocka_unit_test(test_backpressure),
-	    cmocka_unit_test(test_late_cancel),         cmocka_unit_test(test_early_data),
+	    cmocka_unit_test(test_both_ways),
+	    cmocka_unit_test(test_client_announces),
+	    cmocka_unit_test(test_many_records_at_once),
+	    cmocka_unit_test(test_record_in_two_parts),
+	    cmocka_unit_test(test_byte_by_byte),
+	    cmocka_unit_test(test_short_sends_up),
+	    cmocka_unit_test(test_short_sends_down),
+	    cmocka_unit_test(test_full_buffer_down),
+	    cmocka_unit_test(test_backpressure),
+	    cmocka_unit_test(test_late_cancel),
+	    cmocka_unit_test(test_early_data),
 	};
 	fill_big();
 	return cmocka_run_group_tests_name("relay: data", tests, NULL, NULL);

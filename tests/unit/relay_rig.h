@@ -17,19 +17,12 @@
 
 #include "base/sys.h"
 #include "script_io.h"
+#include "wire.h"
 #include "worker/relay.h"
 #include "worker/worker.h"
 
 #define RIG_CALLS 16u
-
-struct wire {
-	uint8_t *data;
-	size_t len, cap;
-};
-
-void wire_add(struct wire *wire, const void *data, size_t len);
-void wire_drop(struct wire *wire, size_t len); /* from the front */
-void wire_free(struct wire *wire);
+#define RIG_POOL  ((size_t)256 * KILN_BUFFER_SIZE)
 
 /* How a connection ended, as its access line would tell. */
 struct rig_end {
@@ -110,11 +103,5 @@ uint8_t rig_direct_alert(struct rig *rig);
 /* Was this side's socket shut down for writing (or closed)? */
 bool rig_peer_sees_fin(const struct rig *rig);
 bool rig_plain_sees_fin(const struct rig *rig);
-
-#define assert_wire(wire, text)                                                                    \
-	do {                                                                                       \
-		assert_int_equal((wire).len, strlen(text));                                        \
-		assert_memory_equal((wire).data, text, strlen(text));                              \
-	} while (0)
 
 #endif

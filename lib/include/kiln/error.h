@@ -69,7 +69,9 @@ enum kiln_code {
 struct kiln_error {
 	enum kiln_code code;
 	int sys_errno; /* 0, or the errno of the failed call */
-	uint8_t alert; /* TLS alert sent or received; 0 is none (close_notify is no error) */
+	uint8_t alert; /* TLS alert sent, to be sent or received; 0 is none (close_notify is no
+			  error) */
+	bool alert_received;          /* it was the peer's */
 	char message[KILN_ERROR_MAX]; /* one sentence, NUL-terminated */
 };
 
