@@ -30,8 +30,9 @@ static inline bool kiln_io_brought_something(const struct kiln_op *op,
 					     const struct kiln_buffer *buffer, int result)
 {
 	const uint8_t data = 23; /* RFC 8446 5.1: application_data */
-	return result > 0 || (result == 0 && op->kind == KILN_OP_RECV_RECORDS &&
-			      buffer->type != 0 && buffer->type != data);
+	const bool records =
+	    op->kind == KILN_OP_RECV_RECORDS || op->kind == KILN_OP_RECV_RECORDS_ONCE;
+	return result > 0 || (result == 0 && records && buffer->type != 0 && buffer->type != data);
 }
 
 /* Delivers one event: the operation is disarmed first when it is the last, so that the callback

@@ -110,7 +110,7 @@ void kiln_announce_stop(const struct kiln_supervisor *s)
 {
 	struct kiln_log_line line;
 	uint64_t active = 0;
-	for (unsigned i = 0; i < s->workers; i++)
+	for (unsigned i = 0; i < s->slots; i++)
 		active += s->counters[i].active;
 	kiln_log_begin(&line, KILN_LOG_INFO, "stopping");
 	kiln_log_u64(&line, "connections", active);
@@ -121,7 +121,7 @@ void kiln_announce_stop(const struct kiln_supervisor *s)
 void kiln_announce_counters(const struct kiln_supervisor *s)
 {
 	struct kiln_counters sum = {0};
-	for (unsigned i = 0; i < s->workers; i++) {
+	for (unsigned i = 0; i < s->slots; i++) {
 		const struct kiln_counters *c = &s->counters[i];
 		sum.accepted += c->accepted;
 		sum.active += c->active;

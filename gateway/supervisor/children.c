@@ -27,12 +27,33 @@ static void close_inherited(struct kiln_supervisor *s, unsigned self)
 			(void)close(s->retired[i].channel);
 }
 
+static bool slot_is_taken(const struct kiln_supervisor *s, unsigned slot)
+{
+	for (unsigned i = 0; i < s->workers; i++)
+		if (s->children[i].pid != 0 && s->children[i].slot == slot)
+			return true;
+	for (unsigned i = 0; i < s->retired_count; i++)
+		if (s->retired[i].slot == slot)
+			return true;
+	return false;
+}
+
+/* Counters that no living worker writes; a new one goes on from what its forerunner counted. */
+static unsigned free_slot(const struct kiln_supervisor *s)
+{
+	unsigned slot = 0;
+	while (slot_is_taken(s, slot)) /* there are as many as workers can be alive */
+		slot++;
+	return slot;
+}
+
 bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 {
 	struct kiln_child *child = &s->children[i];
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return false;
+	const unsigned slot = free_slot(s);
 	const pid_t pid = fork();
 	if (pid == 0) {
 		close_inherited(s, i);
@@ -42,7 +63,7 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 		    .settings = &s->settings,
 		    .listeners = &s->listeners,
 		    .material = &s->material,
-		    .counters = &s->counters[i],
+		    .counters = &s->counters[slot],
 		    .index = i,
 		    .cpu = s->cpu_of_worker[i],
 		    .channel = pair[1],
@@ -55,6 +76,7 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 		return false;
 	}
 	child->pid = pid;
+	child->slot = slot;
 	child->channel = pair[0];
 	child->started_at = s->now;
 	child->start_again_at = 0;
@@ -130,9 +152,10 @@ static void log_death(unsigned i, pid_t pid, int status, uint64_t again_in)
 	else
 		kiln_log_i64(&line, "exit", WEXITSTATUS(status));
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		kiln_log_str(&line, "hint",
-			     "a system call that the sandbox does not allow; with KILN_SECCOMP=log it "
-			     "is named in the kernel's log instead");
+		kiln_log_str(
+		    &line, "hint",
+		    "a system call that the sandbox does not allow; with KILN_SECCOMP=log it "
+		    "is named in the kernel's log instead");
 	kiln_log_u64(&line, "restart_in_ms", again_in);
 	kiln_log_end(&line);
 }
@@ -161,7 +184,7 @@ static void ended(struct kiln_supervisor *s, unsigned i, int status)
 	child->channel = 0;
 	child->reloads = 0;
 	child->ready = child->draining = false;
-	s->counters[i].active = 0;
+	s->counters[child->slot].active = 0;
 	if (s->stopping || s->failed)
 		return;
 	const uint64_t delay = restart_delay(child);
@@ -173,6 +196,7 @@ static void ended(struct kiln_supervisor *s, unsigned i, int status)
 static void forget_retired(struct kiln_supervisor *s, unsigned i)
 {
 	(void)close(s->retired[i].channel);
+	s->counters[s->retired[i].slot].active = 0;
 	s->retired[i] = s->retired[--s->retired_count];
 }
 

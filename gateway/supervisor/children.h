@@ -16,6 +16,7 @@ struct kiln_child {
 	uint64_t start_again_at; /* ms; 0: not waiting */
 	unsigned reloads;        /* sent, and not answered yet */
 	bool ready, draining;
+	unsigned slot; /* its counters; nobody else's while it lives */
 };
 
 /* Workers that were replaced and still serve what they have. */
@@ -26,7 +27,8 @@ struct kiln_supervisor {
 	struct kiln_settings settings;
 	struct kiln_material material;
 	struct kiln_listeners listeners;
-	struct kiln_counters *counters; /* shared, one per worker */
+	struct kiln_counters *counters; /* shared, slots of them; all are summed, also old ones */
+	unsigned slots;
 	struct kiln_child children[KILN_WORKERS_MAX];
 	struct kiln_child retired[KILN_RETIRED_MAX];
 	unsigned workers, retired_count;

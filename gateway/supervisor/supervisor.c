@@ -193,7 +193,8 @@ static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
 				 s->cpu_of_worker[0] >= 0 ? cpus : NULL, err);
 	if (rc != KILN_OK)
 		return rc;
-	s->counters = mmap(NULL, s->workers * sizeof *s->counters, PROT_READ | PROT_WRITE,
+	s->slots = s->workers + KILN_RETIRED_MAX;
+	s->counters = mmap(NULL, s->slots * sizeof *s->counters, PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (s->counters == MAP_FAILED)
 		return kiln_fail_errno(err, KILN_E_NO_MEMORY, errno, "no memory for counters");
