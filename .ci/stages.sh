@@ -33,12 +33,13 @@ host_has_ktls() {
 	grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp 2>/dev/null
 }
 
-# Tests that make sense only with kTLS have no label but that; others with it run here as well.
+# Tests that make sense only with kTLS have no label but that (and core); others with it run here as well.
 tests_of_ktls_only() { # PRESET
 	ctest --test-dir "build/$1" --show-only=json-v1 | python3 -c '
 import json, re, sys
 for test in json.load(sys.stdin)["tests"]:
-    if ["ktls"] in [p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"]:
+    labels = [p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"]
+    if labels and "ktls" in labels[0] and set(labels[0]) <= {"ktls", "core"}:
         print(re.escape(test["name"]))' | paste -sd '|'
 }
 
