@@ -76,10 +76,12 @@ def complete(options):
 
 
 def peers_for(mode, options):
-    if options.peers:
-        return options.peers
-    left_out = FULL_ONLY | (TIMED_ONLY if mode == "counted" else set()) if options.quick else set()
-    return [name for name in peers.BY_NAME if name not in left_out]
+    """In the order of measuring: first what the others are compared with, should time run out."""
+    left_out = set()
+    if options.quick and not options.peers:
+        left_out = FULL_ONLY | (TIMED_ONLY if mode == "counted" else set())
+    chosen = [name for name in options.peers or peers.BY_NAME if name not in left_out]
+    return sorted(chosen, key=lambda name: name not in ("direct", peers.BASELINE))
 
 
 def build(options):
@@ -151,13 +153,17 @@ def write(results, options):
 
 
 def verdict(results):
-    """0 when everything that could run did."""
-    failures = sum(len(run.get("failure", [])) for run in results["runs"].values())
-    samples = sum(len(run.get("sample", [])) for run in results["runs"].values())
-    unfinished = [kind for kind, run in results["runs"].items() if not run.get("complete")]
-    runner.say(f"{samples} samples, {failures} failures"
-               + (f", unfinished: {' '.join(unfinished)}" if unfinished else ""))
-    return 1 if failures or unfinished or not samples else 0
+    """0 when what was measured went well; a run that used up its time is cut short, not wrong."""
+    runs = results["runs"]
+    failures = sum(len(run["failure"]) for run in runs.values())
+    samples = sum(len(run["sample"]) for run in runs.values())
+    cut = [kind for kind, run in runs.items() if run.get("out_of_time") and run["sample"]]
+    broken = [kind for kind, run in runs.items() if not run["complete"] and kind not in cut]
+    for names_of, why in ((cut, "cut short by their budget"), (broken, "not done")):
+        if names_of:
+            runner.say(f"{why}: {' '.join(names_of)}")
+    runner.say(f"{samples} samples, {failures} failures")
+    return 1 if failures or broken or not samples else 0
 
 
 def main(argv, usage):

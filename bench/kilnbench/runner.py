@@ -12,6 +12,8 @@ from . import measures, process
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "bench" / "run"
+# Of a plan, what is of this machine only and not for the results.
+FILES = ("load", "kiln", "cert", "key", "pem")
 
 
 def say(text):
@@ -92,7 +94,8 @@ class Run:
     def __init__(self, kind, peers, options, folder, budget):
         self.kind = kind
         plan, plan_file = make_plan(kind, peers, options, folder)
-        self.findings = {"plan": plan, "sample": [], "failure": [], "skipped": [], "version": []}
+        kept = {k: v for k, v in plan.items() if k not in FILES}
+        self.findings = {"plan": kept, "sample": [], "failure": [], "skipped": [], "version": []}
         self.began = time.monotonic()
         self.deadline = self.began + budget
         self.first_step = None
@@ -140,6 +143,7 @@ class Run:
         process.stop(self.child, grace=20)
         findings = self.findings
         findings["complete"] = "end" in findings
+        findings["out_of_time"] = not findings["complete"] and time.monotonic() > self.deadline - 5
         findings["seconds"] = round(time.monotonic() - self.began, 1)
         if not findings["complete"]:
             say(f"{self.kind}: not all was measured in {findings['seconds']:.0f} s (status "

@@ -60,12 +60,15 @@ class Session:
         with log_file.open("wb") as log:
             started = process.start(command, self.plan["cpus_proxy"], stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log)
+        proxy = types.SimpleNamespace(process=started, port=setup.port, log=log_file)
         try:
             process.wait_for_port(setup.port, started, peer.name)
+            # A port may accept before the process is there that will serve it, and be measured.
+            self.warm(proxy)
         except process.Failed:
             process.stop(started)
             raise
-        return types.SimpleNamespace(process=started, port=setup.port, log=log_file)
+        return proxy
 
     def proxy(self, peer):
         """The running proxy of this peer, started anew if it is not there (any more)."""
@@ -124,6 +127,8 @@ class Session:
         self.current_log = proxy.log
         ktls = host.ktls_sockets()
         result = self.finish(self.launch(self.command(peer, proxy, measure)))
+        if proxy.process and result["cpu_ns"]["proxy"] < result["cpu_ns"]["backend"] / 10:
+            raise process.Failed("the processes that were measured are not those that served")
         used = self.check_ktls(peer, ktls, result["conns"])
         return measure.values(result), {"load": result, "ktls_sockets": used}
 
@@ -132,7 +137,6 @@ class Session:
         proxy = self.start_proxy(peer)
         client = None
         try:
-            self.warm(peer, proxy)
             pids = process.tree(proxy.process.pid) if proxy.process else []
             ktls = host.ktls_sockets()
             before, slabs = memory.settled(pids), memory.slab_caches()
@@ -153,10 +157,9 @@ class Session:
         return values, {"load": result, "ktls_sockets": used, "before": before, "after": after,
                         "slab_bytes": memory.grown(slabs, slabs_after, conns)}
 
-    def warm(self, peer, proxy):
-        tls = ["--cert", self.plan["cert"]] if proxy.process else ["--plain"]
-        self.finish(self.launch([self.load, "handshake", "--count", "32", "--connect",
-                                 f"127.0.0.1:{proxy.port}", *tls]))
+    def warm(self, proxy):
+        self.finish(self.launch([self.load, "handshake", "--count", "16", "--connect",
+                                 f"127.0.0.1:{proxy.port}", "--cert", self.plan["cert"]]))
 
     # The order of things
 

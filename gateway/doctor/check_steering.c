@@ -37,10 +37,11 @@ static bool open_listeners(int fds[2])
 }
 
 /* Only the second listener is ready, so that is where every connection must land. */
-static bool lands_where_steered(struct kiln_steer *steer, const int fds[2], struct kiln_error *err)
+static bool lands_where_steered(struct kiln_steer *steer, struct kiln_board *board,
+				const int fds[2], struct kiln_error *err)
 {
 	if (kiln_steer_attach(steer, fds, err) != KILN_OK ||
-	    kiln_steer_set_ready(steer, 1, true, err) != KILN_OK)
+	    kiln_board_set_ready(board, 1, true, err) != KILN_OK)
 		return false;
 	(void)kiln_fail(err, KILN_E_SYSTEM, "a connection did not land where it was steered to");
 	for (int i = 0; i < 8; i++) {
@@ -56,7 +57,7 @@ static bool lands_where_steered(struct kiln_steer *steer, const int fds[2], stru
 	return true;
 }
 
-static void try_array(struct kiln_report *r, struct kiln_steer *steer)
+static void try_array(struct kiln_report *r, struct kiln_steer *steer, struct kiln_board *board)
 {
 	struct kiln_error err = {0};
 	int fds[2];
@@ -67,7 +68,7 @@ static void try_array(struct kiln_report *r, struct kiln_steer *steer)
 				"two listeners on one loopback port could not be had");
 		return;
 	}
-	r->steering = lands_where_steered(steer, fds, &err);
+	r->steering = lands_where_steered(steer, board, fds, &err);
 	if (r->steering)
 		kiln_report_add(r, "sockarray", "listeners in a map", KILN_VERDICT_OK,
 				"connections go to the worker of their CPU, past one that drains",
@@ -82,12 +83,16 @@ static void try_array(struct kiln_report *r, struct kiln_steer *steer)
 
 void kiln_check_steering(struct kiln_report *r)
 {
-	struct kiln_steer *steer;
+	struct kiln_board board;
+	struct kiln_steer *steer = NULL;
 	struct kiln_error err = {0};
 
 	r->group = "eBPF";
-	enum kiln_code code = kiln_steer_open(&steer, 2, NULL, &err);
+	enum kiln_code code = kiln_board_open(&board, 2, &err);
+	if (code == KILN_OK)
+		code = kiln_steer_open(&steer, &board, NULL, &err);
 	if (code != KILN_OK) {
+		kiln_board_close(&board);
 		kiln_report_add(r, "ebpf", "steering program", KILN_VERDICT_MISSING,
 				"the kernel's hash spreads connections, whatever a worker's state",
 				code == KILN_E_PERMISSION && geteuid() != 0
@@ -97,6 +102,7 @@ void kiln_check_steering(struct kiln_report *r)
 		return;
 	}
 	kiln_report_add(r, "ebpf", "steering program", KILN_VERDICT_OK, "", NULL, "tried: loads");
-	try_array(r, steer);
+	try_array(r, steer, &board);
 	kiln_steer_close(steer);
+	kiln_board_close(&board);
 }

@@ -50,6 +50,13 @@ static inline bool kiln_pool_has(const struct kiln_pool *pool)
 {
 	return pool->in_use < pool->limit;
 }
+
+/* More than half is in use: time to be modest. */
+static inline bool kiln_pool_is_tight(const struct kiln_pool *pool)
+{
+	return pool->in_use > pool->limit / 2;
+}
+
 void kiln_pool_put(struct kiln_pool *pool, struct kiln_buffer *buffer);
 
 #endif

@@ -161,7 +161,7 @@ static void epoll_buffer_put(struct kiln_io *io, struct kiln_buffer *buffer)
 static ssize_t attempt_receive(struct kiln_op *op, struct kiln_buffer *buffer)
 {
 	ssize_t n;
-	if (op->kind == KILN_OP_RECV_RECORDS)
+	if (op->kind == KILN_OP_RECV_RECORDS || op->kind == KILN_OP_RECV_RECORDS_ONCE)
 		n = kiln_ktls_receive(NULL, op->fd, buffer->base, KILN_BUFFER_PAYLOAD, MSG_DONTWAIT,
 				      &buffer->type);
 	else
@@ -245,7 +245,7 @@ static void try_input(struct epoll *e, struct kiln_op *op)
 			return;
 		}
 		n = attempt_receive(op, buffer);
-		if (n <= 0) {
+		if (!kiln_io_brought_something(op, buffer, (int)n)) {
 			kiln_pool_put(e->io.pool, buffer);
 			buffer = NULL;
 		}

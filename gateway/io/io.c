@@ -71,6 +71,11 @@ void kiln_io_recv_records(struct kiln_io *io, struct kiln_op *op, int fd)
 	arm(io, op, KILN_OP_RECV_RECORDS, fd, NULL, KILN_BUFFER_PAYLOAD);
 }
 
+void kiln_io_recv_records_once(struct kiln_io *io, struct kiln_op *op, int fd)
+{
+	arm(io, op, KILN_OP_RECV_RECORDS_ONCE, fd, NULL, KILN_BUFFER_PAYLOAD);
+}
+
 void kiln_io_send(struct kiln_io *io, struct kiln_op *op, int fd, const void *data, uint32_t len)
 {
 	arm(io, op, KILN_OP_SEND, fd, data, len);

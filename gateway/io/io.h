@@ -30,11 +30,12 @@ enum kiln_op_kind {
 	KILN_OP_RECV_ONCE,    /* one receive of at most len bytes */
 	KILN_OP_RECV,         /* repeats */
 	KILN_OP_RECV_RECORDS, /* repeats; from a kTLS socket, buffer->type tells the record type */
+	KILN_OP_RECV_RECORDS_ONCE,
 	KILN_OP_SEND,
-	/* One control record on a kTLS socket; waits for the socket to be writable even where it would
-	 * be taken at once. A full socket lets kernel TLS keep the end of a record back, report it as
-	 * sent, and lose it to the shutdown that follows a close_notify; what poll calls writable has
-	 * room for all of that. */
+	/* One control record on a kTLS socket; waits for the socket to be writable even where it
+	 * would be taken at once. A full socket lets kernel TLS keep the end of a record back,
+	 * report it as sent, and lose it to the shutdown that follows a close_notify; what poll
+	 * calls writable has room for all of that. */
 	KILN_OP_SEND_RECORD,
 	KILN_OP_CONNECT,
 	KILN_OP_POLL, /* repeats; readable */
@@ -54,7 +55,7 @@ struct kiln_op {
 	bool submitted; /* engine: the kernel knows of it */
 	struct kiln_op *next;
 	union {
-		void *control; /* io_uring: what a control record's send points to */
+		void *control; /* io_uring: the message that a sendmsg or recvmsg points to */
 		int failed;    /* epoll: errno of a registration or a connect that failed at once */
 	} engine;
 };
@@ -72,11 +73,16 @@ struct kiln_io *kiln_io_open(enum kiln_engine engine, struct kiln_pool *pool, ch
 void kiln_io_close(struct kiln_io *io);
 const char *kiln_io_name(const struct kiln_io *io); /* "io_uring" or "epoll" */
 
+/* A receive that repeats may bring that many buffers before its first event can pause it: io_uring
+ * goes on in the kernel for as long as the socket has bytes. */
+#define KILN_IO_BURST 32u
+
 /* Arms an operation; failures come as events. */
 void kiln_io_accept(struct kiln_io *io, struct kiln_op *op, int fd);
 void kiln_io_recv_once(struct kiln_io *io, struct kiln_op *op, int fd, uint32_t len);
 void kiln_io_recv(struct kiln_io *io, struct kiln_op *op, int fd);
 void kiln_io_recv_records(struct kiln_io *io, struct kiln_op *op, int fd);
+void kiln_io_recv_records_once(struct kiln_io *io, struct kiln_op *op, int fd);
 void kiln_io_send(struct kiln_io *io, struct kiln_op *op, int fd, const void *data, uint32_t len);
 void kiln_io_send_record(struct kiln_io *io, struct kiln_op *op, int fd, uint8_t type,
 			 const void *data, uint32_t len);

@@ -20,9 +20,10 @@
 #define RING_BUFFERS  256u /* slots of the provided-buffer ring, a power of two */
 #define PROVIDED_MAX  96u  /* how many buffers the kernel holds at most */
 #define BUFFER_GROUP  0
+#define RECORD_DATA   23 /* what a kTLS socket gives without a control message */
 #define MESSAGE_SPACE (sizeof(struct io_uring_recvmsg_out) + CMSG_SPACE(1))
 
-/* What a sendmsg with a record type points to while it is under way. */
+/* What a sendmsg or recvmsg with a record type points to while it is under way. */
 struct control {
 	struct control *next;
 	struct msghdr msg;
@@ -81,7 +82,7 @@ static void uring_buffer_put(struct kiln_io *io, struct kiln_buffer *buffer)
 static bool is_receive(const struct kiln_op *op)
 {
 	return op->kind == KILN_OP_RECV || op->kind == KILN_OP_RECV_ONCE ||
-	       op->kind == KILN_OP_RECV_RECORDS;
+	       op->kind == KILN_OP_RECV_RECORDS || op->kind == KILN_OP_RECV_RECORDS_ONCE;
 }
 
 /* An operation that cannot be submitted now (no buffer, no room) waits here for the next turn. */
@@ -118,7 +119,8 @@ static struct io_uring_sqe *next_sqe(struct uring *u)
 	return io_uring_get_sqe(&u->ring);
 }
 
-static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_op *op)
+/* A message with room for a record type. */
+static struct control *take_control(struct uring *u, struct kiln_op *op)
 {
 	struct control *c = u->controls;
 	if (c != NULL)
@@ -127,26 +129,48 @@ static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_o
 		c = malloc(
 		    sizeof *c); /* kept and used again: as many as were ever under way at once */
 	if (c == NULL)
-		return false;
+		return NULL;
 	memset(c, 0, sizeof *c);
+	c->msg.msg_iov = &c->iov;
+	c->msg.msg_iovlen = 1;
+	c->msg.msg_control = c->cmsg;
+	c->msg.msg_controllen = sizeof c->cmsg;
+	op->engine.control = c;
+	return c;
+}
+
+static bool fill_record(struct uring *u, struct io_uring_sqe *sqe, struct kiln_op *op)
+{
+	struct control *c = take_control(u, op);
+	if (c == NULL)
+		return false;
 	union {
 		const void *in;
 		void *out;
 	} bytes = {.in = op->data}; /* sendmsg takes no const, and does not write */
 	c->iov = (struct iovec){.iov_base = bytes.out, .iov_len = op->len};
-	c->msg.msg_iov = &c->iov;
-	c->msg.msg_iovlen = 1;
-	c->msg.msg_control = c->cmsg;
-	c->msg.msg_controllen = sizeof c->cmsg;
 	struct cmsghdr *head = CMSG_FIRSTHDR(&c->msg);
 	head->cmsg_level = SOL_TLS;
 	head->cmsg_type = TLS_SET_RECORD_TYPE;
 	head->cmsg_len = CMSG_LEN(1);
 	*CMSG_DATA(head) = op->type;
-	op->engine.control = c;
 	io_uring_prep_sendmsg(sqe, op->fd, &c->msg, MSG_NOSIGNAL);
 	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST; /* see KILN_OP_SEND_RECORD */
 	return true;
+}
+
+static void fill_receive_records(struct uring *u, struct io_uring_sqe *sqe, struct kiln_op *op)
+{
+	struct control *c = op->kind == KILN_OP_RECV_RECORDS_ONCE ? take_control(u, op) : NULL;
+	if (c != NULL) {
+		c->iov.iov_len = op->len; /* the address is the chosen buffer's */
+		io_uring_prep_recvmsg(sqe, op->fd, &c->msg, 0);
+	} else {
+		op->kind = KILN_OP_RECV_RECORDS; /* also when there is no memory: it needs none */
+		io_uring_prep_recvmsg_multishot(sqe, op->fd, &u->recv_message, 0);
+	}
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = BUFFER_GROUP;
 }
 
 static void fill(struct uring *u, struct io_uring_sqe *sqe, struct kiln_op *op)
@@ -166,10 +190,7 @@ static void fill(struct uring *u, struct io_uring_sqe *sqe, struct kiln_op *op)
 		sqe->buf_group = BUFFER_GROUP;
 		break;
 	case KILN_OP_RECV_RECORDS:
-		io_uring_prep_recvmsg_multishot(sqe, op->fd, &u->recv_message, 0);
-		sqe->flags |= IOSQE_BUFFER_SELECT;
-		sqe->buf_group = BUFFER_GROUP;
-		break;
+	case KILN_OP_RECV_RECORDS_ONCE: fill_receive_records(u, sqe, op); break;
 	case KILN_OP_SEND: io_uring_prep_send(sqe, op->fd, op->data, op->len, MSG_NOSIGNAL); break;
 	case KILN_OP_CONNECT: io_uring_prep_connect(sqe, op->fd, op->data, op->len); break;
 	case KILN_OP_POLL: io_uring_prep_poll_multishot(sqe, op->fd, KILN_POLLIN); break;
@@ -240,13 +261,22 @@ static int unpack_message(struct uring *u, struct kiln_buffer *buffer, int resul
 	    io_uring_recvmsg_validate(buffer->base, result, &u->recv_message);
 	if (out == NULL)
 		return -EBADMSG;
-	buffer->type = 23; /* without a control message: application data */
+	buffer->type = RECORD_DATA;
 	struct cmsghdr *c = io_uring_recvmsg_cmsg_firsthdr(out, &u->recv_message);
 	if (c != NULL && c->cmsg_level == SOL_TLS && c->cmsg_type == TLS_GET_RECORD_TYPE)
 		buffer->type = *CMSG_DATA(c);
 	buffer->data = io_uring_recvmsg_payload(out, &u->recv_message);
 	buffer->len = io_uring_recvmsg_payload_length(out, result, &u->recv_message);
 	return (int)buffer->len;
+}
+
+static void take_record_type(struct kiln_buffer *buffer, const struct kiln_op *op)
+{
+	struct control *message = op->engine.control;
+	struct cmsghdr *c = CMSG_FIRSTHDR(&message->msg);
+	buffer->type = RECORD_DATA;
+	if (c != NULL && c->cmsg_level == SOL_TLS && c->cmsg_type == TLS_GET_RECORD_TYPE)
+		buffer->type = *CMSG_DATA(c);
 }
 
 static void release_control(struct uring *u, struct kiln_op *op)
@@ -276,12 +306,14 @@ static void complete(struct uring *u, struct kiln_op *op, int result, unsigned f
 		replenish(u);
 		if (result > 0 && op->kind == KILN_OP_RECV_RECORDS)
 			result = unpack_message(u, buffer, result);
-		if (result <= 0) {
+		else if (result >= 0 && op->kind == KILN_OP_RECV_RECORDS_ONCE)
+			take_record_type(buffer, op);
+		if (!kiln_io_brought_something(op, buffer, result)) {
 			uring_buffer_put(&u->io, buffer);
 			buffer = NULL;
 		}
 	}
-	if (op->kind == KILN_OP_SEND_RECORD)
+	if (op->kind == KILN_OP_SEND_RECORD || op->kind == KILN_OP_RECV_RECORDS_ONCE)
 		release_control(u, op);
 	if (result == -ENOBUFS && is_receive(op) && last) {
 		/* Not the caller's concern: it goes on as soon as there is a buffer. */

@@ -22,8 +22,8 @@ struct kiln_steer {
 	int cpus; /* possible CPUs: how many values a per-CPU entry has */
 };
 
-static enum kiln_code set_up(struct kiln_steer *steer, const unsigned *cpu_of_worker,
-			     struct kiln_error *err)
+static enum kiln_code set_up(struct kiln_steer *steer, const struct kiln_board *board,
+			     const unsigned *cpu_of_worker, struct kiln_error *err)
 {
 	struct steer_bpf *bpf = steer->bpf;
 
@@ -37,13 +37,15 @@ static enum kiln_code set_up(struct kiln_steer *steer, const unsigned *cpu_of_wo
 	if (bpf_map__set_max_entries(bpf->maps.listeners, steer->workers) != 0 ||
 	    bpf_map__set_max_entries(bpf->maps.counts, steer->workers) != 0)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "cannot size the steering tables");
-	int rc = steer_bpf__load(bpf);
+	int rc = bpf_map__reuse_fd(bpf->maps.board, board->fd);
+	if (rc == 0)
+		rc = steer_bpf__load(bpf);
 	if (rc != 0)
 		return kiln_bpf_fail(err, -rc, "steering");
 	return KILN_OK;
 }
 
-enum kiln_code kiln_steer_open(struct kiln_steer **out, unsigned workers,
+enum kiln_code kiln_steer_open(struct kiln_steer **out, const struct kiln_board *board,
 			       const unsigned *cpu_of_worker, struct kiln_error *err)
 {
 	*out = NULL;
@@ -53,13 +55,13 @@ enum kiln_code kiln_steer_open(struct kiln_steer **out, unsigned workers,
 
 	kiln_bpf_capture_start();
 	enum kiln_code code;
-	steer->workers = workers;
+	steer->workers = board->workers;
 	steer->cpus = libbpf_num_possible_cpus();
 	steer->bpf = steer_bpf__open();
 	if (steer->cpus < 1 || steer->bpf == NULL)
 		code = kiln_bpf_fail(err, steer->cpus < 1 ? -steer->cpus : errno, "steering");
 	else
-		code = set_up(steer, cpu_of_worker, err);
+		code = set_up(steer, board, cpu_of_worker, err);
 	kiln_bpf_capture_end();
 
 	if (code != KILN_OK) {
@@ -105,15 +107,6 @@ enum kiln_code kiln_steer_attach(struct kiln_steer *steer, const int *listen_fds
 	if (setsockopt(any, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &prog, sizeof prog) != 0)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, errno,
 				       "cannot attach the steering program to the listeners");
-	return KILN_OK;
-}
-
-enum kiln_code kiln_steer_set_ready(struct kiln_steer *steer, unsigned worker, bool ready,
-				    struct kiln_error *err)
-{
-	if (worker >= steer->workers)
-		return kiln_fail(err, KILN_E_USAGE, "there is no worker %u to steer to", worker);
-	__atomic_store_n(&steer->bpf->bss->ready[worker], ready ? 1 : 0, __ATOMIC_SEQ_CST);
 	return KILN_OK;
 }
 

@@ -106,35 +106,11 @@ void kiln_announce_ready(const struct kiln_supervisor *s)
 	}
 }
 
-void kiln_announce_reload(const struct kiln_error *err)
-{
-	struct kiln_log_line line;
-	kiln_log_begin(&line, err == NULL ? KILN_LOG_INFO : KILN_LOG_ERROR,
-		       err == NULL ? "reloaded" : "reload_failed");
-	if (err != NULL) {
-		kiln_log_error(&line, err);
-		kiln_log_str(&line, "hint", "the previous certificates stay in use");
-	}
-	kiln_log_end(&line);
-}
-
-void kiln_announce_reload_missed(unsigned worker)
-{
-	struct kiln_log_line line;
-	kiln_log_begin(&line, KILN_LOG_ERROR, "reload_failed");
-	kiln_log_u64(&line, "worker", worker);
-	kiln_log_str(&line, "error", "the worker could not be told");
-	kiln_log_str(&line, "hint",
-		     "it keeps the previous certificates: send SIGHUP again, or SIGTERM to the "
-		     "worker to have it replaced");
-	kiln_log_end(&line);
-}
-
 void kiln_announce_stop(const struct kiln_supervisor *s)
 {
 	struct kiln_log_line line;
 	uint64_t active = 0;
-	for (unsigned i = 0; i < s->workers; i++)
+	for (unsigned i = 0; i < s->slots; i++)
 		active += s->counters[i].active;
 	kiln_log_begin(&line, KILN_LOG_INFO, "stopping");
 	kiln_log_u64(&line, "connections", active);
@@ -145,7 +121,7 @@ void kiln_announce_stop(const struct kiln_supervisor *s)
 void kiln_announce_counters(const struct kiln_supervisor *s)
 {
 	struct kiln_counters sum = {0};
-	for (unsigned i = 0; i < s->workers; i++) {
+	for (unsigned i = 0; i < s->slots; i++) {
 		const struct kiln_counters *c = &s->counters[i];
 		sum.accepted += c->accepted;
 		sum.active += c->active;

@@ -7,8 +7,6 @@
 
 void kiln_announce_start(const struct kiln_supervisor *s);
 void kiln_announce_ready(const struct kiln_supervisor *s);
-void kiln_announce_reload(const struct kiln_error *err); /* NULL: it went well */
-void kiln_announce_reload_missed(unsigned worker); /* it could not be told */
 void kiln_announce_stop(const struct kiln_supervisor *s);
 void kiln_announce_counters(const struct kiln_supervisor *s);
 void kiln_announce_end(const struct kiln_supervisor *s);

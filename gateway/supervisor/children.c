@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "log/log.h"
+#include "supervisor/reload.h"
 
 /* A worker that died sooner than this after its start is not started again at once. */
 #define QUICK_DEATH_MS 1000u
@@ -26,12 +27,33 @@ static void close_inherited(struct kiln_supervisor *s, unsigned self)
 			(void)close(s->retired[i].channel);
 }
 
+static bool slot_is_taken(const struct kiln_supervisor *s, unsigned slot)
+{
+	for (unsigned i = 0; i < s->workers; i++)
+		if (s->children[i].pid != 0 && s->children[i].slot == slot)
+			return true;
+	for (unsigned i = 0; i < s->retired_count; i++)
+		if (s->retired[i].slot == slot)
+			return true;
+	return false;
+}
+
+/* Counters that no living worker writes; a new one goes on from what its forerunner counted. */
+static unsigned free_slot(const struct kiln_supervisor *s)
+{
+	unsigned slot = 0;
+	while (slot_is_taken(s, slot)) /* there are as many as workers can be alive */
+		slot++;
+	return slot;
+}
+
 bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 {
 	struct kiln_child *child = &s->children[i];
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return false;
+	const unsigned slot = free_slot(s);
 	const pid_t pid = fork();
 	if (pid == 0) {
 		close_inherited(s, i);
@@ -41,7 +63,7 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 		    .settings = &s->settings,
 		    .listeners = &s->listeners,
 		    .material = &s->material,
-		    .counters = &s->counters[i],
+		    .counters = &s->counters[slot],
 		    .index = i,
 		    .cpu = s->cpu_of_worker[i],
 		    .channel = pair[1],
@@ -54,9 +76,11 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 		return false;
 	}
 	child->pid = pid;
+	child->slot = slot;
 	child->channel = pair[0];
 	child->started_at = s->now;
 	child->start_again_at = 0;
+	child->reloads = 0;
 	child->ready = child->draining = false;
 	return true;
 }
@@ -89,15 +113,6 @@ static void retire(struct kiln_supervisor *s, unsigned i)
 		child->start_again_at = s->now + QUICK_DEATH_MS;
 }
 
-static void log_reload_failure(unsigned i, const char *why)
-{
-	struct kiln_log_line line;
-	kiln_log_begin(&line, KILN_LOG_ERROR, "reload_failed");
-	kiln_log_u64(&line, "worker", i);
-	kiln_log_str(&line, "error", why);
-	kiln_log_end(&line);
-}
-
 void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
 {
 	struct kiln_child *child = &s->children[i];
@@ -115,8 +130,8 @@ void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
 				log_child("worker_started", KILN_LOG_INFO, i, child->pid);
 			break;
 		case KILN_MESSAGE_DRAINING: retire(s, i); return;
-		case KILN_MESSAGE_RELOAD_FAILED: log_reload_failure(i, message.text); break;
-		case KILN_MESSAGE_RELOADED:
+		case KILN_MESSAGE_RELOAD_FAILED: kiln_reload_answered(s, i, message.text); break;
+		case KILN_MESSAGE_RELOADED: kiln_reload_answered(s, i, NULL); break;
 		case KILN_MESSAGE_RELOAD:
 		case KILN_MESSAGE_DRAIN:
 		case KILN_MESSAGE_STOP: break;
@@ -137,9 +152,10 @@ static void log_death(unsigned i, pid_t pid, int status, uint64_t again_in)
 	else
 		kiln_log_i64(&line, "exit", WEXITSTATUS(status));
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		kiln_log_str(&line, "hint",
-			     "a system call that the sandbox does not allow; with KILN_SECCOMP=log it "
-			     "is named in the kernel's log instead");
+		kiln_log_str(
+		    &line, "hint",
+		    "a system call that the sandbox does not allow; with KILN_SECCOMP=log it "
+		    "is named in the kernel's log instead");
 	kiln_log_u64(&line, "restart_in_ms", again_in);
 	kiln_log_end(&line);
 }
@@ -166,8 +182,9 @@ static void ended(struct kiln_supervisor *s, unsigned i, int status)
 	    !expected && s->now - child->started_at < QUICK_DEATH_MS ? child->quick_deaths + 1 : 0;
 	child->pid = 0;
 	child->channel = 0;
+	child->reloads = 0;
 	child->ready = child->draining = false;
-	s->counters[i].active = 0;
+	s->counters[child->slot].active = 0;
 	if (s->stopping || s->failed)
 		return;
 	const uint64_t delay = restart_delay(child);
@@ -179,6 +196,7 @@ static void ended(struct kiln_supervisor *s, unsigned i, int status)
 static void forget_retired(struct kiln_supervisor *s, unsigned i)
 {
 	(void)close(s->retired[i].channel);
+	s->counters[s->retired[i].slot].active = 0;
 	s->retired[i] = s->retired[--s->retired_count];
 }
 

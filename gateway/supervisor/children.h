@@ -14,7 +14,9 @@ struct kiln_child {
 	uint64_t started_at; /* ms */
 	unsigned quick_deaths;
 	uint64_t start_again_at; /* ms; 0: not waiting */
+	unsigned reloads;        /* sent, and not answered yet */
 	bool ready, draining;
+	unsigned slot; /* its counters; nobody else's while it lives */
 };
 
 /* Workers that were replaced and still serve what they have. */
@@ -25,7 +27,8 @@ struct kiln_supervisor {
 	struct kiln_settings settings;
 	struct kiln_material material;
 	struct kiln_listeners listeners;
-	struct kiln_counters *counters; /* shared, one per worker */
+	struct kiln_counters *counters; /* shared, slots of them; all are summed, also old ones */
+	unsigned slots;
 	struct kiln_child children[KILN_WORKERS_MAX];
 	struct kiln_child retired[KILN_RETIRED_MAX];
 	unsigned workers, retired_count;
@@ -33,6 +36,7 @@ struct kiln_supervisor {
 	char engine[KILN_ERROR_MAX]; /* what the first worker said */
 	uint64_t now;                /* ms, monotonic */
 	bool stopping, announced, failed;
+	bool reloading, reload_failed; /* not every worker has answered; one could not */
 };
 
 /* Starts worker i. False when it cannot be forked. */

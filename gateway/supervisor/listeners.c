@@ -29,7 +29,9 @@ static const char *bind_hint(int failed, bool is_unix)
 	}
 }
 
-static enum kiln_code open_one(const struct kiln_listen_group *group, int *out,
+/* The first socket of a group binds alone, and is shared when it has the port: so a second gateway
+ * on the same port is an error, and does not take half of the connections in silence. */
+static enum kiln_code open_one(const struct kiln_listen_group *group, bool first, int *out,
 			       struct kiln_error *err)
 {
 	const struct sockaddr *address = (const struct sockaddr *)&group->endpoint.addr;
@@ -39,16 +41,22 @@ static enum kiln_code open_one(const struct kiln_listen_group *group, int *out,
 	if (fd < 0)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "no socket for --listen %.100s",
 				       group->text);
-	if (!group->shared) {
+	if (!group->shared)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (!group->shared && !first)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-	}
 	if (address->sa_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-	if (bind(fd, address, group->endpoint.len) != 0 || listen(fd, BACKLOG) != 0) {
+	const bool bound = bind(fd, address, group->endpoint.len) == 0;
+	if (bound && !group->shared && first)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	if (!bound || listen(fd, BACKLOG) != 0) {
 		const int failed = errno;
-		return kiln_fail(err, KILN_E_CONFIG, "--listen %.100s: %s%s", group->text,
-				 strerror(failed), bind_hint(failed, group->shared));
+		const enum kiln_code rc =
+		    kiln_fail(err, KILN_E_CONFIG, "--listen %.100s: %s%s", group->text,
+			      strerror(failed), bind_hint(failed, group->shared));
+		err->sys_errno = failed;
+		return rc;
 	}
 	return KILN_OK;
 }
@@ -92,6 +100,12 @@ static void learn_port(struct kiln_listen_group *group)
 		(void)kiln_address_format(&group->endpoint.addr, len, group->text);
 }
 
+/* 0.0.0.0 will do where there is no IPv6, but not where somebody else has the port there. */
+static bool has_no_such_family(const struct kiln_error *err)
+{
+	return err->sys_errno == EAFNOSUPPORT || err->sys_errno == EADDRNOTAVAIL;
+}
+
 static enum kiln_code open_group(struct kiln_listen_group *group,
 				 const struct kiln_address *address, unsigned workers,
 				 struct kiln_error *err)
@@ -109,22 +123,21 @@ static enum kiln_code open_group(struct kiln_listen_group *group,
 		if (group->shared)
 			rc = clear_path(group, err);
 		if (rc == KILN_OK)
-			rc = open_one(group, &group->fds[0], err);
+			rc = open_one(group, true, &group->fds[0], err);
 		if (rc == KILN_OK)
 			break;
-		/* The next address may do: 0.0.0.0 where there is no IPv6. */
 		if (group->fds[0] >= 0)
 			(void)close(group->fds[0]);
 		group->fds[0] = -1;
-		if (e + 1 < endpoints.count)
-			rc = KILN_OK;
+		if (e + 1 < endpoints.count && has_no_such_family(err))
+			rc = KILN_OK; /* the next address may do */
 	}
 	if (rc != KILN_OK)
 		return rc;
 	own_path(group);
 	learn_port(group);
 	for (unsigned i = 1; rc == KILN_OK && !group->shared && i < workers; i++)
-		rc = open_one(group, &group->fds[i], err);
+		rc = open_one(group, false, &group->fds[i], err);
 	return rc;
 }
 
@@ -132,9 +145,13 @@ static void steer(struct kiln_listeners *listeners, struct kiln_listen_group *gr
 		  const unsigned *cpu_of_worker)
 {
 	struct kiln_error err = {0};
+	enum kiln_code rc = KILN_OK;
 	if (group->shared || listeners->workers < 2)
 		return;
-	enum kiln_code rc = kiln_steer_open(&group->steer, listeners->workers, cpu_of_worker, &err);
+	if (listeners->board.shared == NULL)
+		rc = kiln_board_open(&listeners->board, listeners->workers, &err);
+	if (rc == KILN_OK)
+		rc = kiln_steer_open(&group->steer, &listeners->board, cpu_of_worker, &err);
 	if (rc == KILN_OK)
 		rc = kiln_steer_attach(group->steer, group->fds, &err);
 	if (rc == KILN_OK)
@@ -166,11 +183,9 @@ enum kiln_code kiln_listeners_open(struct kiln_listeners *listeners,
 
 void kiln_listeners_set_ready(struct kiln_listeners *listeners, unsigned worker, bool ready)
 {
-	for (unsigned g = 0; g < listeners->group_count; g++)
-		if (listeners->groups[g].steer != NULL)
-			/* Fails only for a worker that does not exist. */
-			(void)!kiln_steer_set_ready(listeners->groups[g].steer, worker, ready,
-						    NULL);
+	if (listeners->board.shared != NULL)
+		/* Fails only for a worker that does not exist. */
+		(void)kiln_board_set_ready(&listeners->board, worker, ready, NULL);
 }
 
 static void remove_path(struct kiln_listen_group *group)
@@ -216,4 +231,5 @@ void kiln_listeners_close(struct kiln_listeners *listeners)
 		remove_path(group);
 	}
 	listeners->group_count = 0;
+	kiln_board_close(&listeners->board);
 }

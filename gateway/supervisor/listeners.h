@@ -24,6 +24,7 @@ struct kiln_listen_group {
 struct kiln_listeners {
 	struct kiln_listen_group groups[KILN_OPTION_LISTEN_MAX];
 	unsigned group_count, workers;
+	struct kiln_board board;       /* the workers', for the steering of all groups */
 	char steering[KILN_ERROR_MAX]; /* why connections are not steered; "" when they are */
 };
 

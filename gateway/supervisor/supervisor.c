@@ -21,6 +21,7 @@
 #include "supervisor/announce.h"
 #include "supervisor/children.h"
 #include "supervisor/plan.h"
+#include "supervisor/reload.h"
 
 /* Workers that do not exit this long after they were told to stop are killed. */
 #define KILL_AFTER_MS 2000u
@@ -52,43 +53,6 @@ static void tell_all(struct kiln_supervisor *s, enum kiln_message_type type, int
 			(void)kiln_control_send(s->children[i].channel, type, NULL, fd);
 	for (unsigned i = 0; type == KILN_MESSAGE_STOP && i < s->retired_count; i++)
 		(void)kiln_control_send(s->retired[i].channel, type, NULL, fd);
-}
-
-/* ---- SIGHUP: new certificates ------------------------------------------------------------- */
-
-static void reload(struct kiln_supervisor *s)
-{
-	struct kiln_material material;
-	struct kiln_error err = {0};
-	struct kiln_tls_config *config = NULL;
-	int fd = -1;
-	if (kiln_material_load(s->options, &material, &err) == KILN_OK) {
-		config = kiln_material_config(s->options, &material, &err);
-		if (config != NULL)
-			fd = kiln_material_to_fd(&material, &err);
-		kiln_tls_config_unref(config);
-		if (fd < 0)
-			kiln_material_clear(&material);
-	}
-	kiln_announce_reload(fd >= 0 ? NULL : &err);
-	if (fd < 0)
-		return; /* the old certificate stays */
-	kiln_material_clear(&s->material);
-	s->material = material;
-	/* Each receiver reads through the same file description: one fd, one reader, per worker. */
-	(void)close(fd);
-	for (unsigned i = 0; i < s->workers; i++) {
-		if (s->children[i].pid == 0)
-			continue; /* it starts with the new ones */
-		fd = kiln_material_to_fd(&s->material, &err);
-		if (fd < 0) {
-			kiln_announce_reload_missed(i);
-			continue;
-		}
-		if (!kiln_control_send(s->children[i].channel, KILN_MESSAGE_RELOAD, NULL, fd))
-			kiln_announce_reload_missed(i);
-		(void)close(fd);
-	}
 }
 
 /* ---- SIGTERM: stop ------------------------------------------------------------------------ */
@@ -131,7 +95,7 @@ static void on_signals(struct kiln_supervisor *s, int fd)
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			begin_stop(s);
 		else if (info.ssi_signo == SIGHUP && !s->stopping)
-			reload(s);
+			kiln_reload_begin(s);
 		else if (info.ssi_signo == SIGUSR1)
 			kiln_announce_counters(s);
 		else if (info.ssi_signo == SIGCHLD)
@@ -166,6 +130,7 @@ static int turn(struct kiln_supervisor *s, int signals, int timeout)
 			kiln_children_listen(s, i);
 	if (fds[0].revents != 0)
 		on_signals(s, signals);
+	kiln_reload_watch(s);
 	if (!s->announced)
 		announce_when_ready(s);
 	return 0;
@@ -228,7 +193,8 @@ static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
 				 s->cpu_of_worker[0] >= 0 ? cpus : NULL, err);
 	if (rc != KILN_OK)
 		return rc;
-	s->counters = mmap(NULL, s->workers * sizeof *s->counters, PROT_READ | PROT_WRITE,
+	s->slots = s->workers + KILN_RETIRED_MAX;
+	s->counters = mmap(NULL, s->slots * sizeof *s->counters, PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (s->counters == MAP_FAILED)
 		return kiln_fail_errno(err, KILN_E_NO_MEMORY, errno, "no memory for counters");

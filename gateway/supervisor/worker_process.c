@@ -203,6 +203,7 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 		return rc;
 	p->worker.targets = targets;
 	take_listeners(p);
+	p->worker.board = &job->listeners->board;
 	p->channel_op.done = on_channel;
 	kiln_io_poll(p->worker.io, &p->channel_op, job->channel);
 	p->signal_op.done = on_signal;

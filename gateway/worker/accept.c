@@ -127,6 +127,8 @@ void kiln_conn_start(struct kiln_worker *worker, int fd)
 	worker->conn_count++;
 	worker->counters->accepted++;
 	worker->counters->active = worker->conn_count;
+	kiln_board_accepted(worker->board, worker->index, worker->conn_count,
+			    worker->settings.max_connections);
 
 	socklen_t len = sizeof conn->peer_address;
 	if (getpeername(fd, (struct sockaddr *)&conn->peer_address, &len) != 0)

@@ -70,11 +70,25 @@ static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 	       send(conn->tls_fd, record, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+static void set_reset_on_close(const struct kiln_conn *conn, bool on)
+{
+	const struct linger how = {.l_onoff = on, .l_linger = 0};
+	if (conn->plain_fd >= 0 && !conn->plain_unix)
+		(void)setsockopt(conn->plain_fd, SOL_SOCKET, SO_LINGER, &how, sizeof how);
+}
+
+void kiln_conn_guard_plain(const struct kiln_conn *conn)
+{
+	set_reset_on_close(conn, true);
+}
+
 void kiln_conn_abort_plain(const struct kiln_conn *conn)
 {
-	const struct linger abort_it = {.l_onoff = 1, .l_linger = 0};
+	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+	set_reset_on_close(conn, true); /* should the next line not do it */
+	/* Disconnecting a TCP socket sends the reset now; the close may be a linger away. */
 	if (conn->plain_fd >= 0 && !conn->plain_unix)
-		(void)setsockopt(conn->plain_fd, SOL_SOCKET, SO_LINGER, &abort_it, sizeof abort_it);
+		(void)connect(conn->plain_fd, &nowhere, sizeof nowhere);
 }
 
 static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
@@ -162,6 +176,8 @@ void kiln_conn_drop(struct kiln_conn *conn)
 
 void kiln_conn_finish(struct kiln_conn *conn)
 {
+	if (conn->up.end == KILN_FLOW_ENDED && !conn->up.discard)
+		set_reset_on_close(conn, false);
 	/* A peer that we stopped listening to may still be sending: its unread bytes would turn the
 	 * close into a reset, and that would overtake what we just sent. */
 	if (conn->up.discard && !conn->down.discard)

@@ -19,6 +19,7 @@
 #include "worker/settings.h"
 
 struct kiln_worker;
+struct kiln_endpoint;
 
 enum kiln_phase {
 	KILN_PHASE_PROXY_HEADER, /* waiting for the header in front of everything */
@@ -48,6 +49,8 @@ struct kiln_flow {
 	bool eof;     /* the source's socket is read to its end */
 	bool told;    /* the sink was told of it: nothing more goes that way */
 	bool discard; /* the sink took nothing any more: it was not told, it left */
+	bool slow;    /* receiving had to pause for the sink */
+	bool bursts;  /* one of the worker's few that may receive many buffers at once */
 };
 
 /* What the TLS side's send operation is carrying. */
@@ -79,6 +82,8 @@ struct kiln_conn {
 	bool hungry;     /* in that list */
 	uint8_t useless; /* records in a row that brought no data */
 	uint8_t target;  /* index of the address being tried */
+	/* A copy of that address: a reload may change the list meanwhile. */
+	struct kiln_endpoint *connecting;
 
 	struct kiln_flow up, down; /* TLS to plain, plain to TLS */
 	struct kiln_traffic rx, tx;
@@ -152,7 +157,10 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
 void kiln_conn_finish(struct kiln_conn *conn);
 /* Lets go of it without waiting for the peer to read an alert. */
 void kiln_conn_drop(struct kiln_conn *conn);
-/* The plain side will be reset, not closed: its stream did not end, it broke. */
+/* From here on a close of the plain side is a reset, also the kernel's when this process is killed:
+ * only kiln_conn_finish makes it look like an end. */
+void kiln_conn_guard_plain(const struct kiln_conn *conn);
+/* The plain side is reset, now: its stream did not end, it broke. */
 void kiln_conn_abort_plain(const struct kiln_conn *conn);
 /* True when the connection is on its way out and this event was only its last word. */
 bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);

@@ -68,7 +68,14 @@ static void on_tls_connected(struct kiln_op *op, const struct kiln_event *event)
 static void try_next(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
-	const struct kiln_endpoint *address = &worker->targets.at[conn->target];
+	struct kiln_endpoint *address = conn->connecting;
+	if (address == NULL)
+		address = conn->connecting = malloc(sizeof *address);
+	if (address == NULL) {
+		give_up(conn, ENOMEM);
+		return;
+	}
+	*address = worker->targets.at[conn->target];
 	const int family = address->addr.ss_family;
 	const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
@@ -129,10 +136,13 @@ static void on_header_sent(struct kiln_op *op, const struct kiln_event *event)
 
 void kiln_conn_after_connect(struct kiln_conn *conn)
 {
+	free(conn->connecting);
+	conn->connecting = NULL;
 	if (conn->worker->settings.role == KILN_CLIENT) {
 		kiln_conn_handshake(conn);
 	} else if (conn->proxy_header != NULL) {
 		conn->phase = KILN_PHASE_PROXY_SEND;
+		kiln_conn_guard_plain(conn);
 		send_header(conn, 0);
 	} else {
 		kiln_conn_relay(conn);

@@ -30,6 +30,21 @@ void kiln_relay_end_check(struct kiln_conn *conn)
 		kiln_conn_finish(conn);
 }
 
+/* When buffers are scarce, a direction holds the one that is being sent and asks for no other. */
+static bool is_modest(const struct kiln_worker *worker, bool sending)
+{
+	return sending && kiln_pool_is_tight(&worker->pool);
+}
+
+/* Called when something was received: enough waits, until the sink has taken what is in front. */
+static void pause_when_full(struct kiln_conn *conn, struct kiln_flow *flow, struct kiln_op *op)
+{
+	if (flow->queued < WAITING_MAX)
+		return;
+	flow->slow = true;
+	kiln_io_cancel(conn->worker->io, op);
+}
+
 /* ---- up: TLS to plain --------------------------------------------------------------------- */
 
 static void arm_tls_in(struct kiln_conn *conn)
@@ -38,11 +53,19 @@ static void arm_tls_in(struct kiln_conn *conn)
 	if (conn->tls_in.armed || up->eof || up->end != KILN_FLOW_OPEN || up->head != NULL ||
 	    up->told)
 		return;
+	if (is_modest(conn->worker, up->out != NULL))
+		return;
+	struct kiln_io *io = conn->worker->io;
+	const bool bursts = kiln_worker_may_burst(conn->worker, up);
 	conn->tls_in.done = on_tls_in;
-	if (conn->rx.where == KILN_IN_KERNEL)
-		kiln_io_recv_records(conn->worker->io, &conn->tls_in, conn->tls_fd);
+	if (conn->rx.where == KILN_IN_KERNEL && bursts)
+		kiln_io_recv_records(io, &conn->tls_in, conn->tls_fd);
+	else if (conn->rx.where == KILN_IN_KERNEL)
+		kiln_io_recv_records_once(io, &conn->tls_in, conn->tls_fd);
+	else if (bursts)
+		kiln_io_recv(io, &conn->tls_in, conn->tls_fd);
 	else
-		kiln_io_recv(conn->worker->io, &conn->tls_in, conn->tls_fd);
+		kiln_io_recv_once(io, &conn->tls_in, conn->tls_fd, KILN_BUFFER_PAYLOAD);
 }
 
 /* The next plain bytes, opened here unless the kernel did it. */
@@ -221,8 +244,7 @@ static void on_tls_in(struct kiln_op *op, const struct kiln_event *event)
 		tls_receive_failed(conn, -event->result);
 	if (!in_relay(conn))
 		return;
-	if (up->queued >= WAITING_MAX)
-		kiln_io_cancel(conn->worker->io, &conn->tls_in);
+	pause_when_full(conn, up, &conn->tls_in);
 	kiln_conn_pump_up(conn);
 }
 
@@ -249,24 +271,29 @@ static void on_plain_in(struct kiln_op *op, const struct kiln_event *event)
 		down->end = KILN_FLOW_BROKEN;
 		kiln_relay_note(conn, KILN_E_TARGET, -event->result, "the plain side broke off");
 	}
-	if (down->queued >= WAITING_MAX)
-		kiln_io_cancel(conn->worker->io, &conn->plain_in);
+	pause_when_full(conn, down, &conn->plain_in);
 	kiln_conn_pump_down(conn);
 }
 
 void kiln_relay_arm_plain_in(struct kiln_conn *conn)
 {
-	const struct kiln_flow *down = &conn->down;
-	if (conn->plain_in.armed || down->eof || down->head != NULL || down->told)
+	struct kiln_flow *down = &conn->down;
+	struct kiln_io *io = conn->worker->io;
+	if (conn->plain_in.armed || down->eof || down->head != NULL || down->told ||
+	    is_modest(conn->worker, conn->sending != KILN_SENDING_NOTHING))
 		return;
 	conn->plain_in.done = on_plain_in;
-	kiln_io_recv(conn->worker->io, &conn->plain_in, conn->plain_fd);
+	if (kiln_worker_may_burst(conn->worker, down))
+		kiln_io_recv(io, &conn->plain_in, conn->plain_fd);
+	else
+		kiln_io_recv_once(io, &conn->plain_in, conn->plain_fd, KILN_BUFFER_PAYLOAD);
 }
 
 void kiln_conn_relay(struct kiln_conn *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	conn->phase = KILN_PHASE_RELAY;
+	kiln_conn_guard_plain(conn);
 	if (worker->settings.role == KILN_CLIENT &&
 	    worker->settings.proxy_out != KILN_PROXY_SEND_OFF && !kiln_conn_announce(conn))
 		return;

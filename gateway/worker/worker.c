@@ -114,6 +114,7 @@ void kiln_worker_stop_accepting(struct kiln_worker *worker)
 {
 	kiln_worker_accept(worker, false);
 	worker->accept_over = true;
+	worker->board = NULL; /* the seat is the successor's now */
 	close_listeners(worker);
 }
 
@@ -195,6 +196,23 @@ static void feed_the_hungry(struct kiln_worker *worker)
 	}
 }
 
+bool kiln_worker_may_burst(struct kiln_worker *worker, struct kiln_flow *flow)
+{
+	if (flow->slow) {
+		kiln_worker_end_burst(worker, flow);
+	} else if (!flow->bursts && worker->bursting < worker->pool.limit / 4 / KILN_IO_BURST) {
+		flow->bursts = true;
+		worker->bursting++;
+	}
+	return flow->bursts;
+}
+
+void kiln_worker_end_burst(struct kiln_worker *worker, struct kiln_flow *flow)
+{
+	worker->bursting -= flow->bursts;
+	flow->bursts = false;
+}
+
 uint8_t *kiln_worker_take_partial(struct kiln_worker *worker)
 {
 	void *block = worker->partials;
@@ -248,6 +266,8 @@ static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 	put_all(worker, conn->down.head);
 	put_all(worker, conn->down.out);
 	put_all(worker, conn->early);
+	kiln_worker_end_burst(worker, &conn->up);
+	kiln_worker_end_burst(worker, &conn->down);
 	if (conn->partial != NULL)
 		kiln_worker_put_partial(worker, conn->partial);
 	const int fds[2] = {conn->tls_fd, conn->plain_fd};
@@ -257,6 +277,7 @@ static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 		kiln_io_forget(worker->io, fds[i]);
 		(void)close(fds[i]);
 	}
+	free(conn->connecting);
 	free(conn->proxied);
 	free(conn->proxy_header);
 	free(conn->peer_name);
@@ -265,6 +286,8 @@ static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
 	free(conn);
 	worker->conn_count--;
 	worker->counters->active = worker->conn_count;
+	kiln_board_ended(worker->board, worker->index, worker->conn_count,
+			 worker->settings.max_connections);
 }
 
 static void bury_the_dead(struct kiln_worker *worker)

@@ -7,6 +7,7 @@
 #define KILN_WORKER_WORKER_H
 
 #include "net/address.h"
+#include "steer/board.h"
 #include "worker/conn.h"
 
 struct kiln_listener {
@@ -36,11 +37,13 @@ struct kiln_worker {
 	struct kiln_conn *dead;                  /* freed at the end of the turn */
 	struct kiln_conn *hungry, **hungry_tail; /* wait for a buffer, first come first served */
 	unsigned hungry_count;
+	unsigned bursting; /* flows that may receive many buffers at once */
 	unsigned conn_count;
 	uint64_t next_id;
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
 
 	struct kiln_counters *counters;
+	struct kiln_board *board; /* what steering knows of this worker; NULL: nothing */
 };
 
 /* Everything but the engine, the pool and the config, which a test brings along. */
@@ -77,6 +80,10 @@ void kiln_worker_bury(struct kiln_conn *conn);
 /* A buffer to work in. NULL when the pool has none: the connection is hungry then, and its pumps
  * are called again when it has. */
 struct kiln_buffer *kiln_worker_take_buffer(struct kiln_conn *conn);
+/* True when this flow may receive many buffers at once. All that may do so could fill a quarter of
+ * the pool; the others take one at a time, and so does who could not get rid of them. */
+bool kiln_worker_may_burst(struct kiln_worker *worker, struct kiln_flow *flow);
+void kiln_worker_end_burst(struct kiln_worker *worker, struct kiln_flow *flow);
 uint8_t *kiln_worker_take_partial(struct kiln_worker *worker);
 void kiln_worker_put_partial(struct kiln_worker *worker, uint8_t *partial);
 int64_t kiln_worker_wall_clock(void); /* seconds since 1970 */

@@ -81,7 +81,7 @@ enum kiln_code kiln_driver_dial(const char *host, const char *port, kiln_time_ms
 	freeaddrinfo(list);
 	if (*fd >= 0)
 		return KILN_OK;
-	return kiln_fail_errno(
-	    err, kiln_driver_now() >= deadline ? KILN_E_TIMEOUT : KILN_E_TARGET, failed,
-	    "%.100s port %.20s cannot be reached (%u addresses tried)", host, port, count);
+	return kiln_fail_errno(err, kiln_driver_now() >= deadline ? KILN_E_TIMEOUT : KILN_E_TARGET,
+			       failed, "%.100s port %.20s cannot be reached (%u addresses tried)",
+			       host, port, count);
 }

@@ -39,9 +39,10 @@ static enum kiln_code send_output(struct shake *s, struct kiln_error *err)
 	size_t len;
 	const uint8_t *output;
 	while ((output = kiln_handshake_output(s->handshake, &len)) != NULL) {
-		const ssize_t n = s->deaf.code != KILN_OK
-				      ? (ssize_t)len /* nobody listens */
-				      : s->sys->send(s->fd, output, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		const ssize_t n =
+		    s->deaf.code != KILN_OK
+			? (ssize_t)len /* nobody listens */
+			: s->sys->send(s->fd, output, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n > 0) {
 			kiln_handshake_sent(s->handshake, (size_t)n);
 		} else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -68,8 +69,7 @@ static enum kiln_code receive(struct shake *s, uint8_t *data, size_t cap, size_t
 				? KILN_RECORD_HEADER - s->header_have
 				: s->body_left;
 	for (;;) {
-		const ssize_t n =
-		    s->sys->recv(s->fd, data, want < cap ? want : cap, MSG_DONTWAIT);
+		const ssize_t n = s->sys->recv(s->fd, data, want < cap ? want : cap, MSG_DONTWAIT);
 		if (n > 0) {
 			*len = (size_t)n;
 			return KILN_OK;
@@ -82,8 +82,9 @@ static enum kiln_code receive(struct shake *s, uint8_t *data, size_t cap, size_t
 			return kiln_fail(err, KILN_E_TLS_TRUNCATED,
 					 "the peer closed the connection during the handshake");
 		} else if (errno == ECONNRESET) {
-			return kiln_fail_errno(err, KILN_E_TLS_TRUNCATED, errno,
-					       "the peer reset the connection during the handshake");
+			return kiln_fail_errno(
+			    err, KILN_E_TLS_TRUNCATED, errno,
+			    "the peer reset the connection during the handshake");
 		} else if (errno != EINTR) {
 			return kiln_fail_errno(err, KILN_E_SYSTEM, errno,
 					       "receiving failed during the handshake");
@@ -141,7 +142,8 @@ static enum kiln_code run(struct shake *s, struct kiln_error *err)
 		count(s, data, len);
 		enum kiln_code rc = send_output(s, err);
 		if (rc == KILN_OK && step == KILN_STEP_DONE) {
-			*err = s->deaf;
+			if (s->deaf.code != KILN_OK)
+				*err = s->deaf;
 			return s->deaf.code;
 		}
 		if (rc == KILN_OK)

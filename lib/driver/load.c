@@ -89,7 +89,8 @@ struct kiln_tls_config *kiln_tls_config_load(const struct kiln_tls_options *opti
 	struct kiln_tls_options whole = *options;
 	struct kiln_tls_config *config = NULL;
 	if (options->cert_pem != NULL || options->key_pem != NULL || options->ca_pem != NULL) {
-		(void)kiln_fail(err, KILN_E_USAGE, "PEM texts come from files or options, not both");
+		(void)kiln_fail(err, KILN_E_USAGE,
+				"PEM texts come from files or options, not both");
 		return NULL;
 	}
 	const char *roots = files->ca;

@@ -72,19 +72,22 @@ static enum kiln_code stay_in_user_space(struct kiln_conn *conn, const char *rea
 static enum kiln_code choose_path(struct kiln_conn *conn, const struct kiln_conn_options *o,
 				  struct kiln_error *err)
 {
+	struct kiln_error why = {0};
 	bool spoiled = false;
 	if (o->ktls == KILN_KTLS_OFF)
 		return stay_in_user_space(conn, "kernel TLS was not wanted", err);
-	const enum kiln_code rc = kiln_ktls_install(conn->sys, conn->fd, &conn->session.rx,
-						    &conn->session.tx, &spoiled, err);
-	if (rc == KILN_OK || spoiled)
+	if (kiln_ktls_install(conn->sys, conn->fd, &conn->session.rx, &conn->session.tx, &spoiled,
+			      &why) == KILN_OK)
+		return KILN_OK;
+	if (spoiled) {
+		*err = why;
+		return why.code;
+	}
+	const enum kiln_code rc = stay_in_user_space(conn, why.message, err);
+	if (rc != KILN_OK || o->ktls != KILN_KTLS_REQUIRE)
 		return rc;
-	struct kiln_error reason = *err;
-	const enum kiln_code user = stay_in_user_space(conn, reason.message, err);
-	if (user != KILN_OK || o->ktls != KILN_KTLS_REQUIRE)
-		return user;
-	reason.alert = KILN_ALERT_INTERNAL_ERROR;
-	return kiln_driver_break(conn, &reason, err);
+	why.alert = KILN_ALERT_INTERNAL_ERROR;
+	return kiln_driver_break(conn, &why, err);
 }
 
 static enum kiln_code open_conn(struct kiln_tls_config *config, int fd,
@@ -113,7 +116,6 @@ static int open_on(struct kiln_tls_config *config, enum kiln_role role, int fd,
 	struct kiln_error own;
 	err = err != NULL ? err : &own;
 	o = o != NULL ? o : &defaults;
-	memset(err, 0, sizeof *err);
 	*conn = NULL;
 	if (check(config, role, o, err) != KILN_OK ||
 	    open_conn(config, fd, o, deadline_of(o), conn, err) != KILN_OK)
@@ -128,9 +130,8 @@ int kiln_tls_connect_fd(struct kiln_tls_config *config, int fd,
 	return open_on(config, KILN_CLIENT, fd, options, conn, err);
 }
 
-int kiln_tls_accept(struct kiln_tls_config *config, int fd,
-		    const struct kiln_conn_options *options, struct kiln_conn **conn,
-		    struct kiln_error *err)
+int kiln_tls_accept(struct kiln_tls_config *config, int fd, const struct kiln_conn_options *options,
+		    struct kiln_conn **conn, struct kiln_error *err)
 {
 	return open_on(config, KILN_SERVER, fd, options, conn, err);
 }
@@ -143,7 +144,6 @@ int kiln_tls_connect(struct kiln_tls_config *config, const char *host, const cha
 	const struct kiln_conn_options *o = options != NULL ? options : &defaults;
 	int fd;
 	err = err != NULL ? err : &own;
-	memset(err, 0, sizeof *err);
 	*conn = NULL;
 	if (check(config, KILN_CLIENT, o, err) != KILN_OK)
 		return -1;

@@ -166,19 +166,20 @@ static enum kiln_code read_user(struct kiln_conn *conn, uint8_t *data, size_t le
 
 ssize_t kiln_conn_read(struct kiln_conn *conn, void *data, size_t len, struct kiln_error *err)
 {
+	struct kiln_error why = conn->broken;
 	size_t got = 0;
-	enum kiln_code rc = KILN_OK;
-	if (len == 0)
-		rc = kiln_fail(err, KILN_E_USAGE, "reading into no room");
-	else if (conn->broken.code != KILN_OK && err != NULL)
-		*err = conn->broken;
-	if (conn->broken.code != KILN_OK)
-		return -1;
+	enum kiln_code rc = why.code;
+	if (rc == KILN_OK && len == 0)
+		rc = kiln_fail(&why, KILN_E_USAGE, "reading into no room");
 	/* After close_notify everything is ignored (RFC 8446 6.1). */
 	while (rc == KILN_OK && got == 0 && !conn->rx_closed)
-		rc = kiln_driver_in_kernel(conn) ? read_kernel(conn, data, len, &got, err)
-						 : read_user(conn, data, len, &got, err);
-	return rc == KILN_OK ? (ssize_t)got : -1;
+		rc = kiln_driver_in_kernel(conn) ? read_kernel(conn, data, len, &got, &why)
+						 : read_user(conn, data, len, &got, &why);
+	if (rc == KILN_OK)
+		return (ssize_t)got;
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 size_t kiln_conn_pending(const struct kiln_conn *conn)

@@ -14,10 +14,9 @@ enum kiln_code kiln_driver_send_failed(struct kiln_conn *conn, int sys_errno,
 				       struct kiln_error *err)
 {
 	const bool gone = sys_errno == EPIPE || sys_errno == ECONNRESET;
-	(void)kiln_fail_errno(&conn->tx_failed, gone ? KILN_E_TLS_TRUNCATED : KILN_E_SYSTEM,
-			      sys_errno,
-			      gone ? "the peer went away while bytes for it were on the way"
-				   : "sending failed");
+	(void)kiln_fail_errno(
+	    &conn->tx_failed, gone ? KILN_E_TLS_TRUNCATED : KILN_E_SYSTEM, sys_errno,
+	    gone ? "the peer went away while bytes for it were on the way" : "sending failed");
 	if (err != NULL)
 		*err = conn->tx_failed;
 	return conn->tx_failed.code;
@@ -49,8 +48,9 @@ enum kiln_code kiln_driver_flush(struct kiln_conn *conn, int flags, struct kiln_
 	struct kiln_user_records *user = conn->user;
 	size_t n;
 	while (user != NULL && user->out_start < user->out_end) {
-		const enum kiln_code rc = send_some(conn, user->out + user->out_start,
-						    user->out_end - user->out_start, flags, &n, err);
+		const enum kiln_code rc =
+		    send_some(conn, user->out + user->out_start, user->out_end - user->out_start,
+			      flags, &n, err);
 		if (rc != KILN_OK)
 			return rc;
 		user->out_start += (uint32_t)n;
@@ -155,18 +155,23 @@ static enum kiln_code writable(const struct kiln_conn *conn, struct kiln_error *
 ssize_t kiln_conn_write(struct kiln_conn *conn, const void *data, size_t len,
 			struct kiln_error *err)
 {
+	struct kiln_error why = {0};
 	size_t done = 0, n;
-	enum kiln_code rc = writable(conn, err);
+	enum kiln_code rc = writable(conn, &why);
 	if (rc == KILN_OK && conn->tx_closing)
-		rc = kiln_fail(err, KILN_E_USAGE, "writing after kiln_conn_shutdown_write");
+		rc = kiln_fail(&why, KILN_E_USAGE, "writing after kiln_conn_shutdown_write");
 	while (rc == KILN_OK && done < len) {
-		rc = write_some(conn, (const uint8_t *)data + done, len - done, &n, err);
+		rc = write_some(conn, (const uint8_t *)data + done, len - done, &n, &why);
 		done += n;
 	}
 	/* Taken is taken: what a full socket leaves over goes with the next call. */
-	if (rc == KILN_OK && !kiln_driver_in_kernel(conn))
+	if (rc == KILN_OK)
 		(void)!kiln_driver_flush(conn, 0, NULL);
-	return rc == KILN_OK || done > 0 ? (ssize_t)done : -1;
+	if (rc == KILN_OK || done > 0)
+		return (ssize_t)done;
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 bool kiln_conn_unsent(const struct kiln_conn *conn)

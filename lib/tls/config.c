@@ -34,6 +34,20 @@ static const char *origin(const char *given, const char *otherwise)
 	return given != NULL ? given : otherwise;
 }
 
+/* After the last certificate that could be read: is that all there is, or is the next one broken?
+ * A chain or a root store must not end silently in its middle. */
+static enum kiln_code check_end(unsigned count, const char *from, struct kiln_error *err)
+{
+	const unsigned long last = ERR_peek_last_error();
+	if (last == 0 ||
+	    (ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE)) {
+		ERR_clear_error();
+		return KILN_OK;
+	}
+	return kiln_fail(err, KILN_E_CONFIG, "certificate %u in %.120s cannot be read: %s",
+			 count + 1, from, openssl_reason());
+}
+
 /* Keys under a passphrase are refused instead of prompting on the gateway's terminal. */
 /* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 static int no_passphrase(char *buf, int size, int rwflag, void *data)
@@ -62,8 +76,11 @@ static enum kiln_code load_chain(SSL_CTX *ctx, const struct kiln_tls_options *o,
 				       count + 1, from, openssl_reason());
 		X509_free(cert);
 	}
+	if (bio == NULL)
+		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for %.120s", from);
 	BIO_free(bio);
-	ERR_clear_error();
+	if (rc == KILN_OK)
+		rc = check_end(count, from, err);
 	if (rc == KILN_OK && count == 0)
 		return kiln_fail(err, KILN_E_CONFIG, "no PEM certificate in %.120s%s", from,
 				 holds(o->cert_pem, o->cert_len, "PRIVATE KEY-----")
@@ -113,25 +130,33 @@ static enum kiln_code load_roots(SSL_CTX *ctx, const struct kiln_tls_options *o,
 				 struct kiln_error *err)
 {
 	BIO *bio = BIO_new_mem_buf(o->ca_pem, (int)o->ca_len);
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	const char *from = origin(o->ca_origin, "the CA file");
+	enum kiln_code rc = KILN_OK;
 	unsigned count = 0;
-	for (X509 *cert; bio != NULL && count < ROOTS_MAX; count++) {
+	for (X509 *cert; bio != NULL && rc == KILN_OK; count++) {
 		cert = PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, NULL);
 		if (cert == NULL)
 			break;
-		const int added = X509_STORE_add_cert(store, cert);
 		/* The names go into CertificateRequest, unless there are so many (a system's store)
 		 * that they only cost bytes. */
-		if (added == 1 && o->role == KILN_SERVER && count < 32)
-			(void)SSL_CTX_add_client_CA(ctx, cert);
+		if (count == ROOTS_MAX)
+			rc = kiln_fail(err, KILN_E_CONFIG, "more than %u certificates in %.120s",
+				       ROOTS_MAX, from);
+		else if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), cert) != 1 ||
+			 (o->role == KILN_SERVER && count < 32 &&
+			  SSL_CTX_add_client_CA(ctx, cert) != 1))
+			rc = kiln_fail(err, KILN_E_CONFIG, "certificate %u in %.120s: %s",
+				       count + 1, from, openssl_reason());
 		X509_free(cert);
 	}
+	if (bio == NULL)
+		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for %.120s", from);
 	BIO_free(bio);
-	ERR_clear_error();
-	if (count == 0)
-		return kiln_fail(err, KILN_E_CONFIG, "no PEM certificate in %.120s",
-				 origin(o->ca_origin, "the CA file"));
-	return KILN_OK;
+	if (rc == KILN_OK)
+		rc = check_end(count, from, err);
+	if (rc == KILN_OK && count == 0)
+		return kiln_fail(err, KILN_E_CONFIG, "no PEM certificate in %.120s", from);
+	return rc;
 }
 
 /* "h2,http/1.1" to RFC 7301's length-prefixed list. */

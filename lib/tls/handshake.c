@@ -130,7 +130,8 @@ static bool set_names(struct kiln_handshake *hs, int64_t now)
 		return false;
 	if (config->access.count > 0 || config->access.allow_any)
 		return true;
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+						   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	return is_ip_address(config->verify_name)
 		   ? X509_VERIFY_PARAM_set1_ip_asc(param, config->verify_name) == 1
 		   : X509_VERIFY_PARAM_set1_host(param, config->verify_name, 0) == 1;
@@ -262,11 +263,13 @@ void kiln_handshake_sent(struct kiln_handshake *hs, size_t len)
 		hs->io.out_start = hs->io.out_end = 0;
 }
 
-static void describe_session(struct kiln_handshake *hs, struct kiln_session *session)
+static enum kiln_code describe_session(struct kiln_handshake *hs, struct kiln_session *session,
+				       struct kiln_error *err)
 {
 	const X509 *cert = SSL_get0_peer_certificate(hs->ssl);
-	if (cert != NULL)
-		(void)kiln_peer_describe(cert, &session->peer);
+	/* A peer that proved who it is must not go on as one that did not. */
+	if (cert != NULL && !kiln_peer_describe(cert, &session->peer))
+		return kiln_fail(err, KILN_E_NO_MEMORY, "the peer's certificate cannot be read");
 	const char *name = SSL_get_servername(hs->ssl, TLSEXT_NAMETYPE_host_name);
 	(void)snprintf(session->server_name, sizeof session->server_name, "%s",
 		       name != NULL ? name : "");
@@ -278,6 +281,7 @@ static void describe_session(struct kiln_handshake *hs, struct kiln_session *ses
 	const char *group = SSL_group_to_name(hs->ssl, (int)SSL_get_negotiated_group(hs->ssl));
 	/* Copied: the text belongs to the SSL_CTX, which a session may outlive. */
 	(void)snprintf(session->group, sizeof session->group, "%s", group != NULL ? group : "");
+	return KILN_OK;
 }
 
 enum kiln_code kiln_handshake_finish(struct kiln_handshake *hs, struct kiln_session *session,
@@ -299,12 +303,11 @@ enum kiln_code kiln_handshake_finish(struct kiln_handshake *hs, struct kiln_sess
 	if (rc == KILN_OK)
 		rc = kiln_traffic_init(&session->tx, session->suite,
 				       server ? hs->server_secret : hs->client_secret, 0, err);
-	if (rc != KILN_OK) {
+	if (rc == KILN_OK)
+		rc = describe_session(hs, session, err);
+	if (rc != KILN_OK)
 		kiln_session_clear(session);
-		return rc;
-	}
-	describe_session(hs, session);
-	return KILN_OK;
+	return rc;
 }
 
 void kiln_session_clear(struct kiln_session *session)

@@ -50,9 +50,12 @@ static bool read_subject(const X509_NAME *subject, struct kiln_peer *peer)
 }
 
 /* The first URI, else the first DNS name, of the subject alternative names. */
-static void read_alternative_name(const X509 *cert, struct kiln_peer *peer)
+static bool read_alternative_name(const X509 *cert, struct kiln_peer *peer)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	int found;
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, &found, NULL);
+	if (names == NULL && found != -1)
+		return false; /* it is there, and cannot be read: another name must not stand in */
 	const ASN1_STRING *best = NULL;
 	int best_type = 0;
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
@@ -69,6 +72,7 @@ static void read_alternative_name(const X509 *cert, struct kiln_peer *peer)
 		copy_printable(peer->name, sizeof peer->name, ASN1_STRING_get0_data(best),
 			       (size_t)ASN1_STRING_length(best));
 	GENERAL_NAMES_free(names);
+	return true;
 }
 
 bool kiln_peer_describe(const X509 *cert, struct kiln_peer *peer)
@@ -77,7 +81,8 @@ bool kiln_peer_describe(const X509 *cert, struct kiln_peer *peer)
 	if (!read_subject(subject, peer))
 		return false;
 	read_common_name(subject, peer);
-	read_alternative_name(cert, peer);
+	if (!read_alternative_name(cert, peer))
+		return false;
 	if (peer->name[0] == '\0')
 		(void)snprintf(peer->name, sizeof peer->name, "%s",
 			       peer->common_name[0] != '\0' ? peer->common_name : peer->subject);

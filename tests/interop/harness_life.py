@@ -1,13 +1,22 @@
 """The load and transfer programs, for tests that do something to a gateway while it works."""
 
+import contextlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
 
 from harness import settings
-from harness.settings import pem
+from harness.case import KilnTest
+from harness.settings import key, pem
+from harness.sockets import connect_tls
+
+PERSISTENT = 20
+CHURN = 8
+REQUESTS = 3  # of a connection that comes and goes
 
 
 def note(text):
@@ -18,12 +27,13 @@ def note(text):
 class Program:
     """A helper program that prints lines of JSON; the lines are kept."""
 
-    def __init__(self, name, *arguments):
+    def __init__(self, name, *arguments, cpu=None):
         self.name = name
+        pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
         self.events = []
         self.lines = threading.Condition()
         self.ended = False
-        self.process = subprocess.Popen([settings.TOOLS / name, *map(str, arguments)],
+        self.process = subprocess.Popen([*pin, settings.TOOLS / name, *map(str, arguments)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -61,7 +71,8 @@ class Program:
         self.process.wait()
         self.reader.join(settings.PATIENCE)
         self.process.stdout.close()
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
 
 
 class Bulk(Program):
@@ -83,12 +94,12 @@ class Load(Program):
     """Connections that send and compare without a pause, until they are stopped; see
     tools/load.c. With churn each makes so many requests, and then connects again."""
 
-    def __init__(self, where, connections, tls=True, churn=0, size=1024):
+    def __init__(self, where, connections, tls=True, churn=0, size=1024, cpu=None):
         self.connections = connections
         flags = ["--tls", pem("ca")] if tls else []
         flags += ["--churn", "--requests", churn] if churn else []
         super().__init__("interop_load", "--connect", where, "--connections", connections,
-                         "--size", size, *flags)
+                         "--size", size, *flags, cpu=cpu)
 
     def command(self, text):
         self.process.stdin.write(f"{text}\n".encode())
@@ -99,6 +110,13 @@ class Load(Program):
             since = len(self.events)
         self.command("stat")
         return self.wait("stat", since)
+
+    def total(self):
+        """Of the whole time; also when all its connections have failed, and so it has ended."""
+        try:
+            return self.stat()["total"]
+        except (BrokenPipeError, AssertionError):
+            return self.wait("end")["total"]
 
     def mark(self):
         """From here on since_mark counts anew. What has happened to connections before this call
@@ -132,10 +150,49 @@ class Load(Program):
 
     def finish(self, failed=0):
         """Ends what is under way, and closes; so many must have failed in all."""
-        self.command("stop")
+        with contextlib.suppress(BrokenPipeError):
+            self.command("stop")
         self.wait_exit(status=1 if failed else 0)
         total = self.find("end")[0]["total"]
         failures = self.find("failure")
         assert total["failed"] == failed == len(failures), \
             f"{total['failed']} failed, not {failed}: {failures[:5]}"
         return total
+
+
+def serial_of(where):
+    """Of the certificate that a new connection is shown."""
+    with connect_tls(where) as peer:
+        return int(peer.getpeercert()["serialNumber"], 16)
+
+
+class LoadedTest(KilnTest):
+    """A server with a certificate of its own, and load on it."""
+
+    def setUp(self):
+        super().setUp()
+        self.cert, self.key = f"{self.folder}/cert.pem", f"{self.folder}/cert.key"
+
+    def install(self, name, key_name=None):
+        """Replaces the certificate as careful tools do: each file at once."""
+        for source, place in ((pem(name), self.cert), (key(key_name or name), self.key)):
+            shutil.copy(source, f"{place}.new")
+            os.rename(f"{place}.new", place)
+
+    def own_server(self, *flags, **options):
+        self.install("server")
+        return self.start("server", "--cert", self.cert, "--key", self.key,
+                          "--disable-client-auth", *flags,
+                          target=self.echo_program().address, **options)
+
+    def load(self, gateway, connections, **options):
+        load = Load(gateway.listen, connections, **options)
+        self.addCleanup(load.close)
+        return load
+
+    def loads(self, gateway):
+        """Connections that stay, and connections that come and go; all are at work."""
+        loads = [self.load(gateway, PERSISTENT), self.load(gateway, CHURN, churn=REQUESTS)]
+        for load in loads:
+            load.wait_up()
+        return loads

@@ -233,7 +233,7 @@ static void truncating_client(int fd, int sync, const void *arg)
 	send_output(&p);
 	RIG_CHECK(SSL_write(p.ssl, "never", 5) == 5);
 	RIG_CHECK(output(&p, &data) > 10);
-	RIG_CHECK(send(fd, data, (size_t)*(const int *)arg, MSG_NOSIGNAL) == *(const int *)arg);
+	RIG_CHECK(send(fd, data, (size_t) * (const int *)arg, MSG_NOSIGNAL) == *(const int *)arg);
 	rig_hear(sync);
 	(void)shutdown(fd, SHUT_WR);
 	rig_hear(sync);

@@ -65,8 +65,7 @@ static void test_detach(void **state)
 		assert_int_equal(write(fd, "plain", 5), 5);
 		read_exactly(fd, data, 5);
 		assert_memory_equal(data, "plain", 5);
-		assert_int_equal(
-		    kiln_ktls_send_record(NULL, fd, KILN_RECORD_ALERT, "\1\0", 2), 2);
+		assert_int_equal(kiln_ktls_send_record(NULL, fd, KILN_RECORD_ALERT, "\1\0", 2), 2);
 		(void)close(fd);
 	} else {
 		kiln_conn_close(conn);

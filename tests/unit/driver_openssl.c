@@ -135,8 +135,7 @@ static void updating_client_refused(int fd, int sync, const void *arg)
 	RIG_CHECK(SSL_key_update(ssl, *(const int *)arg) == 1);
 	RIG_CHECK(SSL_write(ssl, "ping", 4) == 4);
 	RIG_CHECK(SSL_read(ssl, data, sizeof data) <= 0);
-	RIG_CHECK(ERR_GET_REASON(ERR_peek_error()) ==
-		  SSL_AD_REASON_OFFSET + SSL_AD_INTERNAL_ERROR);
+	RIG_CHECK(ERR_GET_REASON(ERR_peek_error()) == SSL_AD_REASON_OFFSET + SSL_AD_INTERNAL_ERROR);
 	rig_ssl_free(ssl);
 }
 

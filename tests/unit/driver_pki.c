@@ -123,8 +123,7 @@ static void trust(SSL_CTX *ctx)
 SSL *rig_ssl(enum kiln_role role, int fd)
 {
 	static const uint8_t alpn[] = "\4kiln";
-	SSL_CTX *ctx =
-	    SSL_CTX_new(role == KILN_SERVER ? TLS_server_method() : TLS_client_method());
+	SSL_CTX *ctx = SSL_CTX_new(role == KILN_SERVER ? TLS_server_method() : TLS_client_method());
 	RIG_CHECK(ctx != NULL);
 	use_pair(ctx, &pairs[role]);
 	trust(ctx);

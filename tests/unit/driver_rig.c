@@ -139,8 +139,7 @@ bool rig_kernel_can_rekey(void)
 
 void rig_assert_path(const struct rig_way *way, const struct kiln_conn *conn)
 {
-	const bool expected =
-	    !way->unix_socket && way->ktls != KILN_KTLS_OFF && rig_kernel_can();
+	const bool expected = !way->unix_socket && way->ktls != KILN_KTLS_OFF && rig_kernel_can();
 	if (expected && !kiln_conn_in_kernel(conn))
 		fail_msg("not in the kernel: %s", kiln_conn_path_reason(conn));
 	assert_int_equal(kiln_conn_in_kernel(conn), expected);
@@ -154,7 +153,7 @@ struct kiln_conn *rig_open_with(struct rig *rig, struct kiln_tls_config *config,
 				enum kiln_role role, struct kiln_conn_options options)
 {
 	struct kiln_conn *conn;
-	struct kiln_error err;
+	struct kiln_error err = {0};
 	options.ktls = rig->way->ktls;
 	options.timeout_ms = CHILD_SECONDS * 1000;
 	const int fd = role == KILN_SERVER
@@ -162,6 +161,8 @@ struct kiln_conn *rig_open_with(struct rig *rig, struct kiln_tls_config *config,
 			   : kiln_tls_connect_fd(config, rig->fd, &options, &conn, &err);
 	if (fd < 0)
 		fail_msg("%s: %s", kiln_code_name(err.code), err.message);
+	assert_int_equal(err.code,
+			 KILN_OK); /* left alone, also where the kernel was not to be had */
 	assert_int_equal(fd, rig->fd);
 	assert_int_equal(kiln_conn_fd(conn), fd);
 	rig_assert_path(rig->way, conn);
@@ -200,6 +201,7 @@ void rig_write(struct kiln_conn *conn, const void *data, size_t len)
 {
 	struct kiln_error err = {0};
 	const ssize_t n = kiln_conn_write(conn, data, len, &err);
+	assert_true(n < 0 || err.code == KILN_OK);
 	if (n != (ssize_t)len)
 		fail_msg("write gave %zd of %zu: %s", n, len, err.message);
 }

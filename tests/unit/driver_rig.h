@@ -79,7 +79,7 @@ void rig_ssl_free(SSL *ssl);
 /* ---- the path that a connection should have taken */
 
 void rig_check_kernel(void);
-bool rig_kernel_can(void);      /* kTLS with TLS_AES_256_GCM_SHA384, by trying */
+bool rig_kernel_can(void); /* kTLS with TLS_AES_256_GCM_SHA384, by trying */
 bool rig_kernel_can_rekey(void);
 void rig_assert_path(const struct rig_way *way, const struct kiln_conn *conn);
 
@@ -103,7 +103,7 @@ void rig_expect_end(struct kiln_conn *conn, enum kiln_code code);
 	{#f " (tcp)", f, NULL, NULL, (void *)(uintptr_t)&rig_ways[0]},                             \
 	    {#f " (tcp, user space)", f, NULL, NULL, (void *)(uintptr_t)&rig_ways[1]},             \
 	{                                                                                          \
-		#f " (socketpair)", f, NULL, NULL, (void *)(uintptr_t)&rig_ways[2]                 \
+#f " (socketpair)", f, NULL, NULL, (void *)(uintptr_t)&rig_ways[2]                 \
 	}
 
 #endif

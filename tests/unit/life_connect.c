@@ -107,6 +107,34 @@ static void test_all_refused(void **state)
 	assert_non_null(strstr(rig_ended.why, "target.example"));
 }
 
+/* A reload replaces the list while the kernel may still read the address. */
+static void test_reload_while_connecting(void **state)
+{
+	(void)state;
+	for (int shorter = 0; shorter <= 1; shorter++) {
+		uint8_t address[sizeof(struct sockaddr_storage)];
+		struct kiln_endpoints *targets = &life.rig.worker.targets;
+		start();
+		add_target(AF_INET);
+		to_connect();
+		const struct kiln_op *op = &life.rig.conn->plain_out;
+		memcpy(address, op->data, op->len);
+		memset(targets->at, 0xdb, sizeof targets->at);
+		assert_memory_equal(op->data, address, op->len);
+		if (!shorter) {
+			life_connected(&life);
+			assert_int_equal(life.rig.conn->phase, KILN_PHASE_RELAY);
+			assert_null(life.rig.conn->connecting);
+			stop();
+			continue;
+		}
+		targets->count = 1;
+		refuse(ECONNREFUSED);
+		assert_int_equal(life.rig.counters.target_failed, 1);
+		expect_end(KILN_E_TARGET, KILN_ALERT_INTERNAL_ERROR);
+	}
+}
+
 static void test_connect_timeout(void **state)
 {
 	(void)state;
@@ -306,12 +334,19 @@ static void test_header_in_timeout(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_second_address),    cmocka_unit_test(test_family_not_here),
-	    cmocka_unit_test(test_all_refused),       cmocka_unit_test(test_connect_timeout),
-	    cmocka_unit_test(test_new_deadline),      cmocka_unit_test(test_client_connects_first),
-	    cmocka_unit_test(test_header_out),        cmocka_unit_test(test_header_not_taken),
-	    cmocka_unit_test(test_header_timeout),    cmocka_unit_test(test_header_in),
-	    cmocka_unit_test(test_no_header_in),      cmocka_unit_test(test_header_in_ends),
+	    cmocka_unit_test(test_second_address),
+	    cmocka_unit_test(test_family_not_here),
+	    cmocka_unit_test(test_all_refused),
+	    cmocka_unit_test(test_reload_while_connecting),
+	    cmocka_unit_test(test_connect_timeout),
+	    cmocka_unit_test(test_new_deadline),
+	    cmocka_unit_test(test_client_connects_first),
+	    cmocka_unit_test(test_header_out),
+	    cmocka_unit_test(test_header_not_taken),
+	    cmocka_unit_test(test_header_timeout),
+	    cmocka_unit_test(test_header_in),
+	    cmocka_unit_test(test_no_header_in),
+	    cmocka_unit_test(test_header_in_ends),
 	    cmocka_unit_test(test_header_in_timeout),
 	};
 	return cmocka_run_group_tests_name("life: connect", tests, life_make_certificates,

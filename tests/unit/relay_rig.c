@@ -91,7 +91,8 @@ void rig_open(struct rig *rig, enum kiln_role role)
 	};
 	kiln_worker_prepare(worker, &settings, 0, &rig->counters);
 	worker->sys = &fake_sys;
-	assert_int_equal(kiln_pool_init(&worker->pool, 0, NULL), KILN_OK);
+	/* Enough for one connection to receive in bursts; rig_another's do not. */
+	assert_int_equal(kiln_pool_init(&worker->pool, RIG_POOL, NULL), KILN_OK);
 	script_open(&rig->io, &worker->pool);
 	worker->io = &rig->io.io;
 	rig->tls_far = rig->plain_far = -1;

@@ -22,6 +22,7 @@
 #include "worker/worker.h"
 
 #define RIG_CALLS 16u
+#define RIG_POOL  ((size_t)256 * KILN_BUFFER_SIZE)
 
 /* How a connection ended, as its access line would tell. */
 struct rig_end {

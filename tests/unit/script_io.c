@@ -77,7 +77,8 @@ void script_give(struct script_io *script, struct kiln_op *op, const void *data,
 	memcpy(buffer->base, data, len);
 	buffer->len = (uint32_t)len;
 	buffer->type = type;
-	queue(script, op, (int)len, buffer, op->kind == KILN_OP_RECV_ONCE, false);
+	const bool once = op->kind == KILN_OP_RECV_ONCE || op->kind == KILN_OP_RECV_RECORDS_ONCE;
+	queue(script, op, (int)len, buffer, once, false);
 }
 
 void script_result(struct script_io *script, struct kiln_op *op, int result)

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,6 +43,23 @@ int rig_listen(uint16_t port)
 	return fd;
 }
 
+bool rig_may_steer(void)
+{
+	struct kiln_board board;
+	struct kiln_steer *steer = NULL;
+	struct kiln_error err = {0};
+	enum kiln_code code = kiln_board_open(&board, 1, &err);
+
+	if (code == KILN_OK)
+		code = kiln_steer_open(&steer, &board, NULL, &err);
+	kiln_steer_close(steer);
+	kiln_board_close(&board);
+	if (code != KILN_E_PERMISSION && code != KILN_E_UNSUPPORTED)
+		return true;
+	printf("skipped: %s\n", err.message);
+	return false;
+}
+
 void rig_open(struct rig *rig, unsigned workers, const unsigned *cpu_of_worker)
 {
 	struct kiln_error err = {0};
@@ -49,7 +67,8 @@ void rig_open(struct rig *rig, unsigned workers, const unsigned *cpu_of_worker)
 	socklen_t len = sizeof addr;
 
 	*rig = (struct rig){.workers = workers};
-	if (kiln_steer_open(&rig->steer, workers, cpu_of_worker, &err) != KILN_OK)
+	if (kiln_board_open(&rig->board, workers, &err) != KILN_OK ||
+	    kiln_steer_open(&rig->steer, &rig->board, cpu_of_worker, &err) != KILN_OK)
 		fail_msg("%s", err.message);
 	for (unsigned w = 0; w < workers; w++) {
 		rig->listeners[w] = rig_listen(rig->port);
@@ -60,7 +79,7 @@ void rig_open(struct rig *rig, unsigned workers, const unsigned *cpu_of_worker)
 	if (kiln_steer_attach(rig->steer, rig->listeners, &err) != KILN_OK)
 		fail_msg("%s", err.message);
 	for (unsigned w = 0; w < workers; w++)
-		assert_int_equal(kiln_steer_set_ready(rig->steer, w, true, &err), KILN_OK);
+		assert_int_equal(kiln_board_set_ready(&rig->board, w, true, &err), KILN_OK);
 }
 
 void rig_close(struct rig *rig)
@@ -69,6 +88,7 @@ void rig_close(struct rig *rig)
 		if (rig->listeners[w] >= 0)
 			close(rig->listeners[w]);
 	kiln_steer_close(rig->steer);
+	kiln_board_close(&rig->board);
 }
 
 int rig_connect(const struct rig *rig)
@@ -81,7 +101,7 @@ int rig_connect(const struct rig *rig)
 	return fd;
 }
 
-int rig_accept(const struct rig *rig, unsigned *worker)
+int rig_take(const struct rig *rig, unsigned *worker)
 {
 	struct pollfd fds[RIG_WORKERS_MAX];
 
@@ -99,6 +119,16 @@ int rig_accept(const struct rig *rig, unsigned *worker)
 	}
 	fail();
 	return -1;
+}
+
+int rig_accept(const struct rig *rig, unsigned *worker)
+{
+	struct kiln_board board = rig->board;
+	int fd = rig_take(rig, worker);
+
+	kiln_board_accepted(&board, *worker, 1, UINT32_MAX);
+	kiln_board_ended(&board, *worker, 0, UINT32_MAX);
+	return fd;
 }
 
 bool rig_queue_is_empty(const struct rig *rig, unsigned worker)

@@ -13,11 +13,15 @@
 #define RIG_WORKERS_MAX 8
 
 struct rig {
+	struct kiln_board board;
 	struct kiln_steer *steer;
 	unsigned workers;
 	uint16_t port;
 	int listeners[RIG_WORKERS_MAX];
 };
+
+/* False where steering is not to be had; says why. */
+bool rig_may_steer(void);
 
 /* Opens workers listeners on one loopback port and steers to them; all are ready. Any failure
  * fails the test. */
@@ -31,6 +35,9 @@ int rig_listen(uint16_t port);
 int rig_connect(const struct rig *rig);
 
 /* Waits for a connection on any listener and accepts it; *worker tells whose it was. */
+int rig_take(const struct rig *rig, unsigned *worker);
+
+/* Also tells the board that it came and, for it will not last, that it has ended. */
 int rig_accept(const struct rig *rig, unsigned *worker);
 
 /* Nothing waits in this worker's accept queue. */

@@ -158,7 +158,7 @@ static void draining_loses_nothing(void **state)
 		(void)serve_one(&rig, &worker);
 
 	let_one_wait(&rig, 0);
-	assert_int_equal(kiln_steer_set_ready(rig.steer, 0, false, NULL), KILN_OK);
+	assert_int_equal(kiln_board_set_ready(&rig.board, 0, false, NULL), KILN_OK);
 	atomic_store(&crowd.switched, true);
 	while (after < AFTER) {
 		char when = serve_one(&rig, &worker);
@@ -171,7 +171,7 @@ static void draining_loses_nothing(void **state)
 	assert_true(waited >= 1);
 
 	/* Back again: it takes new ones. */
-	assert_int_equal(kiln_steer_set_ready(rig.steer, 0, true, NULL), KILN_OK);
+	assert_int_equal(kiln_board_set_ready(&rig.board, 0, true, NULL), KILN_OK);
 	do
 		(void)serve_one(&rig, &worker);
 	while (worker != 0);
@@ -198,7 +198,7 @@ static void nobody_ready_falls_back_to_the_kernel(void **state)
 	(void)state;
 	rig_open(&rig, 2, NULL);
 	for (unsigned w = 0; w < 2; w++)
-		assert_int_equal(kiln_steer_set_ready(rig.steer, w, false, NULL), KILN_OK);
+		assert_int_equal(kiln_board_set_ready(&rig.board, w, false, NULL), KILN_OK);
 	kiln_steer_counts(rig.steer, before, NULL);
 	for (unsigned n = 0; n < 200; n++) {
 		unsigned worker;
@@ -212,8 +212,8 @@ static void nobody_ready_falls_back_to_the_kernel(void **state)
 	for (unsigned w = 0; w < 2; w++) {
 		assert_true(hits[w] > 0);
 		assert_int_equal(steered[w], before[w]);
-		assert_int_equal(skipped[w], 200);
 	}
+	assert_int_equal(skipped[0] + skipped[1], 200);
 	rig_close(&rig);
 }
 
@@ -228,7 +228,7 @@ static void a_closed_listener_hands_its_queue_on(void **state)
 	(void)state;
 	assert_int_equal(rig_cpus(cpus, 1), 1);
 	rig_open(&rig, 2, (const unsigned[]){cpus[0], cpus[0]});
-	assert_int_equal(kiln_steer_set_ready(rig.steer, 1, false, NULL), KILN_OK);
+	assert_int_equal(kiln_board_set_ready(&rig.board, 1, false, NULL), KILN_OK);
 	for (unsigned i = 0; i < 8; i++) {
 		clients[i] = rig_connect(&rig);
 		assert_int_equal(send(clients[i], "B", 1, MSG_NOSIGNAL), 1);
@@ -236,7 +236,7 @@ static void a_closed_listener_hands_its_queue_on(void **state)
 	assert_false(rig_queue_is_empty(&rig, 0));
 	assert_true(rig_queue_is_empty(&rig, 1));
 
-	assert_int_equal(kiln_steer_set_ready(rig.steer, 1, true, NULL), KILN_OK);
+	assert_int_equal(kiln_board_set_ready(&rig.board, 1, true, NULL), KILN_OK);
 	close(rig.listeners[0]);
 	rig.listeners[0] = -1;
 	for (unsigned i = 0; i < 8; i++) {
@@ -285,32 +285,38 @@ static void a_new_listener_takes_an_empty_slot(void **state)
 
 static void a_socket_without_reuseport_is_refused(void **state)
 {
+	struct kiln_board board;
 	struct kiln_steer *steer;
 	struct kiln_error err = {0};
 
 	(void)state;
-	assert_int_equal(kiln_steer_open(&steer, 1, NULL, &err), KILN_OK);
+	assert_int_equal(kiln_board_open(&board, 1, &err), KILN_OK);
+	assert_int_equal(kiln_steer_open(&steer, &board, NULL, &err), KILN_OK);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(kiln_steer_attach(steer, &fd, &err), KILN_E_SYSTEM);
 	assert_non_null(strstr(err.message, "SO_REUSEPORT"));
 	assert_int_equal(kiln_steer_attach(steer, (const int[]){-1}, &err), KILN_E_USAGE);
-	assert_int_equal(kiln_steer_set_ready(steer, 1, true, &err), KILN_E_USAGE);
+	assert_int_equal(kiln_board_set_ready(&board, 1, true, &err), KILN_E_USAGE);
 	close(fd);
 	kiln_steer_close(steer);
+	kiln_board_close(&board);
 }
 
 static void the_largest_program_loads(void **state)
 {
+	struct kiln_board board;
 	struct kiln_steer *steer;
 	struct kiln_error err = {0};
 
 	(void)state;
-	if (kiln_steer_open(&steer, 256, NULL, &err) != KILN_OK)
+	if (kiln_board_open(&board, 256, &err) != KILN_OK ||
+	    kiln_steer_open(&steer, &board, NULL, &err) != KILN_OK)
 		fail_msg("%s", err.message);
 	kiln_steer_close(steer);
-	assert_int_equal(kiln_steer_open(&steer, 257, NULL, &err), KILN_E_USAGE);
-	assert_int_equal(kiln_steer_open(&steer, 0, NULL, &err), KILN_E_USAGE);
+	kiln_board_close(&board);
+	assert_int_equal(kiln_board_open(&board, 257, &err), KILN_E_USAGE);
+	assert_int_equal(kiln_board_open(&board, 0, &err), KILN_E_USAGE);
 }
 
 /* ------------------------------------------------------------------ without the rights */
@@ -318,12 +324,15 @@ static void the_largest_program_loads(void **state)
 /* In a child: as nobody, with stderr and the answer going into the pipe. */
 static void try_as_nobody(int pipe_fd)
 {
+	struct kiln_board board;
 	struct kiln_steer *steer;
 	struct kiln_error err = {0};
 
 	if (dup2(pipe_fd, STDERR_FILENO) < 0 || (geteuid() == 0 && setuid(NOBODY) != 0))
 		_exit(100);
-	enum kiln_code code = kiln_steer_open(&steer, 2, NULL, &err);
+	enum kiln_code code = kiln_board_open(&board, 2, &err);
+	if (code == KILN_OK)
+		code = kiln_steer_open(&steer, &board, NULL, &err);
 	if (write(pipe_fd, err.message, strlen(err.message)) < 0)
 		_exit(101);
 	_exit((int)code);
@@ -372,15 +381,9 @@ int main(void)
 	    cmocka_unit_test(a_socket_without_reuseport_is_refused),
 	    cmocka_unit_test(the_largest_program_loads),
 	};
-	struct kiln_steer *steer;
-	struct kiln_error err = {0};
 	int failed = cmocka_run_group_tests(anyone, NULL, NULL);
 
-	enum kiln_code code = kiln_steer_open(&steer, 1, NULL, &err);
-	if (code == KILN_E_PERMISSION || code == KILN_E_UNSUPPORTED) {
-		printf("skipped: %s\n", err.message);
+	if (!rig_may_steer())
 		return failed != 0 ? failed : SKIPPED;
-	}
-	kiln_steer_close(steer);
 	return failed + cmocka_run_group_tests(entitled, NULL, NULL);
 }

@@ -27,6 +27,8 @@
  * O_NONBLOCK: a socket is also readable for records that bring no data. Signals (EINTR) are
  * retried, not reported. No call changes O_NONBLOCK.
  *
+ * Errors. *err is filled on failure and left alone on success; err may be NULL.
+ *
  * Threads. A connection is used by one thread at a time. Different connections, also of one config,
  * may be used by different threads at once.
  */
@@ -47,7 +49,7 @@ extern "C" {
 struct kiln_tls_files {
 	const char *cert; /* chain, leaf first */
 	const char *key;  /* its private key; may be the same file */
-	const char *ca;	  /* trusted roots; NULL: the system's, where the peer must be verified */
+	const char *ca;   /* trusted roots; NULL: the system's, where the peer must be verified */
 };
 
 /* kiln_tls_config_new with the PEM texts of options taken from files (those in options must be
@@ -122,13 +124,14 @@ KILN_API int kiln_tls_accept(struct kiln_tls_config *config, int fd,
  * hold any byte but NUL: escape them before they go into a log. */
 KILN_API int kiln_conn_fd(const struct kiln_conn *conn);
 KILN_API bool kiln_conn_in_kernel(const struct kiln_conn *conn);
-KILN_API const char *kiln_conn_path(const struct kiln_conn *conn);	  /* "ktls", "userspace" */
-KILN_API const char *kiln_conn_path_reason(const struct kiln_conn *conn); /* "" when in the kernel */
+KILN_API const char *kiln_conn_path(const struct kiln_conn *conn); /* "ktls", "userspace" */
+KILN_API const char *
+kiln_conn_path_reason(const struct kiln_conn *conn); /* "" when in the kernel */
 KILN_API const struct kiln_peer *kiln_conn_peer(const struct kiln_conn *conn);
-KILN_API const char *kiln_conn_alpn(const struct kiln_conn *conn);	  /* "" for none */
+KILN_API const char *kiln_conn_alpn(const struct kiln_conn *conn);        /* "" for none */
 KILN_API const char *kiln_conn_server_name(const struct kiln_conn *conn); /* SNI, "" for none */
-KILN_API const char *kiln_conn_cipher(const struct kiln_conn *conn);	  /* IANA name */
-KILN_API const char *kiln_conn_group(const struct kiln_conn *conn);	  /* key exchange */
+KILN_API const char *kiln_conn_cipher(const struct kiln_conn *conn);      /* IANA name */
+KILN_API const char *kiln_conn_group(const struct kiln_conn *conn);       /* key exchange */
 
 /* exporter_len bytes; NULL when none was asked for. */
 KILN_API const uint8_t *kiln_conn_exporter(const struct kiln_conn *conn, size_t *len);
@@ -181,7 +184,8 @@ KILN_API void kiln_conn_close(struct kiln_conn *conn);
 
 /* Gives up the struct and keeps the connection: for a program that passes the fd to another one,
  * and in a child or parent after fork(). Only for a connection in the kernel with nothing unsent:
- * returns the fd, which is the caller's now, and frees conn; otherwise -1, and conn is as before. */
+ * returns the fd, which is the caller's now, and frees conn; otherwise -1, and conn is as before.
+ */
 KILN_API int kiln_conn_detach(struct kiln_conn *conn);
 
 #ifdef __cplusplus

@@ -13,12 +13,15 @@ from .sockets import pattern, receive_all
 
 
 class Backend:
-    """Listens, and calls handler(sock) for each connection; what it raises fails the test."""
+    """Listens, and calls handler(sock) for each connection; what it raises fails the test. A reset
+    does as well, unless the test says that it belongs there (may_reset)."""
 
     def __init__(self, handler, host="127.0.0.1", unix=None, context=None, backlog=128):
         self.handler = handler
         self.context = context
         self.errors = []
+        self.resets = 0
+        self.may_reset = False
         self.count = 0
         self.closing = False
         self.connections = set()
@@ -60,6 +63,10 @@ class Backend:
             if self.context:
                 sock = self.context.wrap_socket(sock, server_side=True)
             self.handler(sock)
+        except (ConnectionResetError, BrokenPipeError) as error:
+            self.resets += 1
+            if not self.closing and not self.may_reset:
+                self.errors.append(error)
         except Exception as error:  # pylint: disable=broad-except
             if not self.closing:
                 self.errors.append(error)
@@ -80,6 +87,11 @@ class Backend:
         with self.lock:
             assert self.lock.wait_for(lambda: not self.connections, settings.PATIENCE), \
                 f"{len(self.connections)} connections are still served"
+
+    def wait_reset(self):
+        """Until a connection was reset, which is how a gateway says that a stream broke. Set
+        may_reset before that can happen."""
+        settings.wait_until("the target to be reset", lambda: self.resets > 0)
 
     def close(self):
         """Ends everything. The errors of handlers are the caller's to look at."""

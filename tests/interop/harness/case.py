@@ -106,6 +106,50 @@ class KilnTest(unittest.TestCase):
             raise problems[0]
 
 
+class SharedServer(KilnTest):
+    """One `kiln server` in front of an echo, for all tests of a class: starting one is what takes
+    time. Each test finds it idle, and leaves it so."""
+
+    flags = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.target = Backend(echo)
+        cls.addClassCleanup(cls.target.close)
+        cls.gateway = Gateway("server", *server_flags(), *cls.flags, target=cls.target.address)
+        cls.addClassCleanup(cls.gateway.kill)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.gateway.stop()
+
+    def setUp(self):
+        super().setUp()
+        self.since = self.gateway.position()
+        self.before = self.gateway.counters()
+        self.target.may_reset = False
+        self.target.resets = 0
+        self.addCleanup(self._settle)
+
+    def _settle(self):
+        errors, self.target.errors = self.target.errors, []
+        if not self._outcome.success:
+            print(f"---- the gateway's log:\n{self.gateway.log()}", file=sys.stderr)
+            return
+        self.gateway.settle()
+        self.target.wait_idle()
+        for error in errors:
+            raise error
+
+    def wait_conn(self, **fields):
+        """The access line of a connection of this test."""
+        return self.gateway.wait_conn(self.since, **fields)
+
+    def counted(self, name):
+        """How far a counter has gone in this test."""
+        return self.gateway.counters()[name] - self.before[name]
+
+
 def main():
     """unittest's main, with the exit status of a skipped test when nothing ran."""
     program = unittest.main(module="__main__", verbosity=2, exit=False)

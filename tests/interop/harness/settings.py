@@ -22,6 +22,9 @@ CONNECTIONS = int(os.environ.get("KILN_CONNECTIONS", 2000))
 # How long anything is waited for that must come: only a failing test takes so long.
 PATIENCE = float(os.environ.get("KILN_PATIENCE", 120))
 
+# From Linux 6.14 on a kernel TLS socket takes a second key.
+KERNEL_REKEYS = tuple(int(n) for n in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 14)
+
 _slack = None
 
 
@@ -51,10 +54,12 @@ def spki(name):
 def wait_until(what, condition, patience=PATIENCE):
     """Polls until condition() gives something true, and returns that."""
     end = time.monotonic() + patience
+    pause = 0.0005
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience:.0f} s in vain: {what}")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)

@@ -1,9 +1,12 @@
 """Plain sockets that never wait for ever."""
 
 import contextlib
+import fcntl
 import hashlib
 import socket
 import ssl
+import struct
+import termios
 
 from . import settings
 from .gateway import address
@@ -25,6 +28,35 @@ def connect(where):
     if family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def _queued(local, remote):
+    """Bytes that the socket with these addresses has received and nobody has read, as `ss` asks
+    the kernel (sock_diag(7)); None when there is no such socket."""
+    family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
+    pair = struct.pack("!HH", local[1], remote[1]) + b"".join(
+        socket.inet_pton(family, where[0]).ljust(16, b"\0") for where in (local, remote))
+    request = struct.pack("=BBxxI", family, socket.IPPROTO_TCP, 0xffffffff) + pair + \
+        bytes(4) + b"\xff" * 8
+    sock_diag_by_family, request_flag, netlink_sock_diag = 20, 1, 4
+    header = struct.pack("=IHHII", 16 + len(request), sock_diag_by_family, request_flag, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink_sock_diag) as netlink:
+        netlink.send(header + request)
+        answer = netlink.recv(8192)
+    if struct.unpack_from("=H", answer, 4)[0] != sock_diag_by_family:
+        return None
+    return struct.unpack_from("=I", answer, 16 + 4 + 48 + 4)[0]
+
+
+def wait_taken(sock):
+    """Until the other end of a loopback connection has read every byte that was sent to it."""
+    ours, theirs = sock.getsockname(), sock.getpeername()
+
+    def taken():
+        unsent, = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))
+        return unsent == 0 and _queued(theirs, ours) == 0
+
+    settings.wait_until("bytes to be read by the other end", taken)
 
 
 def receive_exactly(sock, size):

@@ -1,0 +1,141 @@
+"""What keeps a gateway from starting: its exit status, and a message that names the thing at fault.
+
+Exit status 2: the command line cannot be understood. 1: it can, but this cannot be had.
+"""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import unittest
+
+from harness import settings
+from harness.case import KilnTest, main
+from harness.settings import key, pem
+from harness.sockets import connect_tls, receive_exactly
+
+CERT = ("--cert", pem("server"), "--key", key("server"))
+
+
+class Refused(KilnTest):
+    def run_kiln(self, *arguments):
+        return subprocess.run([settings.KILN, *arguments], stdin=subprocess.DEVNULL, check=False,
+                              capture_output=True, text=True, timeout=settings.PATIENCE)
+
+    def server_flags(self, *flags):
+        return ("server", "--target", "127.0.0.1:1", *flags)
+
+    def check_usage(self, message, *arguments):
+        with self.subTest(arguments=arguments):
+            result = self.run_kiln(*arguments)
+            self.assertEqual(result.returncode, 2, result)
+            self.assertEqual(result.stdout, "")
+            self.assertRegex(result.stderr, message)
+
+    def check_cannot(self, message, *flags, listen="127.0.0.1:0"):
+        with self.subTest(flags=flags, listen=listen):
+            result = self.run_kiln(*self.server_flags("--disable-client-auth", "--log-format",
+                                                      "json", "--listen", listen, *flags))
+            self.assertEqual(result.returncode, 1, result)
+            lines = [json.loads(line) for line in result.stderr.splitlines()]
+            self.assertEqual([e["event"] for e in lines if e["level"] == "error"],
+                             ["cannot_start"])
+            self.assertRegex(lines[-1]["error"], message)
+            self.assertNotIn("ready", [e["event"] for e in lines])
+
+    def test_command_line(self):
+        listen = ("--listen", "127.0.0.1:0", "--disable-client-auth")
+        self.check_usage("usage:")
+        self.check_usage("no command 'nonsense'", "nonsense")
+        self.check_usage("--listen is missing", *self.server_flags(*CERT))
+        self.check_usage("--target is missing", "server", *listen, *CERT)
+        self.check_usage("--cert is missing", *self.server_flags(*listen, *CERT[2:]))
+        self.check_usage("--key is missing", *self.server_flags(*listen, *CERT[:2]))
+        self.check_usage("who may connect",
+                         *self.server_flags("--listen", "127.0.0.1:0", *CERT))
+        self.check_usage("unknown flag --nonsense", *self.server_flags(*listen, *CERT, "--nonsense"))
+        self.check_usage("--handshake-timeout: 'soon'", *self.server_flags(
+            *listen, *CERT, "--handshake-timeout", "soon"))
+        self.check_usage("--workers: '-1'", *self.server_flags(*listen, *CERT, "--workers", "-1"))
+        self.check_usage("--listen: 'nowhere' has no port",
+                         *self.server_flags("--listen", "nowhere", *CERT))
+        self.check_usage("'127.0.0.1:0' is given twice", *self.server_flags(
+            *listen, *CERT, "--listen", "127.0.0.1:0"))
+        self.check_usage("'stray' is no flag", *self.server_flags(*listen, *CERT, "stray"))
+
+    def test_certificates(self):
+        junk, empty, none = (f"{self.folder}/{name}" for name in ("junk", "empty", "none"))
+        pathlib.Path(junk).write_text("this is no certificate\n", encoding="ascii")
+        pathlib.Path(empty).write_bytes(b"")
+        self.check_cannot(f"--cert {none} cannot be opened: No such file",
+                          "--cert", none, *CERT[2:])
+        self.check_cannot(f"--key {none} cannot be opened: No such file", *CERT[:2], "--key", none)
+        self.check_cannot(f"no PEM certificate in --cert {junk}", "--cert", junk, *CERT[2:])
+        self.check_cannot(f"no PEM private key in --key {junk}", *CERT[:2], "--key", junk)
+        self.check_cannot(f"--key {empty} is no file of 1 byte", *CERT[:2], "--key", empty)
+        self.check_cannot(f"--cert {re.escape(self.folder)} is no file", "--cert", self.folder,
+                          *CERT[2:])
+        self.check_cannot("does not belong to the certificate", *CERT[:2], "--key", key("server2"))
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can make a file that another user cannot read, "
+                                        "and then be that user")
+    def test_key_that_this_user_may_not_read(self):
+        cert, private = f"{self.folder}/cert.pem", f"{self.folder}/key.pem"
+        pathlib.Path(cert).write_bytes(pathlib.Path(pem("server")).read_bytes())
+        pathlib.Path(private).write_bytes(pathlib.Path(key("server")).read_bytes())
+        os.chmod(self.folder, 0o755)
+        os.chmod(private, 0o600)
+        result = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", settings.KILN,
+             *self.server_flags("--listen", "127.0.0.1:0", "--disable-client-auth",
+                                "--cert", cert, "--key", private)],
+            stdin=subprocess.DEVNULL, check=False, capture_output=True, text=True,
+            timeout=settings.PATIENCE)
+        self.assertEqual(result.returncode, 1, result)
+        self.assertIn(f"--key {private} cannot be opened: Permission denied", result.stderr)
+
+    def test_addresses(self):
+        self.check_cannot("cannot look up 'no.such.host.invalid'", *CERT,
+                          listen="no.such.host.invalid:1")
+        self.check_cannot("the folder of a Unix socket must exist", *CERT,
+                          listen=f"unix:{self.folder}/none/socket")
+        self.check_cannot("this machine has no such address", *CERT, listen="192.0.2.1:0")
+
+    def test_port_of_another_program(self):
+        for where in ("127.0.0.1", "::1"):
+            family = socket.AF_INET6 if ":" in where else socket.AF_INET
+            with socket.socket(family) as other:
+                other.bind((where, 0))
+                other.listen()
+                port = other.getsockname()[1]
+                listen = f"[{where}]:{port}" if ":" in where else f"{where}:{port}"
+                self.check_cannot("in use; another program has it", *CERT, listen=listen)
+                self.check_cannot("in use; another program has it", *CERT, listen=f":{port}")
+
+    def test_port_of_another_gateway(self):
+        """It would share the port, and take connections that are the other's."""
+        first = self.server(workers=2)
+        self.check_cannot("in use; another program has it", *CERT, listen=first.listen)
+        for _ in range(4):
+            with connect_tls(first.listen) as peer:
+                peer.sendall(b"x")
+                self.assertEqual(receive_exactly(peer, 1), b"x")
+
+    def test_port_again_after_a_stop(self):
+        """Connections of before, in TIME_WAIT, do not keep the port."""
+        first = self.server()
+        with connect_tls(first.listen) as peer:
+            peer.sendall(b"x")
+            receive_exactly(peer, 1)
+        first.settle()
+        first.stop()
+        second = self.server(listen=first.listen)
+        with connect_tls(second.listen) as peer:
+            peer.sendall(b"x")
+            self.assertEqual(receive_exactly(peer, 1), b"x")
+
+
+if __name__ == "__main__":
+    main()
