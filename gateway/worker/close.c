@@ -33,7 +33,8 @@ static void let_go(struct kiln_conn *conn)
 
 bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event)
 {
-	if (conn->phase != KILN_PHASE_CLOSING && conn->phase != KILN_PHASE_LINGER)
+	if (conn->phase != KILN_PHASE_CLOSING && conn->phase != KILN_PHASE_LINGER &&
+	    conn->phase != KILN_PHASE_BROKEN)
 		return false;
 	if (event->buffer != NULL)
 		kiln_io_buffer_put(conn->worker->io, event->buffer);
@@ -91,6 +92,21 @@ void kiln_conn_abort_plain(const struct kiln_conn *conn)
 		(void)connect(conn->plain_fd, &nowhere, sizeof nowhere);
 }
 
+static void on_lingering(struct kiln_op *op, const struct kiln_event *event);
+
+/* From a kTLS socket as records: a plain receive stops at the first that is not data. */
+static void read_and_drop(struct kiln_conn *conn)
+{
+	conn->tls_in.done = on_lingering;
+	if (conn->tls_in.armed)
+		return;
+	if (conn->rx.where == KILN_IN_KERNEL)
+		kiln_io_recv_records(conn->worker->io, &conn->tls_in, conn->tls_fd);
+	else
+		kiln_io_recv_once(conn->worker->io, &conn->tls_in, conn->tls_fd,
+				  KILN_BUFFER_PAYLOAD);
+}
+
 static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 {
 	struct kiln_conn *conn = KILN_CONN_OF(op, tls_in);
@@ -101,11 +117,15 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 			kiln_worker_bury(conn);
 		return;
 	}
-	const bool over = event->result <= 0 && event->result != -ECANCELED;
-	if (over || conn->useless++ == LINGER_READS)
+	if (event->buffer == NULL && event->result == 0)
 		let_go(conn);
-	else if (!op->armed)
-		kiln_io_recv_once(conn->worker->io, op, conn->tls_fd, KILN_BUFFER_PAYLOAD);
+	else if (event->buffer != NULL && conn->useless++ == LINGER_READS)
+		let_go(conn);
+	else if (event->result >= 0 || event->result == -ECANCELED)
+		read_and_drop(conn);
+	else if (conn->rx.where != KILN_IN_KERNEL)
+		let_go(conn);
+	/* A kernel that cannot decrypt any more cannot drop either: the deadline lets go. */
 }
 
 /* Closing a socket that holds unread bytes resets it, and the reset would overtake our alert: so
@@ -119,9 +139,7 @@ static void linger(struct kiln_conn *conn)
 	kiln_io_cancel(worker->io, &conn->plain_in);
 	kiln_io_cancel(worker->io, &conn->plain_out);
 	kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now, LINGER_MS);
-	conn->tls_in.done = on_lingering;
-	if (!conn->tls_in.armed)
-		kiln_io_recv_once(worker->io, &conn->tls_in, conn->tls_fd, KILN_BUFFER_PAYLOAD);
+	read_and_drop(conn);
 }
 
 static void remember(struct kiln_conn *conn, const struct kiln_error *err)
@@ -279,6 +297,7 @@ static const char *step_name(const struct kiln_conn *conn)
 	case KILN_PHASE_HANDSHAKE:
 	case KILN_PHASE_INSTALL:
 	case KILN_PHASE_RELAY:
+	case KILN_PHASE_BROKEN:
 	case KILN_PHASE_LINGER:
 	case KILN_PHASE_CLOSING: break;
 	}
@@ -295,6 +314,10 @@ void kiln_conn_expired(struct kiln_deadline *deadline)
 	}
 	if (conn->phase == KILN_PHASE_RELAY) {
 		relay_expired(conn);
+		return;
+	}
+	if (conn->phase == KILN_PHASE_BROKEN) {
+		kiln_conn_broken_check(conn);
 		return;
 	}
 	struct kiln_error err = {0};

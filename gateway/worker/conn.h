@@ -28,7 +28,8 @@ enum kiln_phase {
 	KILN_PHASE_INSTALL,    /* completing a record that came in part before the keys go in */
 	KILN_PHASE_PROXY_SEND, /* telling the target whom it serves */
 	KILN_PHASE_RELAY,
-	KILN_PHASE_LINGER,  /* an alert was sent; it should arrive before the socket is reset */
+	KILN_PHASE_BROKEN,     /* truncated: the plain side takes what came before */
+	KILN_PHASE_LINGER,     /* an alert was sent; it should arrive before the socket is reset */
 	KILN_PHASE_CLOSING, /* waiting for the last events */
 };
 
@@ -95,6 +96,7 @@ struct kiln_conn {
 	struct kiln_handshake *handshake;
 	struct kiln_buffer *early; /* bytes that came with the step before; a list */
 
+	uint64_t acknowledged; /* by the plain side, while the stream is broken */
 	uint64_t id;
 	uint64_t started_at; /* ms */
 	uint64_t started_us, handshake_us;
@@ -167,6 +169,11 @@ bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);
 /* The step that begins now has ms milliseconds; 0 is no limit. */
 void kiln_conn_limit(struct kiln_conn *conn, uint32_t ms);
 void kiln_conn_expired(struct kiln_deadline *deadline);
+
+/* broken.c: the TLS peer is gone without close_notify; as kiln_conn_fail, but what came before is
+ * delivered. */
+void kiln_conn_break(struct kiln_conn *conn);
+void kiln_conn_broken_check(struct kiln_conn *conn);
 
 /* queue.c */
 void kiln_flow_push(struct kiln_flow *flow, struct kiln_buffer *buffer);

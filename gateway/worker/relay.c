@@ -87,18 +87,14 @@ static void tell_plain(struct kiln_conn *conn)
 {
 	struct kiln_flow *up = &conn->up;
 	if (up->end == KILN_FLOW_BROKEN) {
-		struct kiln_error err = {0};
 		if (conn->down.told && !conn->down.discard) {
 			/* We had said goodbye and it only failed to answer, as many do: no failure.
 			 * But a plain side that still reads must not take this for the end. */
 			kiln_conn_abort_plain(conn);
 			kiln_conn_finish(conn);
-			return;
+		} else {
+			kiln_conn_break(conn);
 		}
-		conn->worker->counters->truncated++;
-		(void)kiln_fail(&err, KILN_E_TLS_TRUNCATED,
-				"the TLS peer went away without close_notify (truncation)");
-		kiln_conn_fail(conn, &err);
 		return;
 	}
 	(void)shutdown(conn->plain_fd, SHUT_WR); /* fails only when the target is gone already */

@@ -1,255 +1,287 @@
-"""Real programs as peers of both sides: openssl, curl, gnutls-cli."""
+"""Real programs as TLS peers, on both sides: openssl, curl, gnutls, Python's own."""
 
 import http.server
-import pathlib
-import re
-import shutil
-import subprocess
+import os
+import ssl
 import threading
+import urllib.request
 
 from harness import settings
-from harness.case import KilnTest, main
-from harness.rawtls import SUITES
-from harness.settings import key, pem, spki, wait_until
-from harness.sockets import connect, pattern, receive_all, receive_exactly
+from harness.backends import echo
+from harness.case import KilnTest, SharedServer, main
+from harness.programs import Program, free_port, needs, run, s_client, s_server
+from harness.settings import key, pem
+from harness.sockets import (client_context, connect, connect_tls, pattern, receive_all,
+                             receive_exactly, server_context)
+
+SUITES = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"]
+PAGE = pattern(3_000_000)
 
 
-def run(*command, data=b"", status=0):
-    """Runs a program to its end; its output, both streams."""
-    done = subprocess.run(command, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=settings.PATIENCE, check=False)
-    text = done.stdout.decode(errors="replace")
-    if status is not None:
-        assert done.returncode == status, f"{command}: exit {done.returncode}\n{text}"
-    return text
+class Web(http.server.BaseHTTPRequestHandler):
+    """GET /N: N bytes. POST: back comes what was sent."""
 
+    protocol_version = "HTTP/1.1"
 
-class Talk:
-    """A client program that is spoken to, and told to end by the end of its input."""
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-    def __init__(self, *command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT)
-        self.text = b""
-        self.changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+    def do_GET(self):  # pylint: disable=invalid-name
+        self.answer(PAGE[:int(self.path[1:])])
 
-    def _read(self):
-        while data := self.process.stdout.read1(65536):
-            with self.changed:
-                self.text += data
-                self.changed.notify_all()
+    def do_POST(self):  # pylint: disable=invalid-name
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
 
-    def say(self, data):
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
-
-    def wait(self, pattern_text, count=1):
-        pattern_text = pattern_text.encode()
-        with self.changed:
-            assert self.changed.wait_for(lambda: self.text.count(pattern_text) >= count,
-                                         settings.PATIENCE), self.text.decode(errors="replace")
-
-    def end(self):
-        self.process.stdin.close()
-        try:
-            return self.process.wait(settings.PATIENCE)
-        finally:
-            self.process.kill()
-            self.process.stdout.close()
-
-
-def s_client(listen, *flags):
-    return ("openssl", "s_client", "-connect", listen, "-CAfile", pem("ca"), "-servername",
-            "localhost", "-verify_return_error", "-tls1_3", *flags)
-
-
-class OpenSslClient(KilnTest):
-    def test_every_cipher(self):
-        gateway = self.server()
-        for suite in SUITES:
-            with self.subTest(suite=suite):
-                talk = Talk(*s_client(gateway.listen, "-ciphersuites", suite, "-brief"))
-                talk.say(b"hello\n")
-                talk.wait("hello\n")
-                talk.end()
-                gateway.wait_conn(cipher=suite, bytes_up=6, bytes_down=6)
-        self.check_path(gateway)
-
-    def test_every_group(self):
-        """A group that the server has to ask for costs a HelloRetryRequest."""
-        gateway = self.server()
-        for group in ("X25519", "P-256", "P-521:X25519", "P-384"):
-            with self.subTest(group=group):
-                talk = Talk(*s_client(gateway.listen, "-groups", group, "-brief"))
-                talk.say(b"hello\n")
-                talk.wait("hello\n")
-                talk.end()
-
-    def test_key_updates(self):
-        """`k` changes the client's key, `K` asks for a new one of ours as well."""
-        gateway = self.server()
-        follows = gateway.path == "userspace" or settings.KERNEL_REKEYS
-        talk = Talk(*s_client(gateway.listen))
-        talk.wait("Verify return code")
-        talk.say(b"one\n")
-        talk.wait("one\n")
-        if follows:
-            for count, letter in enumerate((b"k\n", b"K\n", b"k\n"), 1):
-                talk.say(letter)
-                talk.wait("KEYUPDATE", count)  # it takes a letter only at the start of a read
-                talk.say(b"after %d\n" % count)
-                talk.wait(f"after {count}\n")
-            talk.say(b"Q\n")
-            talk.end()
-            gateway.wait_conn(close="ok")
-            self.assertEqual(gateway.counters()["key_updates"], 4)
-        else:
-            self.backends[0].may_reset = True
-            talk.say(b"k\n")
-            gateway.wait_conn(close="tls_key_update", alert_sent="internal_error")
-            talk.end()
-            self.assertEqual(gateway.counters()["key_update_impossible"], 1)
-
-    def test_resumption_is_not_offered(self):
-        gateway = self.server()
-        session = f"{self.folder}/session"
-        for flag in ("-sess_out", "-sess_in"):
-            if flag == "-sess_in" and not pathlib.Path(session).exists():
-                break  # no ticket came, so there is nothing to present
-            text = run(*s_client(gateway.listen, flag, session), data=b"Q\n")
-            self.assertIn("New, TLSv1.3", text)
-            self.assertNotIn("Reused", text)
-
-    def test_client_certificate(self):
-        gateway = self.server(access=("--allow-spki", spki("alice")), ca="ca")
-        talk = Talk(*s_client(gateway.listen, "-cert", pem("alice"), "-key", key("alice"), "-brief"))
-        talk.say(b"hello\n")
-        talk.wait("hello\n")
-        talk.end()
-        self.assertEqual(gateway.wait_conn(bytes_up=6)["identity"], "spiffe://kiln.test/prod/alice")
-        self.backends[0].may_reset = True
-        talk = Talk(*s_client(gateway.listen, "-cert", pem("bob"), "-key", key("bob"), "-brief"))
-        talk.wait("alert access denied")
-        talk.end()
-
-    def test_alpn(self):
-        gateway = self.server("--alpn", "h2,http/1.1")
-        text = run(*s_client(gateway.listen, "-alpn", "spdy,http/1.1"), data=b"Q\n")
-        self.assertIn("ALPN protocol: http/1.1", text)
-        text = run(*s_client(gateway.listen, "-alpn", "spdy"), status=1)
-        self.assertIn("alert no application protocol", text)
-
-
-class SilentHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):  # pylint: disable=arguments-differ
+    def log_message(self, *_):
         pass
 
 
-class Curl(KilnTest):
-    def test_download(self):
-        data = pattern(1_000_003)
-        (pathlib.Path(self.folder) / "file").write_bytes(data)
+def web(test, context=None):
+    """An HTTP server, or an HTTPS one; its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    server.daemon_threads = True
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    test.addCleanup(thread.join)
+    test.addCleanup(server.server_close)
+    test.addCleanup(server.shutdown)
+    return "127.0.0.1:%d" % server.server_address[1]
 
-        def handler(*args):
-            return SilentHandler(*args, directory=self.folder)
 
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
-            threading.Thread(target=web.serve_forever, daemon=True).start()
-            gateway = self.server(target="127.0.0.1:%d" % web.server_port)
-            out = f"{self.folder}/got"
-            run("curl", "--silent", "--show-error", "--fail", "--cacert", pem("ca"), "--tlsv1.3",
-                "-o", out, f"https://{gateway.listen}/file", "-o", out + "2",
-                f"https://{gateway.listen}/file")
-            web.shutdown()
-        self.assert_bytes(pathlib.Path(out).read_bytes(), data)
-        self.assert_bytes(pathlib.Path(out + "2").read_bytes(), data)
+class OpensslClient(SharedServer):
+    def echoes(self, client):
+        client.wait_for(rb"Verify return code: 0|Verification: OK")
+        client.send(b"through and back\n")
+        client.wait_for(rb"\nthrough and back\n")
+
+    def test_each_cipher_suite(self):
+        for suite in SUITES:
+            with self.subTest(suite=suite), \
+                    s_client(self.gateway.listen, "-ciphersuites", suite) as client:
+                self.echoes(client)
+                self.assertEqual(client.wait(), 0)
+                self.wait_conn(cipher=suite, path=self.gateway.path, close="ok")
+
+    def test_no_session_is_resumed(self):
+        """-reconnect connects five times more with the session it has, if it has one."""
+        self.target.may_reset = True  # it drops connections without a goodbye
+        with s_client(self.gateway.listen, "-reconnect") as client:
+            for _ in range(5):
+                client.wait_for(rb"drop connection and then reconnect")
+            client.wait_for(rb"(?s)(New, TLSv1.3.*){6}")
+            self.assertNotIn("Reused, ", client.text())
+
+    def test_no_ticket_is_issued(self):
+        with s_client(self.gateway.listen) as client:
+            self.echoes(client)
+            self.assertEqual(client.wait(), 0)
+            self.assertNotIn("New Session Ticket arrived", client.text())
+
+    def key_update(self, command):
+        follows = self.gateway.path != "ktls" or settings.KERNEL_REKEYS
+        self.target.may_reset = not follows
+        with s_client(self.gateway.listen) as client:
+            self.echoes(client)
+            client.send(command)
+            client.wait_for(rb"KEYUPDATE")
+            if follows:
+                client.send(b"under the new key\n")
+                client.wait_for(rb"\nunder the new key\n")
+                self.assertEqual(client.wait(), 0)
+                self.wait_conn(close="ok")
+                self.assertEqual(self.counted("key_updates"), 2 if command == b"K\n" else 1)
+            else:
+                client.wait_for(rb"alert internal error")
+                self.wait_conn(close="tls_key_update")
+                self.assertEqual(self.counted("key_update_impossible"), 1)
+
+    def test_key_update(self):
+        self.key_update(b"k\n")
+
+    def test_key_update_that_asks_for_ours(self):
+        self.key_update(b"K\n")
+
+    def test_tls_1_2_is_refused(self):
+        with s_client(self.gateway.listen, "-tls1_2") as client:
+            client.wait_for(rb"alert protocol version")
+            self.assertNotEqual(client.wait(), 0)
+        self.wait_conn(close="tls_version", alert_sent="protocol_version")
+
+
+class OtherClients(KilnTest):
+    def test_hello_retry_request(self):
+        """The gateway takes one group only, and the client guesses another first."""
+        config = f"{self.folder}/openssl.cnf"
+        with open(config, "w", encoding="ascii") as file:
+            file.write("openssl_conf = o\n[o]\nssl_conf = s\n[s]\nsystem_default = d\n"
+                       "[d]\nGroups = P-384\n")
+        gateway = self.server(env={"OPENSSL_CONF": config})
+        with s_client(gateway.listen, "-groups", "X25519:P-384", "-msg") as client:
+            client.wait_for(rb"(?s)ClientHello.*ClientHello.*Verification: OK")
+            client.send(b"hello\n")
+            client.wait_for(rb"\nhello\n")
+            self.assertEqual(client.wait(), 0)
+        gateway.wait_conn(close="ok", path=gateway.path)
+
+    @needs("curl")
+    def test_curl(self):
+        gateway = self.server(target=web(self))
+        url = f"https://localhost:{gateway.listen.rpartition(':')[2]}"
+        curl = ["curl", "-sS", "--fail", "--ipv4", "--http1.1", "--cacert", pem("ca"),
+                "--tlsv1.3"]
+        status, out, err = run(*curl, f"{url}/3000000")
+        self.assertEqual((status, err), (0, ""))
+        self.assert_bytes(out, PAGE)
+        status, out, err = run(*curl, "--data-binary", "@-", f"{url}/", data=PAGE[:1_000_000])
+        self.assertEqual((status, err), (0, ""))
+        self.assert_bytes(out, PAGE[:1_000_000])
+        gateway.settle()
+        since = gateway.position()
+        status, out, err = run(*curl, f"{url}/10", f"{url}/20", f"{url}/30")
+        self.assertEqual((status, err), (0, ""))
+        self.assert_bytes(out, PAGE[:10] + PAGE[:20] + PAGE[:30])
+        gateway.settle()
+        self.assertEqual(len(gateway.find("conn", since, close="ok")), 1, "one connection for all")
         self.check_path(gateway)
 
-
-class GnuTls(KilnTest):
-    def setUp(self):
-        if not shutil.which("gnutls-cli"):
-            self.skipTest("gnutls-cli is not installed (apt-get install gnutls-bin)")
-        super().setUp()
-
-    def test_echo(self):
-        gateway = self.server(access=("--allow-cn", "alice"), ca="ca")
-        host, port = gateway.listen.split(":")
-        for priority in ("NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM",
-                         "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-256-GCM",
-                         "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+CHACHA20-POLY1305"):
-            with self.subTest(priority=priority):
-                talk = Talk("gnutls-cli", "--x509cafile", pem("ca"), "--x509certfile", pem("alice"),
-                            "--x509keyfile", key("alice"), "--priority", priority,
-                            "--verify-hostname", "localhost", "-p", port, host)
-                talk.wait("Simple Client Mode")
-                talk.say(b"hello from gnutls\n")
-                talk.wait("hello from gnutls\n")
-                talk.end()
-        gateway.wait_event("conn", count=3, bytes_up=18, bytes_down=18)
+    @needs("gnutls-cli")
+    def test_gnutls(self):
+        gateway = self.server()
+        port = gateway.listen.rpartition(":")[2]
+        for cipher in ("AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305"):
+            priority = f"NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+{cipher}"
+            with self.subTest(cipher=cipher), \
+                    Program("gnutls-cli", "--x509cafile", pem("ca"), "--priority", priority,
+                            "-p", port, "localhost") as client:
+                client.wait_for(rb"Handshake was completed")
+                client.send(b"hello from gnutls\n")
+                client.wait_for(rb"\nhello from gnutls\n")
+                self.assertEqual(client.wait(), 0)
+        gateway.settle()
+        self.assertEqual(len(gateway.find("conn", close="ok")), 3)
         self.check_path(gateway)
 
+    @needs("gnutls-cli")
+    def test_gnutls_resumes_nothing(self):
+        gateway = self.server()
+        self.backends[0].may_reset = True  # it drops the first connection without a goodbye
+        port = gateway.listen.rpartition(":")[2]
+        with Program("gnutls-cli", "--resume", "--x509cafile", pem("ca"), "-p", port,
+                     "localhost") as client:
+            client.wait_for(rb"(?s)Handshake was completed.*Handshake was completed")
+            self.assertNotIn("This is a resumed session", client.text())
+            client.send(b"hello\n")
+            client.wait_for(rb"\nhello\n")
 
-class OpenSslServer(KilnTest):
-    """`kiln client` before `openssl s_server`, which sends tickets after the handshake."""
-
-    def s_server(self, *flags, cert="server"):
-        process = subprocess.Popen(
-            ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", pem(cert), "-key", key(cert),
-             "-naccept", "1", "-rev", *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.stdin.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        for raw in process.stdout:
-            found = re.match(rb"ACCEPT (.*:\d+)", raw)
-            if found:
-                return found.group(1).decode()
-        raise AssertionError("s_server did not start")
-
-    def test_echo_with_tickets(self):
-        for flags in (("-num_tickets", "2"), ("-num_tickets", "0"), ("-num_tickets", "9")):
-            with self.subTest(flags=flags):
-                gateway = self.client("--server-name", "localhost", target=self.s_server(*flags),
-                                      workers=1)
-                with connect(gateway.listen) as sock:
-                    for _ in range(3):  # s_server -rev answers a line with its reverse
-                        sock.sendall(b"stressed\n")
-                        self.assertEqual(receive_exactly(sock, 9), b"desserts\n")
-                line = gateway.wait_conn(close="ok")
-                self.assertEqual(line["identity"], "localhost")
-
-    def refused(self, *flags, close, ca="ca", cert="server"):
-        gateway = self.client(*flags, target=self.s_server(cert=cert), ca=ca, workers=1)
-        with connect(gateway.listen) as sock:
-            sock.sendall(b"secret\n")
-            try:
-                self.assertEqual(receive_all(sock), b"")
-            except ConnectionResetError:
+    def test_alpn_and_server_name(self):
+        gateway = self.server("--alpn", "h2,http/1.1")
+        with connect_tls(gateway.listen, client_context(alpn=["http/1.1", "h2"]),
+                         "server.kiln.test") as sock:
+            self.assertEqual(sock.selected_alpn_protocol(), "h2", "the server's preference counts")
+        with connect_tls(gateway.listen) as sock:
+            self.assertIsNone(sock.selected_alpn_protocol())
+        with self.assertRaisesRegex(ssl.SSLError, "no application protocol"):
+            with connect_tls(gateway.listen, client_context(alpn=["smtp"])):
                 pass
-        line = gateway.wait_conn(close=close)
-        self.assertEqual(line["bytes_up"], 0, "bytes went to a server that was not trusted")
+        gateway.wait_conn(close="tls_handshake", alert_sent="no_application_protocol")
 
-    def test_wrong_name(self):
-        self.refused("--server-name", "elsewhere.example", close="name_mismatch")
 
-    def test_wrong_key(self):
-        self.refused("--verify-spki", "00" * 32, close="name_mismatch")
+class Servers(KilnTest):
+    """`kiln client` in front of other people's servers."""
 
-    def test_unknown_authority(self):
-        self.refused("--server-name", "localhost", cert="impostor", close="cert_invalid")
-
-    def test_expired(self):
-        self.refused("--server-name", "localhost", cert="server-old", close="cert_invalid")
-
-    def test_right_key(self):
-        gateway = self.client("--verify-spki", spki("server"), target=self.s_server(), workers=1)
+    def reverses(self, gateway):
         with connect(gateway.listen) as sock:
             sock.sendall(b"stressed\n")
             self.assertEqual(receive_exactly(sock, 9), b"desserts\n")
-        wait_until("its access line", lambda: gateway.find("conn", close="ok"))
+        self.assertEqual(gateway.wait_conn()["path"], gateway.path)
+
+    def s_server(self, *options):
+        server, where = s_server(*options)
+        self.addCleanup(server.close)
+        return server, where
+
+    def test_each_cipher_suite_with_tickets(self):
+        for suite in SUITES:
+            with self.subTest(suite=suite):
+                _, where = self.s_server("-rev", "-ciphersuites", suite, "-num_tickets", "8")
+                gateway = self.client("--server-name", "localhost", target=where, workers=1)
+                self.reverses(gateway)
+                gateway.wait_conn(cipher=suite, close="ok", identity="localhost")
+
+    def test_hello_retry_request(self):
+        _, where = self.s_server("-rev", "-groups", "P-384")
+        gateway = self.client(target=where, workers=1)
+        self.reverses(gateway)
+        gateway.wait_conn(close="ok")
+
+    def key_update(self, command):
+        server, where = self.s_server()
+        gateway = self.client(target=where, workers=1)
+        follows = gateway.path != "ktls" or settings.KERNEL_REKEYS
+        with connect(gateway.listen) as sock:
+            sock.sendall(b"hello\n")
+            server.wait_for(rb"\nhello\n")
+            server.send(command)
+            settings.wait_until("the key update to arrive", lambda: sum(
+                gateway.counters()[name] for name in ("key_updates", "key_update_impossible")))
+            if follows:
+                server.send(b"under the new key\n")
+                self.assertEqual(receive_exactly(sock, 18), b"under the new key\n")
+                sock.sendall(b"and back\n")
+                server.wait_for(rb"\nand back\n")
+            else:
+                with self.assertRaises(ConnectionResetError):
+                    receive_exactly(sock, 1)
+                gateway.wait_conn(close="tls_key_update")
+        gateway.settle()
+        counters = gateway.counters()
+        self.assertEqual(counters["key_update_impossible"], 0 if follows else 1)
+        self.assertEqual(counters["key_updates"], {b"K\n": 2, b"k\n": 1}[command] * follows)
+
+    def test_key_update(self):
+        self.key_update(b"k\n")
+
+    def test_key_update_that_asks_for_ours(self):
+        self.key_update(b"K\n")
+
+    def test_a_file_from_s_server(self):
+        with open(f"{self.folder}/page", "wb") as file:
+            file.write(PAGE[:500_000])
+        port = free_port()
+        server = Program("sh", "-c", f"cd {self.folder} && exec openssl s_server -WWW -accept "
+                         f"127.0.0.1:{port} -cert {pem('server')} -key {key('server')}")
+        self.addCleanup(server.close)
+        server.wait_for(rb"ACCEPT")
+        gateway = self.client(target=f"127.0.0.1:{port}", workers=1)
+        with connect(gateway.listen) as sock:
+            sock.sendall(b"GET /page HTTP/1.0\r\n\r\n")
+            self.assert_bytes(receive_all(sock).partition(b"\r\n\r\n")[2], PAGE[:500_000])
+        gateway.wait_conn(close="ok", path=gateway.path)
+
+    def test_an_https_server_of_python(self):
+        gateway = self.client(target=web(self, server_context()), workers=1)
+        url = f"http://{gateway.listen}/3000000"
+        with urllib.request.urlopen(url, timeout=settings.PATIENCE) as answer:
+            self.assert_bytes(answer.read(), PAGE)
+        gateway.wait_conn(path=gateway.path)
+
+    @needs("gnutls-serv")
+    def test_gnutls_serv(self):
+        port = free_port()
+        server = Program("gnutls-serv", "--echo", "--x509certfile", pem("server"),
+                         "--x509keyfile", key("server"), "-p", port, "--disable-client-cert")
+        self.addCleanup(server.close)
+        server.wait_for(rb"(?i)listening on .*\d+\.\.\.done")
+        gateway = self.client(target=f"127.0.0.1:{port}", workers=1)
+        with connect(gateway.listen) as sock:
+            sock.sendall(b"hello gnutls\n")
+            self.assertEqual(receive_exactly(sock, 13), b"hello gnutls\n")
+        gateway.wait_conn(path=gateway.path)
 
 
 if __name__ == "__main__":

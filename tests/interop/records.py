@@ -3,6 +3,7 @@ every kind. A connection beside them echoes all the while."""
 
 import contextlib
 import socket
+import threading
 import unittest
 
 from harness import settings
@@ -10,7 +11,7 @@ from harness.backends import reset
 from harness.case import SharedServer, main
 from harness.rawtls import ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, Alert, RawTls, connect_raw
 from harness.sockets import (connect, connect_tls, pattern, receive_all, receive_exactly,
-                             server_context)
+                             server_context, wait_taken)
 
 
 class RecordTest(SharedServer):
@@ -274,6 +275,29 @@ class Ends(RecordTest):
             self.wait_conn(close="tls_truncated")
             self.target.wait_reset()
         self.assertEqual(self.counted("truncated"), 1)
+
+    def test_what_came_before_a_truncation_is_delivered(self):
+        """A reset overtakes bytes on the way: it has to wait for a target that reads slowly."""
+        data = pattern(300_000)  # more than a receive buffer takes, less than it and a send buffer
+        go, got = threading.Event(), []
+
+        def slow(sock):
+            go.wait(settings.PATIENCE)
+            got.append(receive_exactly(sock, len(data)))
+            with self.assertRaises(ConnectionResetError):
+                sock.recv(1)
+        target = self.backend(slow)
+        gateway = self.server(target=target.address)
+        with connect_raw(gateway.listen) as peer:
+            peer.send_data(data)
+            wait_taken(peer.sock)
+            peer.sock.shutdown(socket.SHUT_WR)
+            settings.wait_until("the gateway to see the end",
+                                lambda: gateway.counters()["truncated"] == 1)
+            go.set()
+            gateway.wait_conn(close="tls_truncated", bytes_up=len(data))
+        target.wait_idle()
+        self.assert_bytes(got[0], data)
 
     def test_an_end_inside_a_record_resets_the_target(self):
         self.target.may_reset = True

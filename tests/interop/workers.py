@@ -125,8 +125,10 @@ class Workers(LoadedTest):
         """The only one: whoever connects meanwhile waits in the queue for its successor."""
         gateway = self.own_server(workers=1)
         limit = max(1, 20 * self.learn_request(gateway))
+        victim, = gateway.workers()
         begin = time.monotonic()
-        gateway.signal(signal.SIGKILL, gateway.workers()[0])
+        gateway.signal(signal.SIGKILL, victim)
+        wait_until("it to die", lambda: has_ended(victim))  # until then it may accept
         self.echo_once(gateway)
         took = time.monotonic() - begin
         self.assertLess(took, limit)

@@ -14,6 +14,7 @@
 #include <getopt.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,7 @@ int main(int argc, char **argv)
 	const char *ca = NULL, *name = "localhost";
 	uint64_t size = 0, seed = 1;
 	bool sends = false;
+	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
 	for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
 		switch (flag) {
 		case LISTEN: listen_at = optarg; break;

@@ -15,6 +15,7 @@
 #include <getopt.h>
 #include <netdb.h>
 #include <openssl/err.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,7 @@ int main(int argc, char **argv)
 {
 	static struct load load = {.options = {.size = 1024, .opening = 32, .name = "localhost"}};
 	struct rlimit limit;
+	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);

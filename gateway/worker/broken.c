@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A stream that broke: the TLS peer went away without close_notify. The plain side is told by a
+ * reset, and a reset overtakes whatever that side has not taken yet. So what came before the break,
+ * which is good data, is waited for; the socket is looked at now and then, because no event tells
+ * when the last byte was acknowledged. */
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "worker/relay.h"
+#include "worker/worker.h"
+
+/* Bytes acknowledged in all; *rest is false once nothing is on the way. */
+static uint64_t acknowledged(int fd, bool *rest)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof info;
+	*rest = false; /* a Unix socket's bytes are with the peer already */
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return 0;
+	*rest = info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0;
+	return info.tcpi_bytes_acked;
+}
+
+static void tell(struct kiln_conn *conn)
+{
+	struct kiln_error err = {0};
+	(void)kiln_fail(&err, KILN_E_TLS_TRUNCATED,
+			"the TLS peer went away without close_notify (truncation)");
+	kiln_conn_fail(conn, &err);
+}
+
+void kiln_conn_broken_check(struct kiln_conn *conn)
+{
+	struct kiln_worker *worker = conn->worker;
+	const uint32_t patience = worker->settings.send_timeout;
+	bool rest;
+	const uint64_t acked = acknowledged(conn->plain_fd, &rest);
+	if (acked != conn->acknowledged) {
+		conn->acknowledged = acked;
+		conn->up.moved_at = worker->now;
+	}
+	if (!rest || (patience > 0 && worker->now - conn->up.moved_at >= patience))
+		tell(conn);
+	else
+		kiln_conn_limit(conn, KILN_WHEEL_TICK);
+}
+
+void kiln_conn_break(struct kiln_conn *conn)
+{
+	conn->worker->counters->truncated++;
+	conn->phase = KILN_PHASE_BROKEN;
+	conn->up.moved_at = conn->worker->now;
+	kiln_io_cancel(conn->worker->io, &conn->tls_in);
+	kiln_io_cancel(conn->worker->io, &conn->plain_in);
+	kiln_conn_broken_check(conn);
+}
