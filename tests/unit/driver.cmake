@@ -16,6 +16,6 @@ foreach(_part ${_driver_any})
 endforeach()
 foreach(_part ${_driver_ktls})
   add_test(NAME ktls_driver_${_part} COMMAND driver_${_part})
-  set_tests_properties(ktls_driver_${_part} PROPERTIES LABELS ktls TIMEOUT 300
+  set_tests_properties(ktls_driver_${_part} PROPERTIES LABELS "ktls;core" TIMEOUT 300
     SKIP_RETURN_CODE 77 ENVIRONMENT KILN_TEST_PATH=ktls)
 endforeach()
