@@ -29,7 +29,8 @@ static void clear_seat(struct kiln_steer_seat *seat)
 
 enum kiln_code kiln_board_open(struct kiln_board *board, unsigned workers, struct kiln_error *err)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	const struct bpf_map_create_opts options = {.sz = sizeof options,
+						    .map_flags = BPF_F_MMAPABLE};
 
 	memset(board, 0, sizeof *board);
 	if (workers == 0 || workers > KILN_STEER_WORKERS_MAX)

@@ -10,7 +10,7 @@
 #include "worker/worker.h"
 
 /* How long a peer has to read our alert before the socket goes. */
-#define LINGER_MS    1000u
+#define LINGER_MS    2000u
 #define LINGER_READS 16u
 
 static void cancel_all(struct kiln_conn *conn)

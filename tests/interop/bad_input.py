@@ -199,6 +199,8 @@ class AfterTheHandshake(WithCanary):
             return
         # After such a record the kernel sends nothing on the socket any more, no alert either.
         with self.raw() as peer:
+            peer.send(b"good")  # so that the keys are in the kernel
+            self.assertEqual(peer.read(4), b"good")
             send(peer)
             peer.expect_end()
         self.ended(close="tls_decrypt")
