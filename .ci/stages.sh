@@ -33,13 +33,13 @@ host_has_ktls() {
 	grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp 2>/dev/null
 }
 
-# Tests that make sense only with kTLS have no label but that (and core); others with it run here as well.
+# Tests that make sense only with kTLS have no other label of a kind; others with it run here as well.
 tests_of_ktls_only() { # PRESET
 	ctest --test-dir "build/$1" --show-only=json-v1 | python3 -c '
 import json, re, sys
 for test in json.load(sys.stdin)["tests"]:
     labels = [p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"]
-    if labels and "ktls" in labels[0] and set(labels[0]) <= {"ktls", "core"}:
+    if labels and "ktls" in labels[0] and set(labels[0]) <= {"ktls", "core", "long"}:
         print(re.escape(test["name"]))' | paste -sd '|'
 }
 
@@ -57,8 +57,11 @@ stage_host() { # PRESET
 
 stage_vm() { # PRESET KERNEL
 	local stage=$1-vm-$2 version only=(-L '^ktls$')
-	# Everything on the stock kernel; elsewhere what depends on the kernel and the build most.
-	[ "$1-$2" = dev-stock ] || [ -n "${all:-}" ] || only+=(-L '^core$')
+	# With --all everything on every kernel. Otherwise all but the long ones on the stock kernel,
+	# and elsewhere what depends on the kernel and the build most.
+	if [ -z "${all:-}" ]; then
+		if [ "$1-$2" = dev-stock ]; then only+=(-LE '^long$'); else only+=(-L '^core$'); fi
+	fi
 	say "preparing the virtual machine ($2 kernel)"
 	if ! version=$(tests/vm/run --kernel "$2" --fetch 2> >(tee "$results/$stage.log" >&2)); then
 		record "$stage" 0 skipped "$(tail -n 1 "$results/$stage.log")"

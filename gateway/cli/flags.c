@@ -192,6 +192,7 @@ const struct kiln_flag kiln_flags[] = {
 	{"--help", NULL, BOTH, false, true, take_true, AT(help), 0},
 	{"--listen", NULL, BOTH, true, true, take_listen, 0, 0},
 	{"--target", NULL, BOTH, true, false, take_target, 0, 0},
+	{"--reuse-port", NULL, BOTH, false, true, take_true, AT(reuse_port), 0},
 	{"--unsafe-target", NULL, SERVER, false, true, take_true, AT(unsafe_plain), 0},
 	{"--unsafe-listen", NULL, CLIENT, false, true, take_true, AT(unsafe_plain), 0},
 

@@ -34,6 +34,7 @@ struct kiln_gateway_options {
 	size_t listen_count;
 	struct kiln_address target;
 	const char *target_text;
+	bool reuse_port;   /* listen beside a gateway that has the port already */
 	bool unsafe_plain; /* do not warn that plain bytes leave this machine */
 
 	/* Files. cert and key are the same one after --keystore. A client may have neither; a

@@ -30,7 +30,8 @@ static const char *bind_hint(int failed, bool is_unix)
 }
 
 /* The first socket of a group binds alone, and is shared when it has the port: so a second gateway
- * on the same port is an error, and does not take half of the connections in silence. */
+ * on the same port is an error, and does not take half of the connections in silence. With
+ * --reuse-port it is meant: the second one takes the first one's place. */
 static enum kiln_code open_one(const struct kiln_listen_group *group, bool first, int *out,
 			       struct kiln_error *err)
 {
@@ -43,7 +44,7 @@ static enum kiln_code open_one(const struct kiln_listen_group *group, bool first
 				       group->text);
 	if (!group->shared)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (!group->shared && !first)
+	if (!group->shared && (!first || group->beside))
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
 	if (address->sa_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
@@ -172,6 +173,7 @@ enum kiln_code kiln_listeners_open(struct kiln_listeners *listeners,
 		struct kiln_listen_group *group = &listeners->groups[listeners->group_count++];
 		for (unsigned i = 0; i < KILN_WORKERS_MAX; i++)
 			group->fds[i] = -1;
+		group->beside = o->reuse_port;
 		rc = open_group(group, &o->listen[g], workers, err);
 		if (rc == KILN_OK)
 			steer(listeners, group, cpu_of_worker);

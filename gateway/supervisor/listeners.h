@@ -15,6 +15,7 @@
 struct kiln_listen_group {
 	int fds[KILN_WORKERS_MAX];
 	bool shared;
+	bool beside;              /* another gateway may have the port: listen beside it */
 	struct kiln_steer *steer; /* NULL: the kernel's own hash, or a shared socket */
 	struct kiln_endpoint endpoint;
 	char text[KILN_ADDRESS_TEXT];

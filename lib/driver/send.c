@@ -8,7 +8,7 @@
 #include "driver/driver.h"
 
 /* Bytes per system call in the kernel: so many records that the count stays a good one. */
-#define KERNEL_CHUNK (64u * KILN_RECORD_PLAIN_MAX)
+#define KERNEL_CHUNK ((size_t)64 * KILN_RECORD_PLAIN_MAX)
 
 enum kiln_code kiln_driver_send_failed(struct kiln_conn *conn, int sys_errno,
 				       struct kiln_error *err)

@@ -114,6 +114,18 @@ class Refused(KilnTest):
                 self.check_cannot("in use; another program has it", *CERT, listen=listen)
                 self.check_cannot("in use; another program has it", *CERT, listen=f":{port}")
 
+    def test_port_of_a_gateway_to_replace(self):
+        """One after the other, and every connection finds one of them."""
+        first = self.server(workers=2)
+        for _ in range(3):
+            second = self.server("--reuse-port", listen=first.listen, workers=2)
+            first.stop()
+            for _ in range(20):
+                with connect_tls(second.listen) as peer:
+                    peer.sendall(b"x")
+                    self.assertEqual(receive_exactly(peer, 1), b"x")
+            first = second
+
     def test_port_of_another_gateway(self):
         """It would share the port, and take connections that are the other's."""
         first = self.server(workers=2)

@@ -47,7 +47,7 @@ def has_ended(pid):
     """True also for one that nobody has waited for yet."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
     return stat.rpartition(")")[2].split()[0] == "Z"
 

@@ -311,7 +311,7 @@ static void test_linger(void **state)
 				rig_turn(&rig);
 		}
 		if (timeout)
-			assert_in_range(n, 4, 5);
+			assert_in_range(n, 8, 9);
 		else
 			assert_int_equal(n, 17);
 		rig_turn(&rig);

@@ -1,0 +1,4 @@
+# The documentation against the source.
+add_test(NAME unit_docs_complete
+  COMMAND ${CMAKE_CURRENT_LIST_DIR}/docs_complete.py ${PROJECT_SOURCE_DIR})
+set_tests_properties(unit_docs_complete PROPERTIES LABELS unit TIMEOUT 60)
