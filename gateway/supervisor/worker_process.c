@@ -28,6 +28,7 @@ struct process {
 	struct kiln_deadline last_arrivals, shutdown;
 	int signal_fd;
 	bool draining, stopping;
+	bool has_left_listeners; /* and has said so */
 };
 
 #define PROCESS_OF(pointer, member)                                                                \
@@ -41,10 +42,20 @@ static void say(struct process *p, enum kiln_message_type type, const char *text
 
 /* ---- draining ----------------------------------------------------------------------------- */
 
+/* Said when the kernel has let go of the last accept and not before: a wake-up of the listener is
+ * for one waiter, and if that is this process, which only cancels, a successor that shares the
+ * listener sleeps on while connections wait. */
+static void announce_draining(struct process *p)
+{
+	if (p->has_left_listeners || !p->worker.accept_over || kiln_worker_is_accepting(&p->worker))
+		return;
+	p->has_left_listeners = true;
+	say(p, KILN_MESSAGE_DRAINING, NULL);
+}
+
 static void stop_accepting(struct process *p)
 {
 	kiln_worker_stop_accepting(&p->worker);
-	say(p, KILN_MESSAGE_DRAINING, NULL);
 }
 
 static void on_last_arrivals(struct kiln_deadline *deadline)
@@ -247,8 +258,11 @@ int kiln_worker_process(const struct kiln_worker_job *job)
 		log_failure(&err);
 		return 1;
 	}
-	while (rc == KILN_OK && !p->stopping && (!p->draining || !kiln_worker_done(&p->worker)))
+	while (rc == KILN_OK && !p->stopping &&
+	       (!p->has_left_listeners || !kiln_worker_done(&p->worker))) {
 		rc = kiln_worker_turn(&p->worker, &err);
+		announce_draining(p);
+	}
 	if (rc != KILN_OK)
 		log_failure(&err);
 	kiln_worker_close(&p->worker);

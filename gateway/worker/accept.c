@@ -144,6 +144,18 @@ void kiln_conn_start(struct kiln_worker *worker, int fd)
 		begin(conn);
 }
 
+/* Who is in the queue was told by the kernel that the connection stands. The shortest timeout makes
+ * accept return when there is nobody; O_NONBLOCK would do so for other workers' rings too, because
+ * it belongs to what all processes share of a descriptor. */
+void kiln_listener_take_rest(struct kiln_listener *listener)
+{
+	const struct timeval soon = {.tv_usec = 1};
+	if (setsockopt(listener->fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon) != 0)
+		return;
+	for (int fd; (fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
+		kiln_conn_start(listener->worker, fd);
+}
+
 static void on_accept(struct kiln_op *op, const struct kiln_event *event)
 {
 	struct kiln_listener *listener =

@@ -54,6 +54,15 @@ static bool send_handshake_alert(struct kiln_conn *conn)
 	       send(conn->tls_fd, output, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+/* A kernel that fails to decrypt leaves the error on the socket, and whatever is asked of it next
+ * fails with it, were it in the other direction. Asking for the error takes it away. */
+static void clear_socket_error(int fd)
+{
+	int failed;
+	socklen_t len = sizeof failed;
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len);
+}
+
 /* Best effort and never in the middle of another record: who does not read gets no alert. */
 static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 {
@@ -61,9 +70,11 @@ static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 	if (alert == 0 || conn->tls_out.armed || conn->close_notify_sent || conn->down.discard ||
 	    conn->tx.suite == NULL)
 		return false;
-	if (conn->tx.where == KILN_IN_KERNEL)
+	if (conn->tx.where == KILN_IN_KERNEL) {
+		clear_socket_error(conn->tls_fd);
 		return kiln_ktls_send_record(conn->worker->sys, conn->tls_fd, KILN_RECORD_ALERT,
 					     fatal, 2) == 2;
+	}
 	uint8_t record[2 + KILN_RECORD_OVERHEAD];
 	size_t len;
 	return kiln_traffic_seal(&conn->tx, KILN_RECORD_ALERT, fatal, 2, record, &len, NULL) ==

@@ -104,6 +104,7 @@ static void close_listeners(struct kiln_worker *worker)
 		struct kiln_listener *listener = &worker->listeners[i];
 		if (listener->fd < 0 || listener->op.armed)
 			continue;
+		kiln_listener_take_rest(listener);
 		kiln_io_forget(worker->io, listener->fd);
 		(void)close(listener->fd);
 		listener->fd = -1;
@@ -118,12 +119,17 @@ void kiln_worker_stop_accepting(struct kiln_worker *worker)
 	close_listeners(worker);
 }
 
-bool kiln_worker_done(const struct kiln_worker *worker)
+bool kiln_worker_is_accepting(const struct kiln_worker *worker)
 {
 	for (unsigned i = 0; i < worker->listener_count; i++)
 		if (worker->listeners[i].op.armed)
-			return false;
-	return !worker->accepting && worker->conn_count == 0;
+			return true;
+	return worker->accepting;
+}
+
+bool kiln_worker_done(const struct kiln_worker *worker)
+{
+	return !kiln_worker_is_accepting(worker) && worker->conn_count == 0;
 }
 
 /* Connections that wait in the backlog are better off than ones that are accepted and dropped. */

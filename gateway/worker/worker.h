@@ -62,6 +62,7 @@ void kiln_worker_accept(struct kiln_worker *worker, bool on);
 /* No more connections, for good: when the last event of accepting has come, the listeners are
  * closed here, so that a worker which only finishes what it has keeps no port. */
 void kiln_worker_stop_accepting(struct kiln_worker *worker);
+bool kiln_worker_is_accepting(const struct kiln_worker *worker);
 /* True once nothing is accepted any more and every connection has ended. */
 bool kiln_worker_done(const struct kiln_worker *worker);
 
@@ -75,6 +76,7 @@ enum kiln_code kiln_worker_turn(struct kiln_worker *worker, struct kiln_error *e
 void kiln_worker_close(struct kiln_worker *worker);
 
 /* For the files of this folder. */
+void kiln_listener_take_rest(struct kiln_listener *listener);
 void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms);
 void kiln_worker_bury(struct kiln_conn *conn);
 /* A buffer to work in. NULL when the pool has none: the connection is hungry then, and its pumps
