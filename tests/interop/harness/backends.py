@@ -26,6 +26,7 @@ class Backend:
         self.closing = False
         self.connections = set()
         self.lock = threading.Condition()
+        self.last_in_line = None
         if unix:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(unix)
@@ -44,7 +45,7 @@ class Backend:
     def _accept(self):
         while True:
             try:
-                sock, _ = self.listener.accept()
+                sock, address = self.listener.accept()
             except OSError:
                 return
             sock.settimeout(settings.PATIENCE)
@@ -52,6 +53,11 @@ class Backend:
                 if self.closing:
                     sock.close()
                     return
+                if address == self.last_in_line:
+                    self.last_in_line = None
+                    self.lock.notify_all()
+                    sock.close()
+                    continue
                 self.count += 1
                 self.connections.add(sock)
                 self.lock.notify_all()
@@ -84,9 +90,17 @@ class Backend:
                 f"{self.count} connections came, not {count}"
 
     def wait_idle(self):
-        with self.lock:
-            assert self.lock.wait_for(lambda: not self.connections, settings.PATIENCE), \
-                f"{len(self.connections)} connections are still served"
+        """Until no connection is served, and none waits to be accepted, not even one that was reset
+        in the meantime: one of our own, behind all of them, has been."""
+        where = self.listener.getsockname()
+        with socket.socket(self.listener.family) as last:
+            last.bind("" if last.family == socket.AF_UNIX else (where[0], 0))
+            self.last_in_line = last.getsockname()
+            last.connect(where)
+            with self.lock:
+                assert self.lock.wait_for(lambda: not self.connections and not self.last_in_line,
+                                          settings.PATIENCE), \
+                    f"{len(self.connections)} connections are still served"
 
     def wait_reset(self):
         """Until a connection was reset, which is how a gateway says that a stream broke. Set

@@ -7,7 +7,6 @@ From then on records are sealed and opened here (RFC 8446 5 and 7), independentl
 import ctypes
 import hashlib
 import hmac
-import os
 import ssl
 import tempfile
 
@@ -127,8 +126,8 @@ class RawTls:
         self.server = server
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.context = context or client_context()
-        handle, self.keylog = tempfile.mkstemp(prefix="kiln-keys-")
-        os.close(handle)
+        self.key_file = tempfile.NamedTemporaryFile(prefix="kiln-keys-")
+        self.keylog = self.key_file.name
         self.context.keylog_filename = self.keylog
         self.tls = self.context.wrap_bio(self.incoming, self.outgoing, server_side=server,
                                          server_hostname=None if server else name)
@@ -186,7 +185,7 @@ class RawTls:
                 label, _, secret = line.split()
                 secrets[label] = bytes.fromhex(secret)
         self.context.keylog_filename = None
-        os.unlink(self.keylog)
+        self.key_file.close()
         self.suite = self.tls.cipher()[0]
         ours, theirs = "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"
         if self.server:
