@@ -4,13 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <kiln/conn.h>
 
 #include "base/bytes.h"
 
@@ -61,16 +62,6 @@ out:
 	return rc;
 }
 
-/* Where the distribution keeps its roots; asked for only when no --cacert was given. */
-static const char *system_roots(void)
-{
-	const char *path = getenv(X509_get_default_cert_file_env());
-	if (path != NULL)
-		return path;
-	path = X509_get_default_cert_file();
-	return access(path, R_OK) == 0 ? path : "/etc/ssl/certs/ca-certificates.crt";
-}
-
 /* --keystore names one file for both. */
 static const char *cert_flag(const struct kiln_gateway_options *o)
 {
@@ -97,7 +88,8 @@ enum kiln_code kiln_material_load(const struct kiln_gateway_options *o, struct k
 		rc = append_file(m, m->cert_len, key_flag(o), o->key, &m->key_len, err);
 	if (rc == KILN_OK && o->peer_auth != KILN_PEER_NONE)
 		rc = append_file(m, m->cert_len + m->key_len, "--cacert",
-				 o->cacert != NULL ? o->cacert : system_roots(), &m->ca_len, err);
+				 o->cacert != NULL ? o->cacert : kiln_system_roots(), &m->ca_len,
+				 err);
 	if (rc != KILN_OK)
 		kiln_material_clear(m);
 	return rc;

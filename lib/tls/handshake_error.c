@@ -42,7 +42,7 @@ static enum kiln_code explain_verify(const struct kiln_handshake_trace *trace,
 	}
 }
 
-static enum kiln_code explain_reason(int reason, struct kiln_error *err)
+static enum kiln_code explain_reason(int reason, bool negotiated, struct kiln_error *err)
 {
 	const char *text = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
 	switch (reason) {
@@ -53,7 +53,9 @@ static enum kiln_code explain_reason(int reason, struct kiln_error *err)
 		return kiln_fail(err, KILN_E_TLS_VERSION, "the peer does not offer TLS 1.3");
 	case SSL_R_WRONG_VERSION_NUMBER:
 	case SSL_R_HTTP_REQUEST:
-		return kiln_fail(err, KILN_E_NOT_TLS, "the peer does not speak TLS");
+		return negotiated
+			   ? kiln_fail(err, KILN_E_TLS_RECORD, "the peer sent no valid TLS record")
+			   : kiln_fail(err, KILN_E_NOT_TLS, "the peer does not speak TLS");
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		return kiln_fail(err, KILN_E_CERT_REQUIRED,
 				 "the client sent no certificate, and one is required");
@@ -66,7 +68,6 @@ static enum kiln_code explain_reason(int reason, struct kiln_error *err)
 void kiln_handshake_explain(SSL *ssl, const struct kiln_handshake_trace *trace,
 			    struct kiln_error *err)
 {
-	(void)ssl;
 	const unsigned long first = ERR_peek_error();
 	ERR_clear_error();
 	if (err == NULL)
@@ -88,7 +89,7 @@ void kiln_handshake_explain(SSL *ssl, const struct kiln_handshake_trace *trace,
 		return;
 	} else {
 		(void)explain_reason(ERR_GET_LIB(first) == ERR_LIB_SSL ? ERR_GET_REASON(first) : 0,
-				     err);
+				     SSL_get_pending_cipher(ssl) != NULL, err);
 	}
 	err->alert = trace->alert_sent;
 }

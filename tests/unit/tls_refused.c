@@ -119,6 +119,29 @@ static void test_not_tls(void **state)
 			 KILN_E_TLS_HANDSHAKE);
 }
 
+/* Behind a good ClientHello it spoke TLS: what follows is a bad record, and an alert is owed. */
+static void test_no_record_behind_the_hello(void **state)
+{
+	(void)state;
+	static const uint8_t nonsense[] = "GET / HTTP/1.1\r\n\r\n";
+	size_t consumed, out_len;
+	open_role(KILN_SERVER);
+	pair.peer_step = tls_peer_step(&pair.peer);
+	pair_take(&pair);
+	assert_int_equal(kiln_handshake_step(pair.hs, pair.to_kiln.data, pair.to_kiln.len,
+					     &consumed, &pair.err),
+			 KILN_STEP_NEED_INPUT);
+	(void)kiln_handshake_output(pair.hs, &out_len);
+	kiln_handshake_sent(pair.hs, out_len);
+	assert_int_equal(
+	    kiln_handshake_step(pair.hs, nonsense, sizeof nonsense - 1, &consumed, &pair.err),
+	    KILN_STEP_FAILED);
+	assert_int_equal(pair.err.code, KILN_E_TLS_RECORD);
+	(void)kiln_handshake_output(pair.hs, &out_len);
+	assert_true(out_len > 0 && pair.err.alert != 0);
+	pair_close(&pair);
+}
+
 /* A server takes 1000 kinds of nonsense behind a good record header without a fault. */
 static void test_garbage(void **state)
 {
@@ -162,10 +185,14 @@ static void test_input_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_no_common_group), cmocka_unit_test(test_no_common_suite),
-	    cmocka_unit_test(test_old_versions),    cmocka_unit_test(test_downgrade),
-	    cmocka_unit_test(test_not_tls),         cmocka_unit_test(test_garbage),
+	    cmocka_unit_test(test_no_common_group),
+	    cmocka_unit_test(test_no_common_suite),
+	    cmocka_unit_test(test_old_versions),
+	    cmocka_unit_test(test_downgrade),
+	    cmocka_unit_test(test_not_tls),
+	    cmocka_unit_test(test_garbage),
 	    cmocka_unit_test(test_input_limit),
+	    cmocka_unit_test(test_no_record_behind_the_hello),
 	};
 	return cmocka_run_group_tests_name("tls: refused handshakes", tests, pair_make_certificates,
 					   pair_free_certificates);
