@@ -21,15 +21,15 @@ static void set_options(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-static void begin(struct kiln_conn *conn)
+static void begin(struct kiln_link *conn)
 {
 	if (conn->worker->settings.role == KILN_SERVER)
-		kiln_conn_handshake(conn);
+		kiln_link_handshake(conn);
 	else
-		kiln_conn_connect(conn);
+		kiln_link_connect(conn);
 }
 
-static void take_proxy_header(struct kiln_conn *conn, const struct kiln_proxy_info *info)
+static void take_proxy_header(struct kiln_link *conn, const struct kiln_proxy_info *info)
 {
 	const sa_family_t family = info->source.ss_family;
 	if (info->command == KILN_PROXY_LOCAL || (family != AF_INET && family != AF_INET6))
@@ -44,7 +44,7 @@ static void take_proxy_header(struct kiln_conn *conn, const struct kiln_proxy_in
 static void on_proxy_tls(struct kiln_op *op, const struct kiln_event *event);
 static void on_proxy_plain(struct kiln_op *op, const struct kiln_event *event);
 
-static void read_proxy_header(struct kiln_conn *conn, size_t count)
+static void read_proxy_header(struct kiln_link *conn, size_t count)
 {
 	const bool server = conn->worker->settings.role == KILN_SERVER;
 	struct kiln_op *op = server ? &conn->tls_in : &conn->plain_in;
@@ -53,15 +53,15 @@ static void read_proxy_header(struct kiln_conn *conn, size_t count)
 			  (uint32_t)count);
 }
 
-static void take_proxy_bytes(struct kiln_conn *conn, const struct kiln_event *event)
+static void take_proxy_bytes(struct kiln_link *conn, const struct kiln_event *event)
 {
 	struct kiln_error err = {0};
-	if (kiln_conn_absorb(conn, event))
+	if (kiln_link_absorb(conn, event))
 		return;
 	if (event->result <= 0) {
 		(void)kiln_fail_errno(&err, KILN_E_PROXY_HEADER, -event->result,
 				      "the connection ended inside its PROXY v2 header");
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
 	/* The decoder asked for no more than the longest header, which the block has room for. */
@@ -72,7 +72,7 @@ static void take_proxy_bytes(struct kiln_conn *conn, const struct kiln_event *ev
 	size_t count = 0;
 	switch (kiln_proxy_v2_decode(conn->partial, conn->partial_len, &count, &info, &err)) {
 	case KILN_PROXY_NEED: read_proxy_header(conn, count); return;
-	case KILN_PROXY_REFUSED: kiln_conn_fail(conn, &err); return;
+	case KILN_PROXY_REFUSED: kiln_link_fail(conn, &err); return;
 	case KILN_PROXY_DONE: break;
 	}
 	take_proxy_header(conn, &info);
@@ -84,30 +84,30 @@ static void take_proxy_bytes(struct kiln_conn *conn, const struct kiln_event *ev
 
 static void on_proxy_tls(struct kiln_op *op, const struct kiln_event *event)
 {
-	take_proxy_bytes(KILN_CONN_OF(op, tls_in), event);
+	take_proxy_bytes(KILN_LINK_OF(op, tls_in), event);
 }
 
 static void on_proxy_plain(struct kiln_op *op, const struct kiln_event *event)
 {
-	take_proxy_bytes(KILN_CONN_OF(op, plain_in), event);
+	take_proxy_bytes(KILN_LINK_OF(op, plain_in), event);
 }
 
-static void expect_proxy_header(struct kiln_conn *conn)
+static void expect_proxy_header(struct kiln_link *conn)
 {
 	struct kiln_error err = {0};
 	conn->phase = KILN_PHASE_PROXY_HEADER;
 	conn->partial = kiln_worker_take_partial(conn->worker);
 	if (conn->partial == NULL) {
 		(void)kiln_fail(&err, KILN_E_NO_MEMORY, "no memory for a PROXY header");
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
 	read_proxy_header(conn, KILN_PROXY_V2_FIXED);
 }
 
-void kiln_conn_start(struct kiln_worker *worker, int fd)
+void kiln_link_start(struct kiln_worker *worker, int fd)
 {
-	struct kiln_conn *conn = calloc(1, sizeof *conn);
+	struct kiln_link *conn = calloc(1, sizeof *conn);
 	if (conn == NULL) {
 		(void)close(fd);
 		worker->counters->accept_errors++;
@@ -117,7 +117,7 @@ void kiln_conn_start(struct kiln_worker *worker, int fd)
 	conn->worker = worker;
 	conn->tls_fd = server ? fd : -1;
 	conn->plain_fd = server ? -1 : fd;
-	conn->deadline.expired = kiln_conn_expired;
+	conn->deadline.expired = kiln_link_expired;
 	conn->id = ++worker->next_id;
 	conn->started_at = worker->now;
 	conn->next = worker->conns;
@@ -137,7 +137,7 @@ void kiln_conn_start(struct kiln_worker *worker, int fd)
 	conn->tls_unix = server && is_unix;
 	conn->plain_unix = !server && is_unix;
 	set_options(fd);
-	kiln_conn_limit(conn, worker->settings.handshake_timeout);
+	kiln_link_limit(conn, worker->settings.handshake_timeout);
 	if (worker->settings.proxy_in)
 		expect_proxy_header(conn);
 	else
@@ -153,7 +153,7 @@ void kiln_listener_take_rest(struct kiln_listener *listener)
 	if (setsockopt(listener->fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon) != 0)
 		return;
 	for (int fd; (fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
-		kiln_conn_start(listener->worker, fd);
+		kiln_link_start(listener->worker, fd);
 }
 
 static void on_accept(struct kiln_op *op, const struct kiln_event *event)
@@ -162,7 +162,7 @@ static void on_accept(struct kiln_op *op, const struct kiln_event *event)
 	    (struct kiln_listener *)(void *)((char *)op - offsetof(struct kiln_listener, op));
 	struct kiln_worker *worker = listener->worker;
 	if (event->result >= 0) {
-		kiln_conn_start(worker, event->result);
+		kiln_link_start(worker, event->result);
 		if (worker->conn_count >= worker->settings.max_connections &&
 		    !worker->accept_paused) {
 			worker->counters->refused_limit++;

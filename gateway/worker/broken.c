@@ -22,15 +22,15 @@ static uint64_t acknowledged(int fd, bool *rest)
 	return info.tcpi_bytes_acked;
 }
 
-static void tell(struct kiln_conn *conn)
+static void tell(struct kiln_link *conn)
 {
 	struct kiln_error err = {0};
 	(void)kiln_fail(&err, KILN_E_TLS_TRUNCATED,
 			"the TLS peer went away without close_notify (truncation)");
-	kiln_conn_fail(conn, &err);
+	kiln_link_fail(conn, &err);
 }
 
-void kiln_conn_broken_check(struct kiln_conn *conn)
+void kiln_link_broken_check(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	const uint32_t patience = worker->settings.send_timeout;
@@ -43,15 +43,15 @@ void kiln_conn_broken_check(struct kiln_conn *conn)
 	if (!rest || (patience > 0 && worker->now - conn->up.moved_at >= patience))
 		tell(conn);
 	else
-		kiln_conn_limit(conn, KILN_WHEEL_TICK);
+		kiln_link_limit(conn, KILN_WHEEL_TICK);
 }
 
-void kiln_conn_break(struct kiln_conn *conn)
+void kiln_link_break(struct kiln_link *conn)
 {
 	conn->worker->counters->truncated++;
 	conn->phase = KILN_PHASE_BROKEN;
 	conn->up.moved_at = conn->worker->now;
 	kiln_io_cancel(conn->worker->io, &conn->tls_in);
 	kiln_io_cancel(conn->worker->io, &conn->plain_in);
-	kiln_conn_broken_check(conn);
+	kiln_link_broken_check(conn);
 }

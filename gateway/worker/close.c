@@ -13,7 +13,7 @@
 #define LINGER_MS    2000u
 #define LINGER_READS 16u
 
-static void cancel_all(struct kiln_conn *conn)
+static void cancel_all(struct kiln_link *conn)
 {
 	struct kiln_io *io = conn->worker->io;
 	kiln_io_cancel(io, &conn->tls_in);
@@ -22,23 +22,23 @@ static void cancel_all(struct kiln_conn *conn)
 	kiln_io_cancel(io, &conn->plain_out);
 }
 
-static void let_go(struct kiln_conn *conn)
+static void let_go(struct kiln_link *conn)
 {
 	conn->phase = KILN_PHASE_CLOSING;
 	kiln_deadline_clear(&conn->worker->wheel, &conn->deadline);
 	cancel_all(conn);
-	if (!kiln_conn_busy(conn))
+	if (!kiln_link_busy(conn))
 		kiln_worker_bury(conn);
 }
 
-bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event)
+bool kiln_link_absorb(struct kiln_link *conn, const struct kiln_event *event)
 {
 	if (conn->phase != KILN_PHASE_CLOSING && conn->phase != KILN_PHASE_LINGER &&
 	    conn->phase != KILN_PHASE_BROKEN)
 		return false;
 	if (event->buffer != NULL)
 		kiln_io_buffer_put(conn->worker->io, event->buffer);
-	if (conn->phase == KILN_PHASE_CLOSING && !kiln_conn_busy(conn))
+	if (conn->phase == KILN_PHASE_CLOSING && !kiln_link_busy(conn))
 		kiln_worker_bury(conn);
 	return true;
 }
@@ -46,7 +46,7 @@ bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event)
 /* ---- last words --------------------------------------------------------------------------- */
 
 /* Sends what the handshaker left (its alert); true when something went out. */
-static bool send_handshake_alert(struct kiln_conn *conn)
+static bool send_handshake_alert(struct kiln_link *conn)
 {
 	size_t len;
 	const uint8_t *output = kiln_handshake_output(conn->handshake, &len);
@@ -64,7 +64,7 @@ static void clear_socket_error(int fd)
 }
 
 /* Best effort and never in the middle of another record: who does not read gets no alert. */
-static bool send_alert(struct kiln_conn *conn, uint8_t alert)
+static bool send_alert(struct kiln_link *conn, uint8_t alert)
 {
 	const uint8_t fatal[2] = {2, alert};
 	if (alert == 0 || conn->tls_out.armed || conn->close_notify_sent || conn->down.discard ||
@@ -82,19 +82,19 @@ static bool send_alert(struct kiln_conn *conn, uint8_t alert)
 	       send(conn->tls_fd, record, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-static void set_reset_on_close(const struct kiln_conn *conn, bool on)
+static void set_reset_on_close(const struct kiln_link *conn, bool on)
 {
 	const struct linger how = {.l_onoff = on, .l_linger = 0};
 	if (conn->plain_fd >= 0 && !conn->plain_unix)
 		(void)setsockopt(conn->plain_fd, SOL_SOCKET, SO_LINGER, &how, sizeof how);
 }
 
-void kiln_conn_guard_plain(const struct kiln_conn *conn)
+void kiln_link_guard_plain(const struct kiln_link *conn)
 {
 	set_reset_on_close(conn, true);
 }
 
-void kiln_conn_abort_plain(const struct kiln_conn *conn)
+void kiln_link_abort_plain(const struct kiln_link *conn)
 {
 	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 	set_reset_on_close(conn, true); /* should the next line not do it */
@@ -106,7 +106,7 @@ void kiln_conn_abort_plain(const struct kiln_conn *conn)
 static void on_lingering(struct kiln_op *op, const struct kiln_event *event);
 
 /* From a kTLS socket as records: a plain receive stops at the first that is not data. */
-static void read_and_drop(struct kiln_conn *conn)
+static void read_and_drop(struct kiln_link *conn)
 {
 	conn->tls_in.done = on_lingering;
 	if (conn->tls_in.armed)
@@ -120,11 +120,11 @@ static void read_and_drop(struct kiln_conn *conn)
 
 static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, tls_in);
+	struct kiln_link *conn = KILN_LINK_OF(op, tls_in);
 	if (event->buffer != NULL)
 		kiln_io_buffer_put(conn->worker->io, event->buffer);
 	if (conn->phase == KILN_PHASE_CLOSING) {
-		if (!kiln_conn_busy(conn))
+		if (!kiln_link_busy(conn))
 			kiln_worker_bury(conn);
 		return;
 	}
@@ -141,7 +141,7 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 
 /* Closing a socket that holds unread bytes resets it, and the reset would overtake our alert: so
  * the peer's bytes are read and dropped for a moment, bounded in time and number. */
-static void linger(struct kiln_conn *conn)
+static void linger(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	(void)shutdown(conn->tls_fd, SHUT_WR);
@@ -153,7 +153,7 @@ static void linger(struct kiln_conn *conn)
 	read_and_drop(conn);
 }
 
-static void remember(struct kiln_conn *conn, const struct kiln_error *err)
+static void remember(struct kiln_link *conn, const struct kiln_error *err)
 {
 	if (conn->code != KILN_OK)
 		return;
@@ -161,7 +161,7 @@ static void remember(struct kiln_conn *conn, const struct kiln_error *err)
 	conn->why = strdup(err->message); /* NULL is fine: the code still tells */
 }
 
-void kiln_relay_note(struct kiln_conn *conn, enum kiln_code code, int sys_errno, const char *what)
+void kiln_relay_note(struct kiln_link *conn, enum kiln_code code, int sys_errno, const char *what)
 {
 	struct kiln_error err = {0};
 	if (conn->code != KILN_OK)
@@ -170,7 +170,7 @@ void kiln_relay_note(struct kiln_conn *conn, enum kiln_code code, int sys_errno,
 	remember(conn, &err);
 }
 
-void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
+void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 {
 	if (conn->phase == KILN_PHASE_CLOSING || conn->phase == KILN_PHASE_LINGER)
 		return;
@@ -190,20 +190,20 @@ void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err)
 		spoke = send_alert(conn, err->alert);
 	if (spoke && !err->alert_received)
 		conn->alert_sent = err->alert;
-	kiln_conn_abort_plain(conn);
+	kiln_link_abort_plain(conn);
 	if (spoke)
 		linger(conn);
 	else
 		let_go(conn);
 }
 
-void kiln_conn_drop(struct kiln_conn *conn)
+void kiln_link_drop(struct kiln_link *conn)
 {
 	if (conn->phase != KILN_PHASE_CLOSING)
 		let_go(conn);
 }
 
-void kiln_conn_finish(struct kiln_conn *conn)
+void kiln_link_finish(struct kiln_link *conn)
 {
 	if (conn->up.end == KILN_FLOW_ENDED && !conn->up.discard)
 		set_reset_on_close(conn, false);
@@ -217,7 +217,7 @@ void kiln_conn_finish(struct kiln_conn *conn)
 
 /* ---- deadlines ---------------------------------------------------------------------------- */
 
-void kiln_conn_limit(struct kiln_conn *conn, uint32_t ms)
+void kiln_link_limit(struct kiln_link *conn, uint32_t ms)
 {
 	struct kiln_worker *worker = conn->worker;
 	if (ms > 0)
@@ -239,7 +239,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 }
 
 /* When a relaying connection has to end if nothing more happens, and what to say then. */
-static uint64_t relay_due(const struct kiln_conn *conn, const char **what)
+static uint64_t relay_due(const struct kiln_link *conn, const char **what)
 {
 	const struct kiln_settings *settings = &conn->worker->settings;
 	const uint64_t up = conn->up.out != NULL ? conn->up.moved_at : NEVER;
@@ -260,7 +260,7 @@ static uint64_t relay_due(const struct kiln_conn *conn, const char **what)
 
 /* Looks again when the connection is due. Idleness may begin any time without a word to the wheel,
  * so no look is further away than the idle timeout. */
-static void look_again(struct kiln_conn *conn, uint64_t due)
+static void look_again(struct kiln_link *conn, uint64_t due)
 {
 	struct kiln_worker *worker = conn->worker;
 	if (worker->settings.idle_timeout > 0)
@@ -271,19 +271,19 @@ static void look_again(struct kiln_conn *conn, uint64_t due)
 			  (uint32_t)(due > worker->now ? due - worker->now : 0));
 }
 
-void kiln_relay_watch(struct kiln_conn *conn)
+void kiln_relay_watch(struct kiln_link *conn)
 {
 	const char *what;
 	look_again(conn, relay_due(conn, &what));
 }
 
-void kiln_relay_half_closed(struct kiln_conn *conn)
+void kiln_relay_half_closed(struct kiln_link *conn)
 {
 	conn->up.moved_at = conn->down.moved_at = conn->worker->now;
 	kiln_relay_watch(conn);
 }
 
-static void relay_expired(struct kiln_conn *conn)
+static void relay_expired(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	const char *what;
@@ -296,10 +296,10 @@ static void relay_expired(struct kiln_conn *conn)
 	worker->counters->timeouts++;
 	(void)kiln_fail(&err, KILN_E_TIMEOUT, "%s", what);
 	err.alert = KILN_ALERT_INTERNAL_ERROR;
-	kiln_conn_fail(conn, &err);
+	kiln_link_fail(conn, &err);
 }
 
-static const char *step_name(const struct kiln_conn *conn)
+static const char *step_name(const struct kiln_link *conn)
 {
 	switch ((enum kiln_phase)conn->phase) {
 	case KILN_PHASE_PROXY_HEADER: return "waiting for the PROXY v2 header";
@@ -315,10 +315,10 @@ static const char *step_name(const struct kiln_conn *conn)
 	return "the TLS handshake";
 }
 
-void kiln_conn_expired(struct kiln_deadline *deadline)
+void kiln_link_expired(struct kiln_deadline *deadline)
 {
-	struct kiln_conn *conn =
-	    (struct kiln_conn *)(void *)((char *)deadline - offsetof(struct kiln_conn, deadline));
+	struct kiln_link *conn =
+	    (struct kiln_link *)(void *)((char *)deadline - offsetof(struct kiln_link, deadline));
 	if (conn->phase == KILN_PHASE_LINGER) {
 		let_go(conn);
 		return;
@@ -328,12 +328,12 @@ void kiln_conn_expired(struct kiln_deadline *deadline)
 		return;
 	}
 	if (conn->phase == KILN_PHASE_BROKEN) {
-		kiln_conn_broken_check(conn);
+		kiln_link_broken_check(conn);
 		return;
 	}
 	struct kiln_error err = {0};
 	conn->worker->counters->timeouts++;
 	(void)kiln_fail(&err, KILN_E_TIMEOUT, "timed out in %s", step_name(conn));
 	err.alert = KILN_ALERT_INTERNAL_ERROR;
-	kiln_conn_fail(conn, &err);
+	kiln_link_fail(conn, &err);
 }

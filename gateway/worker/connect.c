@@ -8,30 +8,30 @@
 
 #include "worker/worker.h"
 
-static void try_next(struct kiln_conn *conn);
+static void try_next(struct kiln_link *conn);
 
-static int *target_fd(struct kiln_conn *conn)
+static int *target_fd(struct kiln_link *conn)
 {
 	return conn->worker->settings.role == KILN_SERVER ? &conn->plain_fd : &conn->tls_fd;
 }
 
-static struct kiln_op *target_op(struct kiln_conn *conn)
+static struct kiln_op *target_op(struct kiln_link *conn)
 {
 	return conn->worker->settings.role == KILN_SERVER ? &conn->plain_out : &conn->tls_out;
 }
 
-static void give_up(struct kiln_conn *conn, int failed)
+static void give_up(struct kiln_link *conn, int failed)
 {
 	struct kiln_error err = {0};
 	conn->worker->counters->target_failed++;
 	(void)kiln_fail_errno(&err, KILN_E_TARGET, failed, "the target %.100s cannot be reached",
 			      conn->worker->settings.target_name);
 	err.alert = KILN_ALERT_INTERNAL_ERROR;
-	kiln_conn_fail(conn, &err);
+	kiln_link_fail(conn, &err);
 }
 
 /* This address is of no use: the next one, or the end. */
-static void try_another(struct kiln_conn *conn, int failed)
+static void try_another(struct kiln_link *conn, int failed)
 {
 	if (++conn->target < conn->worker->targets.count)
 		try_next(conn);
@@ -39,10 +39,10 @@ static void try_another(struct kiln_conn *conn, int failed)
 		give_up(conn, failed);
 }
 
-static void after_connect(struct kiln_conn *conn, int failed)
+static void after_connect(struct kiln_link *conn, int failed)
 {
 	if (failed == 0) {
-		kiln_conn_after_connect(conn);
+		kiln_link_after_connect(conn);
 		return;
 	}
 	kiln_io_forget(conn->worker->io, *target_fd(conn));
@@ -53,19 +53,19 @@ static void after_connect(struct kiln_conn *conn, int failed)
 
 static void on_plain_connected(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, plain_out);
-	if (!kiln_conn_absorb(conn, event))
+	struct kiln_link *conn = KILN_LINK_OF(op, plain_out);
+	if (!kiln_link_absorb(conn, event))
 		after_connect(conn, -event->result);
 }
 
 static void on_tls_connected(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, tls_out);
-	if (!kiln_conn_absorb(conn, event))
+	struct kiln_link *conn = KILN_LINK_OF(op, tls_out);
+	if (!kiln_link_absorb(conn, event))
 		after_connect(conn, -event->result);
 }
 
-static void try_next(struct kiln_conn *conn)
+static void try_next(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	struct kiln_endpoint *address = conn->connecting;
@@ -96,18 +96,18 @@ static void try_next(struct kiln_conn *conn)
 	kiln_io_connect(worker->io, op, fd, (const struct sockaddr *)&address->addr, address->len);
 }
 
-void kiln_conn_connect(struct kiln_conn *conn)
+void kiln_link_connect(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	conn->phase = KILN_PHASE_CONNECT;
 	conn->target = 0;
-	kiln_conn_limit(conn, worker->settings.connect_timeout);
+	kiln_link_limit(conn, worker->settings.connect_timeout);
 	try_next(conn);
 }
 
 static void on_header_sent(struct kiln_op *op, const struct kiln_event *event);
 
-static void send_header(struct kiln_conn *conn, uint16_t sent)
+static void send_header(struct kiln_link *conn, uint16_t sent)
 {
 	conn->plain_out.done = on_header_sent;
 	kiln_io_send(conn->worker->io, &conn->plain_out, conn->plain_fd, conn->proxy_header + sent,
@@ -116,8 +116,8 @@ static void send_header(struct kiln_conn *conn, uint16_t sent)
 
 static void on_header_sent(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, plain_out);
-	if (kiln_conn_absorb(conn, event))
+	struct kiln_link *conn = KILN_LINK_OF(op, plain_out);
+	if (kiln_link_absorb(conn, event))
 		return;
 	if (event->result <= 0) {
 		give_up(conn, -event->result);
@@ -131,20 +131,20 @@ static void on_header_sent(struct kiln_op *op, const struct kiln_event *event)
 	}
 	free(conn->proxy_header);
 	conn->proxy_header = NULL;
-	kiln_conn_relay(conn);
+	kiln_link_relay(conn);
 }
 
-void kiln_conn_after_connect(struct kiln_conn *conn)
+void kiln_link_after_connect(struct kiln_link *conn)
 {
 	free(conn->connecting);
 	conn->connecting = NULL;
 	if (conn->worker->settings.role == KILN_CLIENT) {
-		kiln_conn_handshake(conn);
+		kiln_link_handshake(conn);
 	} else if (conn->proxy_header != NULL) {
 		conn->phase = KILN_PHASE_PROXY_SEND;
-		kiln_conn_guard_plain(conn);
+		kiln_link_guard_plain(conn);
 		send_header(conn, 0);
 	} else {
-		kiln_conn_relay(conn);
+		kiln_link_relay(conn);
 	}
 }

@@ -13,20 +13,20 @@
 static void on_handshake_bytes(struct kiln_op *op, const struct kiln_event *event);
 static void on_handshake_sent(struct kiln_op *op, const struct kiln_event *event);
 
-static void receive(struct kiln_conn *conn)
+static void receive(struct kiln_link *conn)
 {
 	conn->tls_in.done = on_handshake_bytes;
 	kiln_io_recv_once(conn->worker->io, &conn->tls_in, conn->tls_fd, HANDSHAKE_READ);
 }
 
 /* The handshake is over and its output is out: keep the session, free everything else. */
-static void finish(struct kiln_conn *conn)
+static void finish(struct kiln_link *conn)
 {
 	const struct kiln_settings *settings = &conn->worker->settings;
 	struct kiln_session session;
 	struct kiln_error err = {0};
 	if (kiln_handshake_finish(conn->handshake, &session, &err) != KILN_OK) {
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
 	kiln_handshake_free(conn->handshake);
@@ -39,7 +39,7 @@ static void finish(struct kiln_conn *conn)
 	const bool announces =
 	    settings->proxy_out != KILN_PROXY_SEND_OFF && settings->role == KILN_SERVER;
 	if (announces)
-		kiln_conn_prepare_header(conn, &session);
+		kiln_link_prepare_header(conn, &session);
 	conn->rx = session.rx;
 	conn->tx = session.tx;
 	memset(&session.rx, 0, sizeof session.rx); /* moved: their ciphers live on in conn */
@@ -50,14 +50,14 @@ static void finish(struct kiln_conn *conn)
 	if (announces && conn->proxy_header_len == 0) {
 		(void)kiln_fail(&err, KILN_E_NO_MEMORY, "no memory for the PROXY header");
 		err.alert = KILN_ALERT_INTERNAL_ERROR;
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
-	kiln_conn_install(conn);
+	kiln_link_install(conn);
 }
 
 /* Sends what the handshaker has ready; true when there was something. */
-static bool flush(struct kiln_conn *conn)
+static bool flush(struct kiln_link *conn)
 {
 	size_t len;
 	const uint8_t *output = kiln_handshake_output(conn->handshake, &len);
@@ -68,7 +68,7 @@ static bool flush(struct kiln_conn *conn)
 	return true;
 }
 
-static void step(struct kiln_conn *conn, struct kiln_buffer *buffer)
+static void step(struct kiln_link *conn, struct kiln_buffer *buffer)
 {
 	struct kiln_error err = {0};
 	size_t consumed;
@@ -85,7 +85,7 @@ static void step(struct kiln_conn *conn, struct kiln_buffer *buffer)
 	if (buffer != NULL)
 		kiln_io_buffer_put(conn->worker->io, buffer);
 	if (result == KILN_STEP_FAILED) {
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
 	conn->handshake_done = result == KILN_STEP_DONE;
@@ -99,9 +99,9 @@ static void step(struct kiln_conn *conn, struct kiln_buffer *buffer)
 
 static void on_handshake_bytes(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, tls_in);
+	struct kiln_link *conn = KILN_LINK_OF(op, tls_in);
 	struct kiln_error err = {0};
-	if (kiln_conn_absorb(conn, event))
+	if (kiln_link_absorb(conn, event))
 		return;
 	if (event->result > 0) {
 		step(conn, event->buffer);
@@ -113,19 +113,19 @@ static void on_handshake_bytes(struct kiln_op *op, const struct kiln_event *even
 	else
 		(void)kiln_fail_errno(&err, KILN_E_SYSTEM, -event->result,
 				      "receiving failed during the handshake");
-	kiln_conn_fail(conn, &err);
+	kiln_link_fail(conn, &err);
 }
 
 static void on_handshake_sent(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, tls_out);
+	struct kiln_link *conn = KILN_LINK_OF(op, tls_out);
 	struct kiln_error err = {0};
-	if (kiln_conn_absorb(conn, event))
+	if (kiln_link_absorb(conn, event))
 		return;
 	if (event->result <= 0) {
 		(void)kiln_fail_errno(&err, KILN_E_SYSTEM, -event->result,
 				      "sending failed during the handshake");
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
 	kiln_handshake_sent(conn->handshake, (size_t)event->result);
@@ -137,7 +137,7 @@ static void on_handshake_sent(struct kiln_op *op, const struct kiln_event *event
 		receive(conn);
 }
 
-void kiln_conn_handshake(struct kiln_conn *conn)
+void kiln_link_handshake(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	struct kiln_error err = {0};
@@ -145,11 +145,11 @@ void kiln_conn_handshake(struct kiln_conn *conn)
 	conn->started_us = kiln_worker_micros();
 	conn->handshake = kiln_handshake_new(worker->config, kiln_worker_wall_clock(), &err);
 	if (conn->handshake == NULL) {
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
 	if (worker->settings.role == KILN_CLIENT) {
-		kiln_conn_limit(conn, worker->settings.handshake_timeout);
+		kiln_link_limit(conn, worker->settings.handshake_timeout);
 		step(conn, NULL);
 	} else {
 		receive(conn);

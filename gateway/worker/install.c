@@ -7,7 +7,7 @@
 #include "tls/suite.h"
 #include "worker/worker.h"
 
-static enum kiln_path_reason choose_path(const struct kiln_conn *conn)
+static enum kiln_path_reason choose_path(const struct kiln_link *conn)
 {
 	const struct kiln_settings *settings = &conn->worker->settings;
 	size_t count;
@@ -22,16 +22,16 @@ static enum kiln_path_reason choose_path(const struct kiln_conn *conn)
 	return KILN_PATH_KTLS;
 }
 
-static void go_on(struct kiln_conn *conn)
+static void go_on(struct kiln_link *conn)
 {
 	conn->worker->counters->path[conn->path]++;
 	if (conn->worker->settings.role == KILN_SERVER)
-		kiln_conn_connect(conn);
+		kiln_link_connect(conn);
 	else
-		kiln_conn_relay(conn);
+		kiln_link_relay(conn);
 }
 
-static void stay_in_user_space(struct kiln_conn *conn, enum kiln_path_reason reason)
+static void stay_in_user_space(struct kiln_link *conn, enum kiln_path_reason reason)
 {
 	conn->path = (uint8_t)reason;
 	if (conn->worker->settings.ktls == KILN_KTLS_REQUIRE) {
@@ -39,21 +39,21 @@ static void stay_in_user_space(struct kiln_conn *conn, enum kiln_path_reason rea
 		(void)kiln_fail(&err, KILN_E_UNSUPPORTED,
 				"--ktls require, and the kernel cannot take this connection");
 		err.alert = KILN_ALERT_INTERNAL_ERROR;
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
 	go_on(conn);
 }
 
 /* Records opened before the installation become the first data of the flow. */
-static void keep_opened(struct kiln_conn *conn)
+static void keep_opened(struct kiln_link *conn)
 {
 	while (conn->phase == KILN_PHASE_INSTALL && conn->up.head != NULL) {
 		if (conn->up.end != KILN_FLOW_OPEN) { /* behind close_notify: not even looked at */
 			kiln_io_buffer_put(conn->worker->io, kiln_flow_pop(&conn->up));
 			continue;
 		}
-		struct kiln_buffer *opened = kiln_conn_open_records(conn);
+		struct kiln_buffer *opened = kiln_link_open_records(conn);
 		if (opened == NULL && conn->hungry)
 			return;
 		if (opened == NULL)
@@ -65,14 +65,14 @@ static void keep_opened(struct kiln_conn *conn)
 	}
 }
 
-static void install(struct kiln_conn *conn)
+static void install(struct kiln_link *conn)
 {
 	struct kiln_error err = {0};
 	bool spoiled;
 	const enum kiln_code rc = kiln_ktls_install(conn->worker->sys, conn->tls_fd, &conn->rx,
 						    &conn->tx, &spoiled, &err);
 	if (rc != KILN_OK && spoiled) {
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
 	/* Both paths find the opened records at the head of the queue, still marked as data. */
@@ -94,7 +94,7 @@ static void install(struct kiln_conn *conn)
 static void on_rest_of_record(struct kiln_op *op, const struct kiln_event *event);
 
 /* The rest of a record whose beginning is here already: exactly that many bytes, no more. */
-static void receive_rest(struct kiln_conn *conn)
+static void receive_rest(struct kiln_link *conn)
 {
 	size_t length = 0;
 	/* Judged when its bytes were taken: it cannot fail now. */
@@ -105,7 +105,7 @@ static void receive_rest(struct kiln_conn *conn)
 			      conn->partial_len);
 }
 
-static void continue_install(struct kiln_conn *conn)
+static void continue_install(struct kiln_link *conn)
 {
 	keep_opened(conn);
 	if (conn->phase != KILN_PHASE_INSTALL || conn->hungry)
@@ -118,27 +118,27 @@ static void continue_install(struct kiln_conn *conn)
 
 static void on_rest_of_record(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, tls_in);
-	if (kiln_conn_absorb(conn, event))
+	struct kiln_link *conn = KILN_LINK_OF(op, tls_in);
+	if (kiln_link_absorb(conn, event))
 		return;
 	if (event->result <= 0) {
 		struct kiln_error err = {0};
 		(void)kiln_fail_errno(&err, KILN_E_TLS_TRUNCATED, -event->result,
 				      "the connection ended inside a record");
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return;
 	}
 	kiln_flow_push(&conn->up, event->buffer);
 	continue_install(conn);
 }
 
-void kiln_conn_install_on(struct kiln_conn *conn)
+void kiln_link_install_on(struct kiln_link *conn)
 {
 	if (conn->phase == KILN_PHASE_INSTALL)
 		continue_install(conn);
 }
 
-void kiln_conn_install(struct kiln_conn *conn)
+void kiln_link_install(struct kiln_link *conn)
 {
 	conn->phase = KILN_PHASE_INSTALL;
 	if (conn->early != NULL)

@@ -54,7 +54,7 @@ void kiln_log_connection_limit(const struct kiln_worker *worker)
 	kiln_log_end(&line);
 }
 
-static void log_addresses(struct kiln_log_line *line, const struct kiln_conn *conn)
+static void log_addresses(struct kiln_log_line *line, const struct kiln_link *conn)
 {
 	char text[KILN_ADDRESS_TEXT];
 	struct sockaddr_storage address;
@@ -66,7 +66,7 @@ static void log_addresses(struct kiln_log_line *line, const struct kiln_conn *co
 			     kiln_address_format(&conn->proxied[0], sizeof conn->proxied[0], text));
 }
 
-static void log_path(struct kiln_log_line *line, const struct kiln_conn *conn)
+static void log_path(struct kiln_log_line *line, const struct kiln_link *conn)
 {
 	const enum kiln_path_reason path = (enum kiln_path_reason)conn->path;
 	if (conn->suite == 0)
@@ -78,7 +78,7 @@ static void log_path(struct kiln_log_line *line, const struct kiln_conn *conn)
 	kiln_log_ms(line, "handshake_ms", conn->handshake_us);
 }
 
-void kiln_conn_log(const struct kiln_conn *conn)
+void kiln_link_log(const struct kiln_link *conn)
 {
 	struct kiln_log_line line;
 	const bool failed = conn->code != KILN_OK;
@@ -88,8 +88,8 @@ void kiln_conn_log(const struct kiln_conn *conn)
 	log_addresses(&line, conn);
 	kiln_log_str(&line, "identity", conn->peer_name);
 	log_path(&line, conn);
-	kiln_log_u64(&line, "bytes_up", kiln_conn_bytes_up(conn, role));
-	kiln_log_u64(&line, "bytes_down", kiln_conn_bytes_down(conn, role));
+	kiln_log_u64(&line, "bytes_up", kiln_link_bytes_up(conn, role));
+	kiln_log_u64(&line, "bytes_down", kiln_link_bytes_down(conn, role));
 	kiln_log_ms(&line, "duration_ms", (conn->worker->now - conn->started_at) * 1000);
 	kiln_log_str(&line, "close", failed ? kiln_code_name(conn->code) : "ok");
 	kiln_log_str(&line, "error", conn->why);

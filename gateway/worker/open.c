@@ -8,13 +8,13 @@
 /* A peer may send records without data; in a row, they only cost us. */
 #define USELESS_MAX 32u
 
-static bool broke(struct kiln_conn *conn, struct kiln_error *err)
+static bool broke(struct kiln_link *conn, struct kiln_error *err)
 {
-	kiln_conn_fail(conn, err);
+	kiln_link_fail(conn, err);
 	return false;
 }
 
-bool kiln_conn_count_useless(struct kiln_conn *conn)
+bool kiln_link_count_useless(struct kiln_link *conn)
 {
 	struct kiln_error err = {0};
 	if (++conn->useless <= USELESS_MAX)
@@ -25,7 +25,7 @@ bool kiln_conn_count_useless(struct kiln_conn *conn)
 	return broke(conn, &err);
 }
 
-static bool follow_key_update(struct kiln_conn *conn, const struct kiln_control *control,
+static bool follow_key_update(struct kiln_link *conn, const struct kiln_control *control,
 			      struct kiln_error *err)
 {
 	struct kiln_worker *worker = conn->worker;
@@ -51,7 +51,7 @@ static bool follow_key_update(struct kiln_conn *conn, const struct kiln_control 
 	return true;
 }
 
-bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data, size_t len)
+bool kiln_link_take_control(struct kiln_link *conn, uint8_t type, const uint8_t *data, size_t len)
 {
 	struct kiln_control control;
 	struct kiln_error err = {0};
@@ -60,14 +60,14 @@ bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t 
 	const enum kiln_code rc = kiln_traffic_control(&conn->rx, type, data, len, &control, &err);
 	if (rc != KILN_OK)
 		return broke(conn, &err);
-	if (!kiln_conn_count_useless(conn))
+	if (!kiln_link_count_useless(conn))
 		return false;
 	if (control.close_notify)
 		conn->up.end = KILN_FLOW_ENDED;
 	return control.key_update ? follow_key_update(conn, &control, &err) : true;
 }
 
-bool kiln_conn_may_take_data(struct kiln_conn *conn)
+bool kiln_link_may_take_data(struct kiln_link *conn)
 {
 	struct kiln_error err = {0};
 	if (conn->rx.message_have == 0)
@@ -78,7 +78,7 @@ bool kiln_conn_may_take_data(struct kiln_conn *conn)
 }
 
 /* Opens one whole record behind out's content. False when the connection failed over it. */
-static bool open_one(struct kiln_conn *conn, const uint8_t *record, size_t len,
+static bool open_one(struct kiln_link *conn, const uint8_t *record, size_t len,
 		     struct kiln_buffer *out)
 {
 	struct kiln_error err = {0};
@@ -88,18 +88,18 @@ static bool open_one(struct kiln_conn *conn, const uint8_t *record, size_t len,
 	if (kiln_traffic_open(&conn->rx, record, len, at, &n, &type, &err) != KILN_OK)
 		return broke(conn, &err);
 	if (type != KILN_RECORD_DATA)
-		return kiln_conn_take_control(conn, type, at, n);
-	if (!kiln_conn_may_take_data(conn))
+		return kiln_link_take_control(conn, type, at, n);
+	if (!kiln_link_may_take_data(conn))
 		return false;
 	if (n == 0)
-		return kiln_conn_count_useless(conn);
+		return kiln_link_count_useless(conn);
 	conn->useless = 0;
 	out->len += (uint32_t)n;
 	return true;
 }
 
 /* Moves bytes from the first waiting buffer behind the partial record, at most want of them. */
-static void top_up(struct kiln_conn *conn, size_t want)
+static void top_up(struct kiln_link *conn, size_t want)
 {
 	struct kiln_buffer *head = conn->up.head;
 	const uint32_t n = head->len < want ? head->len : (uint32_t)want;
@@ -112,7 +112,7 @@ static void top_up(struct kiln_conn *conn, size_t want)
 }
 
 /* Continues the record that came in part. False: failed, or more bytes are needed. */
-static bool complete_partial(struct kiln_conn *conn, struct kiln_buffer *out, bool *opened)
+static bool complete_partial(struct kiln_link *conn, struct kiln_buffer *out, bool *opened)
 {
 	struct kiln_error err = {0};
 	size_t length = 0;
@@ -137,7 +137,7 @@ static bool complete_partial(struct kiln_conn *conn, struct kiln_buffer *out, bo
 	return true;
 }
 
-static bool keep_partial(struct kiln_conn *conn)
+static bool keep_partial(struct kiln_link *conn)
 {
 	struct kiln_error err = {0};
 	conn->partial = kiln_worker_take_partial(conn->worker);
@@ -152,7 +152,7 @@ static bool keep_partial(struct kiln_conn *conn)
 }
 
 /* One step: opens the next record, or sets a partial one aside. *more: call again. */
-static bool open_next(struct kiln_conn *conn, struct kiln_buffer *out, bool *more)
+static bool open_next(struct kiln_link *conn, struct kiln_buffer *out, bool *more)
 {
 	struct kiln_error err = {0};
 	size_t length;
@@ -176,7 +176,7 @@ static bool open_next(struct kiln_conn *conn, struct kiln_buffer *out, bool *mor
 	return true;
 }
 
-struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn)
+struct kiln_buffer *kiln_link_open_records(struct kiln_link *conn)
 {
 	if (conn->up.head == NULL)
 		return NULL;

@@ -8,7 +8,7 @@
 #include "worker/worker.h"
 
 /* Whom the accepted connection is from: by the header that came with it, or by its socket. */
-static void fill_addresses(const struct kiln_conn *conn, struct kiln_proxy_info *info)
+static void fill_addresses(const struct kiln_link *conn, struct kiln_proxy_info *info)
 {
 	if (conn->proxied != NULL) {
 		info->source = conn->proxied[0];
@@ -23,7 +23,7 @@ static void fill_addresses(const struct kiln_conn *conn, struct kiln_proxy_info 
 		info->destination.ss_family = AF_UNSPEC;
 }
 
-void kiln_conn_prepare_header(struct kiln_conn *conn, const struct kiln_session *session)
+void kiln_link_prepare_header(struct kiln_link *conn, const struct kiln_session *session)
 {
 	const struct kiln_peer *peer = &session->peer;
 	const enum kiln_proxy_send level = conn->worker->settings.proxy_out;
@@ -58,7 +58,7 @@ void kiln_conn_prepare_header(struct kiln_conn *conn, const struct kiln_session 
 		    (uint16_t)kiln_proxy_v2_encode(&info, conn->proxy_header, KILN_PROXY_V2_MAX);
 }
 
-bool kiln_conn_announce(struct kiln_conn *conn)
+bool kiln_link_announce(struct kiln_link *conn)
 {
 	struct kiln_proxy_info info = {
 	    .command = KILN_PROXY_PROXY,
@@ -69,7 +69,7 @@ bool kiln_conn_announce(struct kiln_conn *conn)
 		struct kiln_error err = {0};
 		(void)kiln_fail(&err, KILN_E_LIMIT, "no buffer left for the PROXY header");
 		err.alert = KILN_ALERT_INTERNAL_ERROR;
-		kiln_conn_fail(conn, &err);
+		kiln_link_fail(conn, &err);
 		return false;
 	}
 	fill_addresses(conn, &info);

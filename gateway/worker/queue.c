@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The buffers of a flow that wait for their turn, in order of arrival. */
-#include "worker/conn.h"
+#include "worker/link.h"
 
 void kiln_flow_push(struct kiln_flow *flow, struct kiln_buffer *buffer)
 {

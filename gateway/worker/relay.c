@@ -13,21 +13,21 @@
 static void on_plain_sent(struct kiln_op *op, const struct kiln_event *event);
 static void on_tls_in(struct kiln_op *op, const struct kiln_event *event);
 
-static bool in_relay(const struct kiln_conn *conn)
+static bool in_relay(const struct kiln_link *conn)
 {
 	return conn->phase == KILN_PHASE_RELAY;
 }
 
-void kiln_relay_watch_send(struct kiln_conn *conn, struct kiln_flow *flow)
+void kiln_relay_watch_send(struct kiln_link *conn, struct kiln_flow *flow)
 {
 	flow->moved_at = conn->worker->now;
 	kiln_relay_watch(conn);
 }
 
-void kiln_relay_end_check(struct kiln_conn *conn)
+void kiln_relay_end_check(struct kiln_link *conn)
 {
 	if (in_relay(conn) && conn->up.told && conn->down.told)
-		kiln_conn_finish(conn);
+		kiln_link_finish(conn);
 }
 
 /* When buffers are scarce, a direction holds the one that is being sent and asks for no other. */
@@ -37,7 +37,7 @@ static bool is_modest(const struct kiln_worker *worker, bool sending)
 }
 
 /* Called when something was received: enough waits, until the sink has taken what is in front. */
-static void pause_when_full(struct kiln_conn *conn, struct kiln_flow *flow, struct kiln_op *op)
+static void pause_when_full(struct kiln_link *conn, struct kiln_flow *flow, struct kiln_op *op)
 {
 	if (flow->queued < WAITING_MAX)
 		return;
@@ -47,7 +47,7 @@ static void pause_when_full(struct kiln_conn *conn, struct kiln_flow *flow, stru
 
 /* ---- up: TLS to plain --------------------------------------------------------------------- */
 
-static void arm_tls_in(struct kiln_conn *conn)
+static void arm_tls_in(struct kiln_link *conn)
 {
 	struct kiln_flow *up = &conn->up;
 	if (conn->tls_in.armed || up->eof || up->end != KILN_FLOW_OPEN || up->head != NULL ||
@@ -69,7 +69,7 @@ static void arm_tls_in(struct kiln_conn *conn)
 }
 
 /* The next plain bytes, opened here unless the kernel did it. */
-static struct kiln_buffer *next_up(struct kiln_conn *conn)
+static struct kiln_buffer *next_up(struct kiln_link *conn)
 {
 	struct kiln_flow *up = &conn->up;
 	if (up->head == NULL)
@@ -77,23 +77,23 @@ static struct kiln_buffer *next_up(struct kiln_conn *conn)
 	if (up->head->type == KILN_RECORD_DATA)
 		return kiln_flow_pop(up);
 	if (up->end == KILN_FLOW_OPEN)
-		return kiln_conn_open_records(conn);
+		return kiln_link_open_records(conn);
 	while (up->head != NULL) /* behind close_notify: not even looked at */
 		kiln_io_buffer_put(conn->worker->io, kiln_flow_pop(up));
 	return NULL;
 }
 
-static void tell_plain(struct kiln_conn *conn)
+static void tell_plain(struct kiln_link *conn)
 {
 	struct kiln_flow *up = &conn->up;
 	if (up->end == KILN_FLOW_BROKEN) {
 		if (conn->down.told && !conn->down.discard) {
 			/* We had said goodbye and it only failed to answer, as many do: no failure.
 			 * But a plain side that still reads must not take this for the end. */
-			kiln_conn_abort_plain(conn);
-			kiln_conn_finish(conn);
+			kiln_link_abort_plain(conn);
+			kiln_link_finish(conn);
 		} else {
-			kiln_conn_break(conn);
+			kiln_link_break(conn);
 		}
 		return;
 	}
@@ -104,7 +104,7 @@ static void tell_plain(struct kiln_conn *conn)
 	kiln_relay_end_check(conn);
 }
 
-void kiln_conn_pump_up(struct kiln_conn *conn)
+void kiln_link_pump_up(struct kiln_link *conn)
 {
 	struct kiln_flow *up = &conn->up;
 	if (up->out == NULL && !up->told && in_relay(conn)) {
@@ -131,11 +131,11 @@ void kiln_conn_pump_up(struct kiln_conn *conn)
 		arm_tls_in(conn);
 	/* A KeyUpdate that is due goes out even when there is nothing else to send. */
 	if (in_relay(conn) && (conn->key_update_wanted || kiln_traffic_exhausted(&conn->rx)))
-		kiln_conn_pump_down(conn);
+		kiln_link_pump_down(conn);
 }
 
 /* The target takes nothing more. What it still has to say is delivered; then it ends. */
-static void stop_up(struct kiln_conn *conn, int failed)
+static void stop_up(struct kiln_link *conn, int failed)
 {
 	struct kiln_flow *up = &conn->up;
 	struct kiln_worker *worker = conn->worker;
@@ -152,9 +152,9 @@ static void stop_up(struct kiln_conn *conn, int failed)
 
 static void on_plain_sent(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, plain_out);
+	struct kiln_link *conn = KILN_LINK_OF(op, plain_out);
 	struct kiln_flow *up = &conn->up;
-	if (kiln_conn_absorb(conn, event))
+	if (kiln_link_absorb(conn, event))
 		return;
 	if (event->result <= 0) {
 		stop_up(conn, -event->result);
@@ -171,17 +171,17 @@ static void on_plain_sent(struct kiln_op *op, const struct kiln_event *event)
 	}
 	kiln_io_buffer_put(conn->worker->io, up->out);
 	up->out = NULL;
-	kiln_conn_pump_up(conn);
+	kiln_link_pump_up(conn);
 }
 
-static void take_kernel_bytes(struct kiln_conn *conn, struct kiln_buffer *buffer)
+static void take_kernel_bytes(struct kiln_link *conn, struct kiln_buffer *buffer)
 {
 	if (buffer->type != KILN_RECORD_DATA) {
-		(void)kiln_conn_take_control(conn, buffer->type, buffer->data, buffer->len);
+		(void)kiln_link_take_control(conn, buffer->type, buffer->data, buffer->len);
 		kiln_io_buffer_put(conn->worker->io, buffer);
 		return;
 	}
-	if (!kiln_conn_may_take_data(conn)) {
+	if (!kiln_link_may_take_data(conn)) {
 		kiln_io_buffer_put(conn->worker->io, buffer);
 		return;
 	}
@@ -190,7 +190,7 @@ static void take_kernel_bytes(struct kiln_conn *conn, struct kiln_buffer *buffer
 	kiln_flow_push(&conn->up, buffer);
 }
 
-static void tls_receive_failed(struct kiln_conn *conn, int failed)
+static void tls_receive_failed(struct kiln_link *conn, int failed)
 {
 	struct kiln_error err = {0};
 	switch (failed) {
@@ -198,7 +198,7 @@ static void tls_receive_failed(struct kiln_conn *conn, int failed)
 	case EKEYEXPIRED:
 		/* Between a KeyUpdate and its key; the pump arms it again. Counted, because a peer
 		 * that cuts its message in pieces makes the kernel wait for a key for ever. */
-		(void)kiln_conn_count_useless(conn);
+		(void)kiln_link_count_useless(conn);
 		return;
 	case EBADMSG:
 		(void)kiln_fail(&err, KILN_E_TLS_DECRYPT, "a record's tag does not verify");
@@ -219,14 +219,14 @@ static void tls_receive_failed(struct kiln_conn *conn, int failed)
 				"receiving from the TLS peer failed");
 		return;
 	}
-	kiln_conn_fail(conn, &err);
+	kiln_link_fail(conn, &err);
 }
 
 static void on_tls_in(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, tls_in);
+	struct kiln_link *conn = KILN_LINK_OF(op, tls_in);
 	struct kiln_flow *up = &conn->up;
-	if (kiln_conn_absorb(conn, event))
+	if (kiln_link_absorb(conn, event))
 		return;
 	if (event->buffer != NULL && (up->told || up->end != KILN_FLOW_OPEN))
 		kiln_io_buffer_put(conn->worker->io, event->buffer);
@@ -241,16 +241,16 @@ static void on_tls_in(struct kiln_op *op, const struct kiln_event *event)
 	if (!in_relay(conn))
 		return;
 	pause_when_full(conn, up, &conn->tls_in);
-	kiln_conn_pump_up(conn);
+	kiln_link_pump_up(conn);
 }
 
 /* ---- down: what the plain side sends ------------------------------------------------------ */
 
 static void on_plain_in(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, plain_in);
+	struct kiln_link *conn = KILN_LINK_OF(op, plain_in);
 	struct kiln_flow *down = &conn->down;
-	if (kiln_conn_absorb(conn, event))
+	if (kiln_link_absorb(conn, event))
 		return;
 	if (down->told) { /* only when the peer left: nobody waits for it */
 		if (event->buffer != NULL)
@@ -268,10 +268,10 @@ static void on_plain_in(struct kiln_op *op, const struct kiln_event *event)
 		kiln_relay_note(conn, KILN_E_TARGET, -event->result, "the plain side broke off");
 	}
 	pause_when_full(conn, down, &conn->plain_in);
-	kiln_conn_pump_down(conn);
+	kiln_link_pump_down(conn);
 }
 
-void kiln_relay_arm_plain_in(struct kiln_conn *conn)
+void kiln_relay_arm_plain_in(struct kiln_link *conn)
 {
 	struct kiln_flow *down = &conn->down;
 	struct kiln_io *io = conn->worker->io;
@@ -285,18 +285,18 @@ void kiln_relay_arm_plain_in(struct kiln_conn *conn)
 		kiln_io_recv_once(io, &conn->plain_in, conn->plain_fd, KILN_BUFFER_PAYLOAD);
 }
 
-void kiln_conn_relay(struct kiln_conn *conn)
+void kiln_link_relay(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	conn->phase = KILN_PHASE_RELAY;
-	kiln_conn_guard_plain(conn);
+	kiln_link_guard_plain(conn);
 	if (worker->settings.role == KILN_CLIENT &&
-	    worker->settings.proxy_out != KILN_PROXY_SEND_OFF && !kiln_conn_announce(conn))
+	    worker->settings.proxy_out != KILN_PROXY_SEND_OFF && !kiln_link_announce(conn))
 		return;
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	conn->up.moved_at = conn->down.moved_at = worker->now;
 	kiln_relay_watch(conn);
-	kiln_conn_pump_down(conn);
+	kiln_link_pump_down(conn);
 	if (in_relay(conn))
-		kiln_conn_pump_up(conn);
+		kiln_link_pump_up(conn);
 }

@@ -10,13 +10,13 @@
 
 static void on_tls_sent(struct kiln_op *op, const struct kiln_event *event);
 
-static void fail_internal(struct kiln_conn *conn, struct kiln_error *err)
+static void fail_internal(struct kiln_link *conn, struct kiln_error *err)
 {
 	err->alert = KILN_ALERT_INTERNAL_ERROR;
-	kiln_conn_fail(conn, err);
+	kiln_link_fail(conn, err);
 }
 
-static void send_out(struct kiln_conn *conn)
+static void send_out(struct kiln_link *conn)
 {
 	const struct kiln_buffer *out = conn->down.out;
 	conn->tls_out.done = on_tls_sent;
@@ -25,7 +25,7 @@ static void send_out(struct kiln_conn *conn)
 }
 
 /* Seals len bytes as records of the type behind out's content. */
-static bool seal(struct kiln_conn *conn, uint8_t type, const uint8_t *data, uint32_t len,
+static bool seal(struct kiln_link *conn, uint8_t type, const uint8_t *data, uint32_t len,
 		 struct kiln_buffer *out)
 {
 	struct kiln_error err = {0};
@@ -45,7 +45,7 @@ static bool seal(struct kiln_conn *conn, uint8_t type, const uint8_t *data, uint
 }
 
 /* Sends the content sealed into room, which is taken over. */
-static void send_sealed(struct kiln_conn *conn, uint8_t type, const uint8_t *data, uint32_t len,
+static void send_sealed(struct kiln_link *conn, uint8_t type, const uint8_t *data, uint32_t len,
 			struct kiln_buffer *room)
 {
 	if (!seal(conn, type, data, len, room)) {
@@ -56,7 +56,7 @@ static void send_sealed(struct kiln_conn *conn, uint8_t type, const uint8_t *dat
 	send_out(conn);
 }
 
-static void send_data(struct kiln_conn *conn, struct kiln_buffer *plain, struct kiln_buffer *room)
+static void send_data(struct kiln_link *conn, struct kiln_buffer *plain, struct kiln_buffer *room)
 {
 	conn->sending = KILN_SENDING_DATA;
 	conn->down.bytes += plain->len;
@@ -70,7 +70,7 @@ static void send_data(struct kiln_conn *conn, struct kiln_buffer *plain, struct 
 	kiln_io_buffer_put(conn->worker->io, plain);
 }
 
-static void send_control(struct kiln_conn *conn, enum kiln_sending what, uint8_t type, uint32_t len,
+static void send_control(struct kiln_link *conn, enum kiln_sending what, uint8_t type, uint32_t len,
 			 struct kiln_buffer *room)
 {
 	conn->sending = (uint8_t)what;
@@ -84,7 +84,7 @@ static void send_control(struct kiln_conn *conn, enum kiln_sending what, uint8_t
 	send_sealed(conn, type, conn->control, len, room);
 }
 
-static void send_close_notify(struct kiln_conn *conn, struct kiln_buffer *room)
+static void send_close_notify(struct kiln_link *conn, struct kiln_buffer *room)
 {
 	conn->control[0] = 1; /* warning; the level means nothing in TLS 1.3 (RFC 8446 6) */
 	conn->control[1] = KILN_ALERT_CLOSE_NOTIFY;
@@ -93,7 +93,7 @@ static void send_close_notify(struct kiln_conn *conn, struct kiln_buffer *room)
 }
 
 /* RFC 8446 5.5: our key, or the peer's, has done enough. True when the connection goes on. */
-static bool check_limits(struct kiln_conn *conn)
+static bool check_limits(struct kiln_link *conn)
 {
 	const bool ours = kiln_traffic_exhausted(&conn->tx);
 	const bool theirs = kiln_traffic_exhausted(&conn->rx) && !conn->key_update_asked;
@@ -114,7 +114,7 @@ static bool check_limits(struct kiln_conn *conn)
 	return true;
 }
 
-static void send_key_update(struct kiln_conn *conn, struct kiln_buffer *room)
+static void send_key_update(struct kiln_link *conn, struct kiln_buffer *room)
 {
 	kiln_key_update_message(conn->control, conn->key_update_request);
 	conn->key_update_asked |= conn->key_update_request;
@@ -123,7 +123,7 @@ static void send_key_update(struct kiln_conn *conn, struct kiln_buffer *room)
 		     room);
 }
 
-static void send_next(struct kiln_conn *conn)
+static void send_next(struct kiln_link *conn)
 {
 	struct kiln_flow *down = &conn->down;
 	if (!conn->key_update_wanted && down->head == NULL) {
@@ -151,7 +151,7 @@ static void send_next(struct kiln_conn *conn)
 		send_close_notify(conn, room);
 }
 
-void kiln_conn_pump_down(struct kiln_conn *conn)
+void kiln_link_pump_down(struct kiln_link *conn)
 {
 	const struct kiln_flow *down = &conn->down;
 	if (conn->phase != KILN_PHASE_RELAY || down->told)
@@ -163,7 +163,7 @@ void kiln_conn_pump_down(struct kiln_conn *conn)
 }
 
 /* The key update is out: everything from here on is under the next key (RFC 8446 4.6.3). */
-static bool switch_key(struct kiln_conn *conn)
+static bool switch_key(struct kiln_link *conn)
 {
 	struct kiln_error err = {0};
 	enum kiln_code rc = kiln_traffic_update(&conn->tx, &err);
@@ -174,11 +174,11 @@ static bool switch_key(struct kiln_conn *conn)
 		return true;
 	}
 	conn->worker->counters->key_update_impossible++;
-	kiln_conn_fail(conn, &err); /* no alert: the peer already expects the other key */
+	kiln_link_fail(conn, &err); /* no alert: the peer already expects the other key */
 	return false;
 }
 
-static void sent_completely(struct kiln_conn *conn)
+static void sent_completely(struct kiln_link *conn)
 {
 	const enum kiln_sending what = (enum kiln_sending)conn->sending;
 	conn->sending = KILN_SENDING_NOTHING;
@@ -195,11 +195,11 @@ static void sent_completely(struct kiln_conn *conn)
 		kiln_relay_end_check(conn);
 		return;
 	}
-	kiln_conn_pump_down(conn);
+	kiln_link_pump_down(conn);
 }
 
 /* The peer takes nothing more. What it still has to say, and what it said already, is delivered. */
-static void stop_down(struct kiln_conn *conn, int failed)
+static void stop_down(struct kiln_link *conn, int failed)
 {
 	struct kiln_flow *down = &conn->down;
 	struct kiln_io *io = conn->worker->io;
@@ -219,9 +219,9 @@ static void stop_down(struct kiln_conn *conn, int failed)
 
 static void on_tls_sent(struct kiln_op *op, const struct kiln_event *event)
 {
-	struct kiln_conn *conn = KILN_CONN_OF(op, tls_out);
+	struct kiln_link *conn = KILN_LINK_OF(op, tls_out);
 	struct kiln_buffer *out = conn->down.out;
-	if (kiln_conn_absorb(conn, event))
+	if (kiln_link_absorb(conn, event))
 		return;
 	if (event->result <= 0) {
 		stop_down(conn, -event->result);

@@ -161,7 +161,7 @@ static void retry_accept(struct kiln_deadline *deadline)
 
 /* ---- what connections share --------------------------------------------------------------- */
 
-struct kiln_buffer *kiln_worker_take_buffer(struct kiln_conn *conn)
+struct kiln_buffer *kiln_worker_take_buffer(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	struct kiln_buffer *buffer = kiln_io_buffer_take(worker->io);
@@ -175,10 +175,10 @@ struct kiln_buffer *kiln_worker_take_buffer(struct kiln_conn *conn)
 	return NULL;
 }
 
-static void forget_hunger(struct kiln_conn *conn)
+static void forget_hunger(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
-	struct kiln_conn **link = &worker->hungry;
+	struct kiln_link **link = &worker->hungry;
 	if (!conn->hungry)
 		return;
 	while (*link != conn)
@@ -194,11 +194,11 @@ static void forget_hunger(struct kiln_conn *conn)
 static void feed_the_hungry(struct kiln_worker *worker)
 {
 	for (unsigned n = worker->hungry_count; n > 0 && kiln_pool_has(&worker->pool); n--) {
-		struct kiln_conn *conn = worker->hungry;
+		struct kiln_link *conn = worker->hungry;
 		forget_hunger(conn);
-		kiln_conn_install_on(conn);
-		kiln_conn_pump_down(conn);
-		kiln_conn_pump_up(conn);
+		kiln_link_install_on(conn);
+		kiln_link_pump_down(conn);
+		kiln_link_pump_up(conn);
 	}
 }
 
@@ -234,7 +234,7 @@ void kiln_worker_put_partial(struct kiln_worker *worker, uint8_t *partial)
 	worker->partials = partial;
 }
 
-void kiln_worker_bury(struct kiln_conn *conn)
+void kiln_worker_bury(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	forget_hunger(conn);
@@ -258,11 +258,11 @@ static void put_all(struct kiln_worker *worker, struct kiln_buffer *list)
 	}
 }
 
-static void free_conn(struct kiln_worker *worker, struct kiln_conn *conn)
+static void free_conn(struct kiln_worker *worker, struct kiln_link *conn)
 {
-	kiln_conn_log(conn);
-	worker->counters->bytes_up += kiln_conn_bytes_up(conn, worker->settings.role);
-	worker->counters->bytes_down += kiln_conn_bytes_down(conn, worker->settings.role);
+	kiln_link_log(conn);
+	worker->counters->bytes_up += kiln_link_bytes_up(conn, worker->settings.role);
+	worker->counters->bytes_down += kiln_link_bytes_down(conn, worker->settings.role);
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	kiln_handshake_free(conn->handshake);
 	kiln_traffic_clear(&conn->rx);
@@ -301,7 +301,7 @@ static void bury_the_dead(struct kiln_worker *worker)
 	if (worker->dead == NULL)
 		return;
 	while (worker->dead != NULL) {
-		struct kiln_conn *conn = worker->dead;
+		struct kiln_link *conn = worker->dead;
 		worker->dead = conn->next;
 		free_conn(worker, conn);
 	}
@@ -334,10 +334,10 @@ static void cut_off(struct kiln_worker *worker)
 	(void)kiln_fail(&err, KILN_E_TIMEOUT,
 			"still open when the gateway had to end (--shutdown-timeout)");
 	err.alert = KILN_ALERT_INTERNAL_ERROR;
-	for (struct kiln_conn *conn = worker->conns, *next; conn != NULL; conn = next) {
+	for (struct kiln_link *conn = worker->conns, *next; conn != NULL; conn = next) {
 		next = conn->next;
-		kiln_conn_fail(conn, &err);
-		kiln_conn_drop(conn);
+		kiln_link_fail(conn, &err);
+		kiln_link_drop(conn);
 	}
 }
 

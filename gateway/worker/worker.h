@@ -8,7 +8,7 @@
 
 #include "net/address.h"
 #include "steer/board.h"
-#include "worker/conn.h"
+#include "worker/link.h"
 
 struct kiln_listener {
 	struct kiln_op op;
@@ -33,9 +33,9 @@ struct kiln_worker {
 	bool accepting, accept_paused, accept_over;
 	struct kiln_deadline accept_retry;
 
-	struct kiln_conn *conns;                 /* all of them, newest first */
-	struct kiln_conn *dead;                  /* freed at the end of the turn */
-	struct kiln_conn *hungry, **hungry_tail; /* wait for a buffer, first come first served */
+	struct kiln_link *conns;                 /* all of them, newest first */
+	struct kiln_link *dead;                  /* freed at the end of the turn */
+	struct kiln_link *hungry, **hungry_tail; /* wait for a buffer, first come first served */
 	unsigned hungry_count;
 	unsigned bursting; /* flows that may receive many buffers at once */
 	unsigned conn_count;
@@ -78,10 +78,10 @@ void kiln_worker_close(struct kiln_worker *worker);
 /* For the files of this folder. */
 void kiln_listener_take_rest(struct kiln_listener *listener);
 void kiln_worker_pause_accept(struct kiln_worker *worker, uint32_t retry_ms);
-void kiln_worker_bury(struct kiln_conn *conn);
+void kiln_worker_bury(struct kiln_link *conn);
 /* A buffer to work in. NULL when the pool has none: the connection is hungry then, and its pumps
  * are called again when it has. */
-struct kiln_buffer *kiln_worker_take_buffer(struct kiln_conn *conn);
+struct kiln_buffer *kiln_worker_take_buffer(struct kiln_link *conn);
 /* True when this flow may receive many buffers at once. All that may do so could fill a quarter of
  * the pool; the others take one at a time, and so does who could not get rid of them. */
 bool kiln_worker_may_burst(struct kiln_worker *worker, struct kiln_flow *flow);

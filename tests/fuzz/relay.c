@@ -120,7 +120,7 @@ static bool can_receive(void)
 
 static void one_move(struct fuzz_input *in)
 {
-	struct kiln_conn *conn = rig.conn;
+	struct kiln_link *conn = rig.conn;
 	static const uint8_t text[65536] = {1, 2, 3};
 	const uint8_t move = fuzz_byte(in) % 12;
 	switch (move) {
@@ -163,8 +163,8 @@ static void end(void)
 	hoard_buffers(255);
 	rig_turn(&rig);
 	if (rig.conn != NULL) {
-		kiln_conn_fail(rig.conn, &(struct kiln_error){.code = KILN_E_SYSTEM});
-		kiln_conn_drop(rig.conn);
+		kiln_link_fail(rig.conn, &(struct kiln_error){.code = KILN_E_SYSTEM});
+		kiln_link_drop(rig.conn);
 	}
 	while (rig.conn != NULL) {
 		answer_cancels();

@@ -8,7 +8,7 @@ add_executable(fuzz_relay ${CMAKE_CURRENT_LIST_DIR}/relay.c ${_worker_sources}
 target_include_directories(fuzz_relay PRIVATE ${_gateway} ${PROJECT_SOURCE_DIR}/tests/unit)
 target_compile_options(fuzz_relay PRIVATE -fsanitize=fuzzer)
 target_link_options(fuzz_relay PRIVATE -fsanitize=fuzzer
-  -Wl,--wrap=clock_gettime -Wl,--wrap=kiln_conn_log)
+  -Wl,--wrap=clock_gettime -Wl,--wrap=kiln_link_log)
 target_link_libraries(fuzz_relay PRIVATE kiln_flags kiln_static kiln_steer kiln_sandbox
   PkgConfig::URING
   PkgConfig::CMOCKA PkgConfig::JANSSON)

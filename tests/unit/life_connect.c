@@ -56,7 +56,7 @@ static void expect_end(enum kiln_code code, uint8_t alert)
 
 static void stop(void)
 {
-	kiln_conn_fail(life.rig.conn, &(struct kiln_error){.code = KILN_E_SYSTEM});
+	kiln_link_fail(life.rig.conn, &(struct kiln_error){.code = KILN_E_SYSTEM});
 	rig_turn(&life.rig);
 	assert_true(rig_gone(&life.rig));
 	life_close(&life);
@@ -263,7 +263,7 @@ static void start_with_header(enum kiln_role role)
 
 static struct kiln_op *accepted_in(void)
 {
-	struct kiln_conn *conn = life.rig.conn;
+	struct kiln_link *conn = life.rig.conn;
 	return life.rig.worker.settings.role == KILN_SERVER ? &conn->tls_in : &conn->plain_in;
 }
 

@@ -47,7 +47,7 @@ static void end(enum kiln_code code)
 {
 	struct rig *rig = &life.rig;
 	if (rig->conn != NULL) {
-		kiln_conn_fail(rig->conn,
+		kiln_link_fail(rig->conn,
 			       &(struct kiln_error){.code = KILN_E_SYSTEM, .message = "the test"});
 		rig_turn(rig);
 	}

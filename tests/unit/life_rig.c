@@ -116,7 +116,7 @@ void life_accept(struct life *life, bool tcp)
 		near = fds[0];
 		*far = fds[1];
 	}
-	kiln_conn_start(&rig->worker, near);
+	kiln_link_start(&rig->worker, near);
 	rig->conn = rig->worker.conns;
 }
 

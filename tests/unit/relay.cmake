@@ -4,7 +4,7 @@ foreach(_part data ends fail fair kernel random starved time)
     SOURCES relay_${_part}.c relay_rig.c relay_peer.c script_io.c
       wire.c)
   target_link_options(unit_relay_${_part} PRIVATE
-    -Wl,--wrap=clock_gettime -Wl,--wrap=kiln_conn_log)
+    -Wl,--wrap=clock_gettime -Wl,--wrap=kiln_link_log)
 endforeach()
 
 # The same from accept to close, with OpenSSL as the peer.
@@ -13,5 +13,5 @@ foreach(_part accept connect handshake install)
     SOURCES life_${_part}.c life_rig.c tls_peer.c tls_certs.c relay_rig.c relay_peer.c script_io.c
       wire.c)
   target_link_options(unit_life_${_part} PRIVATE
-    -Wl,--wrap=clock_gettime -Wl,--wrap=kiln_conn_log -Wl,--wrap=time)
+    -Wl,--wrap=clock_gettime -Wl,--wrap=kiln_link_log -Wl,--wrap=time)
 endforeach()

@@ -276,8 +276,8 @@ static void test_cancels_come_late(void **state)
 	rig_peer_says(&rig, KILN_RECORD_DATA, "data", 4);
 	rig_plain_says(&rig, "data", 4);
 	rig_turn(&rig);
-	struct kiln_conn *conn = rig.conn;
-	kiln_conn_fail(conn, &(struct kiln_error){.code = KILN_E_SYSTEM, .message = "test"});
+	struct kiln_link *conn = rig.conn;
+	kiln_link_fail(conn, &(struct kiln_error){.code = KILN_E_SYSTEM, .message = "test"});
 	struct kiln_op *ops[] = {&conn->plain_in, &conn->tls_out, &conn->tls_in, &conn->plain_out};
 	for (int i = 0; i < 4; i++) {
 		assert_true(ops[i]->cancelling);

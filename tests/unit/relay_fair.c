@@ -87,17 +87,17 @@ static void test_few_may_burst(void **state)
 	rig_open(&rig, KILN_SERVER);
 	rig_relay(&rig, false, NULL);
 	assert_int_equal(rig.worker.bursting, 2);
-	struct kiln_conn *other = rig_another(&rig);
+	struct kiln_link *other = rig_another(&rig);
 	assert_int_equal(other->tls_in.kind, KILN_OP_RECV_ONCE);
 	assert_int_equal(other->plain_in.kind, KILN_OP_RECV_ONCE);
 	/* The right is passed on when its owner ends. */
-	kiln_conn_fail(rig.conn, &(struct kiln_error){.code = KILN_E_SYSTEM});
+	kiln_link_fail(rig.conn, &(struct kiln_error){.code = KILN_E_SYSTEM});
 	rig_turn(&rig);
 	assert_int_equal(rig.worker.bursting, 0);
 	script_give(&rig.io, &other->plain_in, "x", 1, 0);
 	rig_turn(&rig);
 	assert_int_equal(other->plain_in.kind, KILN_OP_RECV);
-	kiln_conn_fail(other, &(struct kiln_error){.code = KILN_E_SYSTEM});
+	kiln_link_fail(other, &(struct kiln_error){.code = KILN_E_SYSTEM});
 	rig_turn(&rig);
 	assert_true(rig_gone(&rig));
 	rig_close(&rig);

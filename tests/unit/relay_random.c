@@ -114,7 +114,7 @@ static void answer_cancel(struct kiln_op *op)
 static void one_step(struct script *peer, struct script *target)
 {
 	uint8_t piece[SAY_MAX];
-	struct kiln_conn *conn = rig.conn;
+	struct kiln_link *conn = rig.conn;
 	const bool held = rig.kernel && !listens(&conn->tls_in);
 	switch (random_below(8)) {
 	case 0:

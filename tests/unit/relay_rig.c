@@ -16,7 +16,7 @@ struct rig_sys rig_sys;
 
 /* Linked in the place of the real ones (-Wl,--wrap). */
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
-void __wrap_kiln_conn_log(const struct kiln_conn *conn);
+void __wrap_kiln_link_log(const struct kiln_link *conn);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
 {
@@ -26,7 +26,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
 	return 0;
 }
 
-void __wrap_kiln_conn_log(const struct kiln_conn *conn)
+void __wrap_kiln_link_log(const struct kiln_link *conn)
 {
 	rig_ended.count++;
 	rig_ended.code = conn->code;
@@ -115,12 +115,12 @@ static void set_keys(struct kiln_traffic *up, struct kiln_traffic *down)
 	assert_int_equal(kiln_traffic_init(down, 0x1301, secret, 0, NULL), KILN_OK);
 }
 
-static struct kiln_conn *new_conn(struct kiln_worker *worker, int *tls_far, int *plain_far)
+static struct kiln_link *new_conn(struct kiln_worker *worker, int *tls_far, int *plain_far)
 {
-	struct kiln_conn *conn = calloc(1, sizeof *conn);
+	struct kiln_link *conn = calloc(1, sizeof *conn);
 	assert_non_null(conn);
 	conn->worker = worker;
-	conn->deadline.expired = kiln_conn_expired;
+	conn->deadline.expired = kiln_link_expired;
 	conn->id = ++worker->next_id;
 	conn->suite = 0x1301;
 	conn->next = worker->conns;
@@ -136,7 +136,7 @@ static struct kiln_conn *new_conn(struct kiln_worker *worker, int *tls_far, int 
 
 void rig_relay(struct rig *rig, bool kernel, struct kiln_buffer *early)
 {
-	struct kiln_conn *conn = new_conn(&rig->worker, &rig->tls_far, &rig->plain_far);
+	struct kiln_link *conn = new_conn(&rig->worker, &rig->tls_far, &rig->plain_far);
 	rig->conn = conn;
 	rig->kernel = kernel;
 	set_keys(&rig->peer_tx, &rig->peer_rx);
@@ -151,16 +151,16 @@ void rig_relay(struct rig *rig, bool kernel, struct kiln_buffer *early)
 		next = early->next;
 		kiln_flow_push(&conn->up, early);
 	}
-	kiln_conn_relay(conn);
+	kiln_link_relay(conn);
 }
 
-struct kiln_conn *rig_another(struct rig *rig)
+struct kiln_link *rig_another(struct rig *rig)
 {
 	int tls_far, plain_far;
-	struct kiln_conn *conn = new_conn(&rig->worker, &tls_far, &plain_far);
+	struct kiln_link *conn = new_conn(&rig->worker, &tls_far, &plain_far);
 	(void)close(tls_far); /* no bytes pass there */
 	(void)close(plain_far);
-	kiln_conn_relay(conn);
+	kiln_link_relay(conn);
 	return conn;
 }
 

@@ -48,7 +48,7 @@ struct rig {
 	struct kiln_worker worker;
 	struct kiln_counters counters;
 	struct script_io io;
-	struct kiln_conn *conn; /* valid until it ended */
+	struct kiln_link *conn; /* valid until it ended */
 	int tls_far, plain_far; /* other ends of its sockets */
 	bool kernel;
 	struct kiln_traffic peer_tx, peer_rx;
@@ -71,7 +71,7 @@ void rig_open(struct rig *rig, enum kiln_role role);
 void rig_relay(struct rig *rig, bool kernel, struct kiln_buffer *early);
 
 /* One more, in user space, under the same keys: for tests of what connections share. */
-struct kiln_conn *rig_another(struct rig *rig);
+struct kiln_link *rig_another(struct rig *rig);
 
 /* All must have ended, and everything must have been given back. */
 void rig_close(struct rig *rig);

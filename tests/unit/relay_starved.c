@@ -133,7 +133,7 @@ static void test_hungry_and_gone(void **state)
 	take_all();
 	rig_turn(&rig);
 	assert_int_equal(rig.worker.hungry_count, 1);
-	kiln_conn_fail(rig.conn, &(struct kiln_error){.code = KILN_E_SYSTEM, .message = "test"});
+	kiln_link_fail(rig.conn, &(struct kiln_error){.code = KILN_E_SYSTEM, .message = "test"});
 	rig_turn(&rig);
 	assert_true(rig_gone(&rig));
 	assert_int_equal(rig.worker.hungry_count, 0);
@@ -147,7 +147,7 @@ static void test_hungry_and_gone(void **state)
 static void test_many_hungry(void **state)
 {
 	enum { MANY = 5 };
-	struct kiln_conn *conns[MANY];
+	struct kiln_link *conns[MANY];
 	(void)state;
 	start();
 	rig_peer_seals(&rig, KILN_RECORD_DATA, "x", 1);
@@ -167,7 +167,7 @@ static void test_many_hungry(void **state)
 	}
 	rig_turn(&rig);
 	for (int i = 1; i < MANY; i++)
-		kiln_conn_fail(conns[i], &(struct kiln_error){.code = KILN_E_SYSTEM});
+		kiln_link_fail(conns[i], &(struct kiln_error){.code = KILN_E_SYSTEM});
 	rig_turn(&rig);
 	assert_int_equal(rig_ended.count, MANY - 1);
 	wire_drop(&rig.from_peer, rig.from_peer.len);

@@ -171,7 +171,7 @@ static int open_scene(void **state)
 	scene.worker.targets.at[0].len = sizeof target;
 	scene.worker.targets.count = 1;
 	scene.client_fd = connect_pair(&accepted);
-	kiln_conn_start(&scene.worker, accepted);
+	kiln_link_start(&scene.worker, accepted);
 	scene.client = kiln_handshake_new(scene.client_config, time(NULL), NULL);
 	assert_non_null(scene.client);
 	assert_int_equal(kiln_handshake_step(scene.client, NULL, 0, &consumed, NULL),

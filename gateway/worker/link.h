@@ -8,8 +8,8 @@
  * is one of those steps. Nothing here is allocated between install and close, but for buffers
  * borrowed from the worker's pool.
  */
-#ifndef KILN_WORKER_CONN_H
-#define KILN_WORKER_CONN_H
+#ifndef KILN_WORKER_LINK_H
+#define KILN_WORKER_LINK_H
 
 #include <netinet/in.h>
 
@@ -28,8 +28,8 @@ enum kiln_phase {
 	KILN_PHASE_INSTALL,    /* completing a record that came in part before the keys go in */
 	KILN_PHASE_PROXY_SEND, /* telling the target whom it serves */
 	KILN_PHASE_RELAY,
-	KILN_PHASE_BROKEN,     /* truncated: the plain side takes what came before */
-	KILN_PHASE_LINGER,     /* an alert was sent; it should arrive before the socket is reset */
+	KILN_PHASE_BROKEN,  /* truncated: the plain side takes what came before */
+	KILN_PHASE_LINGER,  /* an alert was sent; it should arrive before the socket is reset */
 	KILN_PHASE_CLOSING, /* waiting for the last events */
 };
 
@@ -62,10 +62,10 @@ enum kiln_sending {
 	KILN_SENDING_CLOSE_NOTIFY,
 };
 
-struct kiln_conn {
+struct kiln_link {
 	struct kiln_worker *worker;
-	struct kiln_conn *next, *prev; /* the worker's list */
-	struct kiln_conn *next_hungry; /* the worker's list of those that wait for a buffer */
+	struct kiln_link *next, *prev; /* the worker's list */
+	struct kiln_link *next_hungry; /* the worker's list of those that wait for a buffer */
 	struct kiln_deadline deadline;
 
 	struct kiln_op tls_in, tls_out, plain_in, plain_out;
@@ -114,86 +114,86 @@ struct kiln_conn {
 };
 
 /* The connection that an operation is embedded in. */
-#define KILN_CONN_OF(op, member)                                                                   \
-	((struct kiln_conn *)(void *)((char *)(op)-offsetof(struct kiln_conn, member)))
+#define KILN_LINK_OF(op, member)                                                                   \
+	((struct kiln_link *)(void *)((char *)(op)-offsetof(struct kiln_link, member)))
 
 /* accept.c */
-void kiln_conn_start(struct kiln_worker *worker, int fd);
+void kiln_link_start(struct kiln_worker *worker, int fd);
 
 /* connect.c */
-void kiln_conn_connect(struct kiln_conn *conn);
-void kiln_conn_after_connect(struct kiln_conn *conn);
+void kiln_link_connect(struct kiln_link *conn);
+void kiln_link_after_connect(struct kiln_link *conn);
 
 /* handshake.c */
-void kiln_conn_handshake(struct kiln_conn *conn);
+void kiln_link_handshake(struct kiln_link *conn);
 
 /* proxy_header.c */
 /* Server: everything the target learns about the client, made while the session is at hand. */
-void kiln_conn_prepare_header(struct kiln_conn *conn, const struct kiln_session *session);
+void kiln_link_prepare_header(struct kiln_link *conn, const struct kiln_session *session);
 /* Client: the header becomes the first data to the TLS side. False: the connection failed. */
-bool kiln_conn_announce(struct kiln_conn *conn);
+bool kiln_link_announce(struct kiln_link *conn);
 
 /* install.c */
-void kiln_conn_install(struct kiln_conn *conn);
-void kiln_conn_install_on(struct kiln_conn *conn); /* a buffer can be had again */
+void kiln_link_install(struct kiln_link *conn);
+void kiln_link_install_on(struct kiln_link *conn); /* a buffer can be had again */
 
 /* relay.c: starts both flows, with conn->early as the first bytes of the accepted side. */
-void kiln_conn_relay(struct kiln_conn *conn);
-void kiln_conn_pump_up(struct kiln_conn *conn);
-void kiln_conn_pump_down(struct kiln_conn *conn);
+void kiln_link_relay(struct kiln_link *conn);
+void kiln_link_pump_up(struct kiln_link *conn);
+void kiln_link_pump_down(struct kiln_link *conn);
 
 /* open.c: received bytes of the TLS side in user space. NULL: there is no more data to be had from
  * what came, or the connection failed over it, or it is hungry. */
-struct kiln_buffer *kiln_conn_open_records(struct kiln_conn *conn);
-bool kiln_conn_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data, size_t len);
+struct kiln_buffer *kiln_link_open_records(struct kiln_link *conn);
+bool kiln_link_take_control(struct kiln_link *conn, uint8_t type, const uint8_t *data, size_t len);
 /* These two end the connection and return false when a rule is broken. */
-bool kiln_conn_may_take_data(struct kiln_conn *conn);
-bool kiln_conn_count_useless(struct kiln_conn *conn); /* one more event without data */
+bool kiln_link_may_take_data(struct kiln_link *conn);
+bool kiln_link_count_useless(struct kiln_link *conn); /* one more event without data */
 
 /* close.c */
 /* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none, and
  * neither does the peer's own), tells the plain side, lets go. Safe to call from any
  * step; nothing of conn may be used afterwards by the caller. */
-void kiln_conn_fail(struct kiln_conn *conn, const struct kiln_error *err);
+void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err);
 /* Ends a connection whose flows have both ended. */
-void kiln_conn_finish(struct kiln_conn *conn);
+void kiln_link_finish(struct kiln_link *conn);
 /* Lets go of it without waiting for the peer to read an alert. */
-void kiln_conn_drop(struct kiln_conn *conn);
+void kiln_link_drop(struct kiln_link *conn);
 /* From here on a close of the plain side is a reset, also the kernel's when this process is killed:
- * only kiln_conn_finish makes it look like an end. */
-void kiln_conn_guard_plain(const struct kiln_conn *conn);
+ * only kiln_link_finish makes it look like an end. */
+void kiln_link_guard_plain(const struct kiln_link *conn);
 /* The plain side is reset, now: its stream did not end, it broke. */
-void kiln_conn_abort_plain(const struct kiln_conn *conn);
+void kiln_link_abort_plain(const struct kiln_link *conn);
 /* True when the connection is on its way out and this event was only its last word. */
-bool kiln_conn_absorb(struct kiln_conn *conn, const struct kiln_event *event);
+bool kiln_link_absorb(struct kiln_link *conn, const struct kiln_event *event);
 /* The step that begins now has ms milliseconds; 0 is no limit. */
-void kiln_conn_limit(struct kiln_conn *conn, uint32_t ms);
-void kiln_conn_expired(struct kiln_deadline *deadline);
+void kiln_link_limit(struct kiln_link *conn, uint32_t ms);
+void kiln_link_expired(struct kiln_deadline *deadline);
 
-/* broken.c: the TLS peer is gone without close_notify; as kiln_conn_fail, but what came before is
+/* broken.c: the TLS peer is gone without close_notify; as kiln_link_fail, but what came before is
  * delivered. */
-void kiln_conn_break(struct kiln_conn *conn);
-void kiln_conn_broken_check(struct kiln_conn *conn);
+void kiln_link_break(struct kiln_link *conn);
+void kiln_link_broken_check(struct kiln_link *conn);
 
 /* queue.c */
 void kiln_flow_push(struct kiln_flow *flow, struct kiln_buffer *buffer);
 struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow);
 
 /* access_log.c */
-void kiln_conn_log(const struct kiln_conn *conn);
+void kiln_link_log(const struct kiln_link *conn);
 
 /* What the operator calls up and down: towards the target and back, whichever side is TLS. */
-static inline uint64_t kiln_conn_bytes_up(const struct kiln_conn *conn, enum kiln_role role)
+static inline uint64_t kiln_link_bytes_up(const struct kiln_link *conn, enum kiln_role role)
 {
 	return role == KILN_SERVER ? conn->up.bytes : conn->down.bytes;
 }
 
-static inline uint64_t kiln_conn_bytes_down(const struct kiln_conn *conn, enum kiln_role role)
+static inline uint64_t kiln_link_bytes_down(const struct kiln_link *conn, enum kiln_role role)
 {
 	return role == KILN_SERVER ? conn->down.bytes : conn->up.bytes;
 }
 
-static inline bool kiln_conn_busy(const struct kiln_conn *conn)
+static inline bool kiln_link_busy(const struct kiln_link *conn)
 {
 	return conn->tls_in.armed || conn->tls_out.armed || conn->plain_in.armed ||
 	       conn->plain_out.armed;
