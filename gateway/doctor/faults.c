@@ -42,7 +42,7 @@ static const struct kiln_fault faults[KILN_FAULTS] =
 		.title = "sockmap and kTLS on one socket",
 		.kiln = "Kiln puts listeners into maps, never connections",
 		.since = {4, 17, 0},
-		.fixed = {{6, 12, 111}, {6, 18, 53}},
+		.fixed = {{6, 1, 190}, {6, 12, 111}, {6, 18, 53}},
 		.mainline = {7, 2, 0},
 	    },
 	[KILN_FAULT_SEND_ORDER] =
