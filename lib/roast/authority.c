@@ -63,8 +63,7 @@ static bool add_ca_extensions(X509 *cert)
 static bool add_purpose(X509 *cert, enum kiln_role role)
 {
 	EXTENDED_KEY_USAGE *usage = EXTENDED_KEY_USAGE_new();
-	ASN1_OBJECT *purpose =
-	    OBJ_nid2obj(role == KILN_CLIENT ? NID_client_auth : NID_server_auth);
+	ASN1_OBJECT *purpose = OBJ_nid2obj(role == KILN_CLIENT ? NID_client_auth : NID_server_auth);
 	const bool ok = usage != NULL && sk_ASN1_OBJECT_push(usage, purpose) > 0 &&
 			add(cert, NID_ext_key_usage, usage, false);
 	EXTENDED_KEY_USAGE_free(usage); /* the object is static */

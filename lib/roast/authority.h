@@ -2,8 +2,8 @@
  *
  * The certificates of one connection: a CA that goes into the hello, and the leaf that it signs for
  * TLS. Both keys are new, P-256, used for this connection only, and never leave memory. The profile
- * is Roast's own (empty names, no key identifiers in the leaf), but for NotBefore, which lies in the
- * past: a peer whose clock is behind would refuse them.
+ * is Roast's own (empty names, no key identifiers in the leaf), but for NotBefore, which lies in
+ * the past: a peer whose clock is behind would refuse them.
  */
 #ifndef KILN_ROAST_AUTHORITY_H
 #define KILN_ROAST_AUTHORITY_H

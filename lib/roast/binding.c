@@ -16,7 +16,7 @@ struct encoding {
 };
 
 _Static_assert(8 * (KILN_ROAST_NAME_MAX + 4) + KILN_AWS_ROLE_ARN_MAX + 512 <
-		   sizeof ((struct encoding *)NULL)->data,
+		   sizeof((struct encoding *)NULL)->data,
 	       "the longest encoding fits");
 
 static void put_number(struct encoding *e, size_t number)
@@ -78,9 +78,9 @@ static bool sign(const struct encoding *e, EVP_PKEY *key, struct kiln_roast_bind
 static bool verify(const struct encoding *e, EVP_PKEY *key, const struct kiln_roast_binding *in)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	const bool ok =
-	    ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
-	    EVP_DigestVerify(ctx, in->sig, in->sig_len, e->data, e->len) == 1;
+	const bool ok = ctx != NULL &&
+			EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+			EVP_DigestVerify(ctx, in->sig, in->sig_len, e->data, e->len) == 1;
 	EVP_MD_CTX_free(ctx);
 	ERR_clear_error();
 	return ok;
@@ -133,8 +133,7 @@ enum kiln_code kiln_roast_binding_check(const struct kiln_roast_payload *payload
 }
 
 enum kiln_code kiln_roast_binding_names(const struct kiln_roast_binding *binding,
-					const struct kiln_aws_role *proved,
-					struct kiln_error *err)
+					const struct kiln_aws_role *proved, struct kiln_error *err)
 {
 	char arn[KILN_AWS_ROLE_ARN_MAX];
 	kiln_aws_role_format(proved, arn);

@@ -15,8 +15,8 @@ enum kiln_code kiln_roast_binding_sign(struct kiln_roast_payload *payload,
 				       const struct kiln_roast_authority *authority,
 				       struct kiln_error *err) KILN_NODISCARD;
 
-/* Does a bound payload's signature hold under the one CA in it? For a server's, hello is the hash of
- * our own client hello. KILN_E_ROAST_BINDING otherwise. Whether the role is the one that STS
+/* Does a bound payload's signature hold under the one CA in it? For a server's, hello is the hash
+ * of our own client hello. KILN_E_ROAST_BINDING otherwise. Whether the role is the one that STS
  * names is kiln_roast_binding_names'. */
 enum kiln_code kiln_roast_binding_check(const struct kiln_roast_payload *payload,
 					const uint8_t hello[KILN_ROAST_HASH_LEN],

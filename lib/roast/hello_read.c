@@ -8,7 +8,7 @@
 #include "roast/base64.h"
 #include "roast/hello.h"
 #include "roast/json.h"
-#include "roast/text.h"
+#include "roast/writer.h"
 
 #define BODY_MAX (KILN_ROAST_BODY_MIN + KILN_ROAST_PAYLOAD_MAX)
 
@@ -25,7 +25,7 @@ static enum kiln_code header_text(const json_t *hello, const char *key, size_t m
 		return KILN_E_ROAST_HELLO;
 	if (len == 0)
 		return kiln_fail(err, KILN_E_ROAST_HELLO, "%s is empty", key);
-	if (!kiln_text_is_printable(*out, len))
+	if (!kiln_roast_is_printable(*out, len))
 		return kiln_fail(err, KILN_E_ROAST_HELLO,
 				 "%s holds bytes that are not printable ASCII", key);
 	return KILN_OK;
@@ -120,9 +120,9 @@ enum kiln_code kiln_roast_hello_read(const void *object, size_t len, struct kiln
 	if (hello == NULL)
 		return KILN_E_ROAST_HELLO;
 	uint8_t *body = malloc(BODY_MAX);
-	const enum kiln_code rc =
-	    body != NULL ? read_fields(hello, body, out, err)
-			 : kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a hello");
+	const enum kiln_code rc = body != NULL
+				      ? read_fields(hello, body, out, err)
+				      : kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a hello");
 	free(body);
 	json_decref(hello);
 	if (rc != KILN_OK)

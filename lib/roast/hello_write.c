@@ -7,7 +7,7 @@
 
 #include "roast/base64.h"
 #include "roast/hello.h"
-#include "roast/text.h"
+#include "roast/writer.h"
 
 _Static_assert(KILN_ROAST_MASK_LEN == crypto_secretbox_KEYBYTES, "the mask is a secretbox key");
 _Static_assert(KILN_ROAST_NONCE_LEN == crypto_secretbox_NONCEBYTES, "and has its nonce");
@@ -33,22 +33,22 @@ static enum kiln_code check_writable(const struct kiln_aws_proof *proof, struct 
 	return KILN_OK;
 }
 
-static void put_fields(struct kiln_text *text, const struct kiln_aws_proof *proof,
+static void put_fields(struct kiln_roast_writer *text, const struct kiln_aws_proof *proof,
 		       const struct kiln_roast_mask *mask, const uint8_t *body, size_t body_len)
 {
-	kiln_text_put(text, "{\"Body\":");
-	kiln_text_put_base64(text, body, body_len);
-	kiln_text_put(text, ",\"Mask\":");
-	kiln_text_put_base64(text, mask->key, sizeof mask->key);
-	kiln_text_put(text, ",\"Region\":");
-	kiln_text_put_string(text, proof->region);
-	kiln_text_put(text, ",\"AmzAuthorization\":");
-	kiln_text_put_string(text, proof->authorization);
-	kiln_text_put(text, ",\"XAmzSecurityToken\":");
-	kiln_text_put_string(text, proof->token);
-	kiln_text_put(text, ",\"XAmzDate\":");
-	kiln_text_put_string(text, proof->date);
-	kiln_text_put(text, "}");
+	kiln_roast_put(text, "{\"Body\":");
+	kiln_roast_put_base64(text, body, body_len);
+	kiln_roast_put(text, ",\"Mask\":");
+	kiln_roast_put_base64(text, mask->key, sizeof mask->key);
+	kiln_roast_put(text, ",\"Region\":");
+	kiln_roast_put_string(text, proof->region);
+	kiln_roast_put(text, ",\"AmzAuthorization\":");
+	kiln_roast_put_string(text, proof->authorization);
+	kiln_roast_put(text, ",\"XAmzSecurityToken\":");
+	kiln_roast_put_string(text, proof->token);
+	kiln_roast_put(text, ",\"XAmzDate\":");
+	kiln_roast_put_string(text, proof->date);
+	kiln_roast_put(text, "}");
 }
 
 enum kiln_code kiln_roast_hello_write(const struct kiln_aws_proof *proof,
@@ -62,7 +62,8 @@ enum kiln_code kiln_roast_hello_write(const struct kiln_aws_proof *proof,
 		return rc;
 	const size_t body_len = KILN_ROAST_BODY_MIN + proof->body_len;
 	uint8_t *body = malloc(body_len);
-	struct kiln_text text = {.data = malloc(KILN_ROAST_HELLO_MAX), .cap = KILN_ROAST_HELLO_MAX};
+	struct kiln_roast_writer text = {.data = malloc(KILN_ROAST_HELLO_MAX),
+					 .cap = KILN_ROAST_HELLO_MAX};
 	if (body == NULL || text.data == NULL) {
 		free(body);
 		free(text.data);

@@ -6,18 +6,21 @@
 #include <strings.h>
 
 #include "roast/base64.h"
-#include "roast/text.h"
+#include "roast/writer.h"
 
 enum kiln_code kiln_roast_json_check_keys(json_t *object, const char *const *keys,
 					  struct kiln_error *err)
 {
 	const char *key;
 	const json_t *value;
-	json_object_foreach (object, key, value)
-		for (size_t i = 0; keys[i] != NULL; i++)
-			if (strcasecmp(key, keys[i]) == 0 && strcmp(key, keys[i]) != 0)
-				return kiln_fail(err, KILN_E_ROAST_HELLO,
-						 "the key %s is written in another case", keys[i]);
+	json_object_foreach(
+	    object, key,
+	    value) for (size_t i = 0; keys[i] != NULL;
+			i++) if (strcasecmp(key, keys[i]) == 0 &&
+				 strcmp(key, keys[i]) !=
+				     0) return kiln_fail(err, KILN_E_ROAST_HELLO,
+							 "the key %s is written in another case",
+							 keys[i]);
 	return KILN_OK;
 }
 
@@ -27,7 +30,7 @@ json_t *kiln_roast_json_read(const void *object, size_t len, const char *const *
 	json_error_t error;
 	json_t *root = json_loadb(object, len, JSON_REJECT_DUPLICATES, &error);
 	if (root == NULL) {
-		(void)kiln_fail(err, KILN_E_ROAST_HELLO, "%s", 
+		(void)kiln_fail(err, KILN_E_ROAST_HELLO, "%s",
 				json_error_code(&error) == json_error_duplicate_key
 				    ? "the same key stands in its JSON twice"
 				    : "it is no valid JSON");

@@ -19,8 +19,8 @@ json_t *kiln_roast_json_read(const void *object, size_t len, const char *const *
 enum kiln_code kiln_roast_json_check_keys(json_t *object, const char *const *keys,
 					  struct kiln_error *err) KILN_NODISCARD;
 
-/* The string under key, without a NUL inside and of at most max bytes; NULL with *err filled when it
- * is missing or something else. Valid as long as the object. */
+/* The string under key, without a NUL inside and of at most max bytes; NULL with *err filled when
+ * it is missing or something else. Valid as long as the object. */
 const char *kiln_roast_json_string(const json_t *object, const char *key, size_t max, size_t *len,
 				   struct kiln_error *err);
 

@@ -50,8 +50,8 @@ enum kiln_code kiln_roast_payload_write(const struct kiln_roast_payload *payload
 					size_t *len, struct kiln_error *err) KILN_NODISCARD;
 
 /* Reads the payload of a peer in the role from. KILN_E_ROAST_HELLO names the rule it breaks, also
- * when it is a payload of the other role or of both; KILN_E_ROAST_BINDING when the binding's form is
- * wrong (whether it holds is for binding.h). On failure *out is empty. */
+ * when it is a payload of the other role or of both; KILN_E_ROAST_BINDING when the binding's form
+ * is wrong (whether it holds is for binding.h). On failure *out is empty. */
 enum kiln_code kiln_roast_payload_read(const void *data, size_t len, enum kiln_role from,
 				       struct kiln_roast_payload *out,
 				       struct kiln_error *err) KILN_NODISCARD;

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "roast/payload.h"
-#include "roast/text.h"
+#include "roast/writer.h"
 
-static void put_authority(struct kiln_text *text, const struct kiln_roast_payload *payload)
+static void put_authority(struct kiln_roast_writer *text, const struct kiln_roast_payload *payload)
 {
 	BIO *pem = BIO_new(BIO_s_mem());
 	const uint8_t *data = NULL;
@@ -18,56 +18,57 @@ static void put_authority(struct kiln_text *text, const struct kiln_roast_payloa
 	if (len <= 0)
 		text->failed = true;
 	else
-		kiln_text_put_base64(text, data, (size_t)len);
+		kiln_roast_put_base64(text, data, (size_t)len);
 	BIO_free(pem);
 }
 
-static void put_binding(struct kiln_text *text, const struct kiln_roast_payload *payload)
+static void put_binding(struct kiln_roast_writer *text, const struct kiln_roast_payload *payload)
 {
 	const struct kiln_roast_binding *binding = &payload->binding;
-	kiln_text_put(text, ",\"Kiln\":{\"v\":1,\"role\":");
-	kiln_text_put_string(text, binding->role);
-	kiln_text_put(text, ",\"nonce\":");
-	kiln_text_put_base64(text, binding->nonce, sizeof binding->nonce);
+	kiln_roast_put(text, ",\"Kiln\":{\"v\":1,\"role\":");
+	kiln_roast_put_string(text, binding->role);
+	kiln_roast_put(text, ",\"nonce\":");
+	kiln_roast_put_base64(text, binding->nonce, sizeof binding->nonce);
 	if (payload->from == KILN_SERVER) {
-		kiln_text_put(text, ",\"hello\":");
-		kiln_text_put_base64(text, binding->hello, sizeof binding->hello);
+		kiln_roast_put(text, ",\"hello\":");
+		kiln_roast_put_base64(text, binding->hello, sizeof binding->hello);
 	}
-	kiln_text_put(text, ",\"sig\":");
-	kiln_text_put_base64(text, binding->sig, binding->sig_len);
-	kiln_text_put(text, "}");
+	kiln_roast_put(text, ",\"sig\":");
+	kiln_roast_put_base64(text, binding->sig, binding->sig_len);
+	kiln_roast_put(text, "}");
 }
 
-static void put_names(struct kiln_text *text, const struct kiln_roast_payload *payload)
+static void put_names(struct kiln_roast_writer *text, const struct kiln_roast_payload *payload)
 {
-	kiln_text_put(text, ",\"ServerHostnames\":[");
+	kiln_roast_put(text, ",\"ServerHostnames\":[");
 	for (unsigned i = 0; i < payload->name_count; i++) {
-		kiln_text_put(text, i > 0 ? "," : "");
-		kiln_text_put_string(text, payload->names[i]);
+		kiln_roast_put(text, i > 0 ? "," : "");
+		kiln_roast_put_string(text, payload->names[i]);
 	}
-	kiln_text_put(text, "]");
+	kiln_roast_put(text, "]");
 }
 
 enum kiln_code kiln_roast_payload_write(const struct kiln_roast_payload *payload, uint8_t **out,
 					size_t *len, struct kiln_error *err)
 {
-	struct kiln_text text = {.data = malloc(KILN_ROAST_PAYLOAD_MAX),
-				 .cap = KILN_ROAST_PAYLOAD_MAX};
+	struct kiln_roast_writer text = {.data = malloc(KILN_ROAST_PAYLOAD_MAX),
+					 .cap = KILN_ROAST_PAYLOAD_MAX};
 	*out = NULL;
 	*len = 0;
 	if (text.data == NULL)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a payload");
-	kiln_text_put(&text, payload->from == KILN_CLIENT ? "{\"ClientCA\":" : "{\"ServerCA\":");
+	kiln_roast_put(&text, payload->from == KILN_CLIENT ? "{\"ClientCA\":" : "{\"ServerCA\":");
 	put_authority(&text, payload);
 	if (payload->from == KILN_CLIENT)
 		put_names(&text, payload);
 	if (payload->bound)
 		put_binding(&text, payload);
-	kiln_text_put(&text, "}");
+	kiln_roast_put(&text, "}");
 	if (text.failed) {
 		free(text.data);
-		return kiln_fail(err, KILN_E_USAGE, "a payload cannot be written: a name in it is "
-						    "not printable ASCII, or OpenSSL failed");
+		return kiln_fail(err, KILN_E_USAGE,
+				 "a payload cannot be written: a name in it is "
+				 "not printable ASCII, or OpenSSL failed");
 	}
 	*out = (uint8_t *)text.data;
 	*len = text.len;

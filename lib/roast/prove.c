@@ -56,8 +56,8 @@ enum kiln_roast_step kiln_roast_write_hello(struct kiln_roast *r,
 	enum kiln_code rc = kiln_roast_mask_random(&mask, err);
 	if (rc == KILN_OK)
 		rc = kiln_roast_hello_write(proof, &mask, &r->out, &r->out_len, err);
-	if (rc == KILN_OK && EVP_Q_digest(NULL, "SHA256", NULL, r->out, r->out_len, r->own_hello,
-					  NULL) != 1)
+	if (rc == KILN_OK &&
+	    EVP_Q_digest(NULL, "SHA256", NULL, r->out, r->out_len, r->own_hello, NULL) != 1)
 		rc = kiln_fail(err, KILN_E_NO_MEMORY, "OpenSSL could not hash our hello");
 	if (rc != KILN_OK)
 		return kiln_roast_fail(r);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE UINT32_MAX
+#define NONE    UINT32_MAX
 #define KEY_LEN 32u
 
 struct slot {
@@ -32,7 +32,8 @@ struct kiln_roast_replay *kiln_roast_replay_new(uint32_t capacity, struct kiln_e
 	struct kiln_roast_replay *c = NULL;
 	uint32_t buckets = 1;
 	if (capacity == 0 || capacity > KILN_ROAST_REPLAY_MAX) {
-		(void)kiln_fail(err, KILN_E_CONFIG, "a replay cache has room for 1 to %u signatures",
+		(void)kiln_fail(err, KILN_E_CONFIG,
+				"a replay cache has room for 1 to %u signatures",
 				KILN_ROAST_REPLAY_MAX);
 		return NULL;
 	}
@@ -152,8 +153,7 @@ enum kiln_code kiln_roast_replay_enter(struct kiln_roast_replay *c, const char *
 	if (!read_key(signature, key))
 		return kiln_fail(err, KILN_E_ROAST_PROOF,
 				 "the signature is not 64 hexadecimal digits");
-	while (c->oldest != NONE &&
-	       now - c->slots[c->oldest].entered >= KILN_ROAST_REPLAY_WINDOW)
+	while (c->oldest != NONE && now - c->slots[c->oldest].entered >= KILN_ROAST_REPLAY_WINDOW)
 		drop_oldest(c);
 	if (*find(c, key) != NONE) {
 		c->count.refused++;

@@ -4,8 +4,8 @@
  * here each is good once. Kept by whoever asks STS, for all connections of the gateway.
  *
  * The cache is bounded: when it is full, the oldest signature goes, and that is counted. Losing one
- * costs little: who replays a hello without the CA's key gets as far as TLS and no further, and after
- * KILN_AWS_PROOF_WINDOW seconds the date refuses it.
+ * costs little: who replays a hello without the CA's key gets as far as TLS and no further, and
+ * after KILN_AWS_PROOF_WINDOW seconds the date refuses it.
  */
 #ifndef KILN_ROAST_REPLAY_H
 #define KILN_ROAST_REPLAY_H
@@ -33,7 +33,8 @@ void kiln_roast_replay_forget(struct kiln_roast_replay *cache, const char *signa
 
 struct kiln_roast_replay_count {
 	uint32_t kept;
-	uint64_t refused, evicted; /* since the start; evicted within their window, for lack of room */
+	uint64_t refused,
+	    evicted; /* since the start; evicted within their window, for lack of room */
 };
 struct kiln_roast_replay_count kiln_roast_replay_count(const struct kiln_roast_replay *cache);
 

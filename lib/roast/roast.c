@@ -14,7 +14,8 @@
 #include "roast/names.h"
 #include "tls/identity.h"
 
-/* jansson would read /dev/urandom at its first object, libsodium picks its code for this processor. */
+/* jansson would read /dev/urandom at its first object, libsodium picks its code for this processor.
+ */
 enum kiln_code kiln_roast_prepare(struct kiln_error *err)
 {
 	static bool prepared;
@@ -118,8 +119,8 @@ static const char *describe_wait(const struct kiln_roast *r)
 	switch (r->state) {
 	case KILN_ROAST_AT_PROVE: return "for the signature of our own proof";
 	case KILN_ROAST_AT_VERIFY: return "for STS's word on its proof";
-	case KILN_ROAST_AT_READ: return r->scan.len > 0 ? "for the rest of its hello"
-							: "for its hello";
+	case KILN_ROAST_AT_READ:
+		return r->scan.len > 0 ? "for the rest of its hello" : "for its hello";
 	default: return "for the TLS handshake";
 	}
 }
@@ -200,10 +201,11 @@ enum kiln_roast_step kiln_roast_ended(struct kiln_roast *r, struct kiln_error *e
 {
 	const char *peer = kiln_roast_peer_role(r);
 	if (r->state == KILN_ROAST_AT_READ && r->role == KILN_CLIENT && r->scan.len == 0)
-		(void)kiln_fail(err, KILN_E_ROAST_HELLO,
-				"server %s closed the connection without a hello: it refuses ours "
-				"(is our role on its list?), cannot ask its STS, or speaks no Roast",
-				r->peer_name);
+		(void)kiln_fail(
+		    err, KILN_E_ROAST_HELLO,
+		    "server %s closed the connection without a hello: it refuses ours "
+		    "(is our role on its list?), cannot ask its STS, or speaks no Roast",
+		    r->peer_name);
 	else
 		(void)kiln_fail(err, KILN_E_ROAST_HELLO,
 				"%s %s closed the connection while we waited %s", peer,
@@ -242,8 +244,7 @@ static enum kiln_code verify_leaf(void *arg, X509 *leaf, int64_t now, int *x509_
 {
 	const struct kiln_roast *r = arg;
 	struct kiln_error inner = {0};
-	const enum kiln_code rc =
-	    kiln_roast_trust_check(&r->trust, leaf, now, x509_error, &inner);
+	const enum kiln_code rc = kiln_roast_trust_check(&r->trust, leaf, now, x509_error, &inner);
 	if (rc == KILN_OK)
 		return rc;
 	return kiln_fail(err, rc, "%s %s in TLS: %.180s", kiln_roast_peer_role(r), r->peer_name,

@@ -18,8 +18,9 @@
 #include "aws/proof.h"
 #include "aws/role.h"
 
-#define KILN_ROAST_DEADLINE_MS 15000u /* for everything, TLS included; as the real library has it */
-#define KILN_ROAST_PEER_MAX    64u    /* of the peer's name in messages, with its NUL */
+#define KILN_ROAST_DEADLINE_MS 15000u /* for everything, TLS included; as the real library has it  \
+				       */
+#define KILN_ROAST_PEER_MAX 64u       /* of the peer's name in messages, with its NUL */
 
 /* Once in a process, before it gives up the right to open files: seeds and set-up of the libraries
  * underneath. Later calls do nothing. */
@@ -27,9 +28,9 @@ enum kiln_code kiln_roast_prepare(struct kiln_error *err) KILN_NODISCARD;
 
 struct kiln_roast_options {
 	enum kiln_role role;
-	const struct kiln_aws_role *allowed; /* whom the peer may be; kept, not copied */
-	size_t allowed_count;                /* at least 1 */
-	bool require_binding;                /* refuse peers that send none: all but Kilns */
+	const struct kiln_aws_role *allowed;  /* whom the peer may be; kept, not copied */
+	size_t allowed_count;                 /* at least 1 */
+	bool require_binding;                 /* refuse peers that send none: all but Kilns */
 	const struct kiln_aws_role *own_role; /* NULL: not known, and then no binding is sent */
 	const char *server_name; /* client: the target's address or host name, without a port */
 	const char *peer;        /* what to call the peer in messages, "192.0.2.1:4711"; or NULL */
@@ -61,8 +62,8 @@ struct kiln_roast_peer {
 
 struct kiln_roast;
 
-/* Starts at the time now (seconds since 1970) and ms of a clock that never goes back. NULL with *err
- * filled on failure. */
+/* Starts at the time now (seconds since 1970) and ms of a clock that never goes back. NULL with
+ * *err filled on failure. */
 struct kiln_roast *kiln_roast_new(const struct kiln_roast_options *options, int64_t now,
 				  uint64_t ms, struct kiln_error *err) KILN_NODISCARD;
 void kiln_roast_free(struct kiln_roast *roast);

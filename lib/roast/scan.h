@@ -9,7 +9,7 @@
 
 #include <kiln/error.h>
 
-#define KILN_ROAST_DEPTH_MAX  8u   /* objects and arrays inside each other, the outermost included */
+#define KILN_ROAST_DEPTH_MAX  8u /* objects and arrays inside each other, the outermost included */
 #define KILN_ROAST_VALUES_MAX 256u /* commas, at any depth */
 #define KILN_ROAST_BLANKS_MAX 256u /* white space before the opening brace */
 
@@ -26,8 +26,8 @@ struct kiln_roast_scan {
 void kiln_roast_scan_start(struct kiln_roast_scan *scan, size_t max);
 
 /* Looks at in[0..len) and stops behind the closing brace. *skipped bytes of white space came before
- * the object, *taken bytes belong to it; the rest is not its business. scan->complete tells that the
- * brace was there. KILN_E_ROAST_HELLO names the rule that the bytes break. */
+ * the object, *taken bytes belong to it; the rest is not its business. scan->complete tells that
+ * the brace was there. KILN_E_ROAST_HELLO names the rule that the bytes break. */
 enum kiln_code kiln_roast_scan_feed(struct kiln_roast_scan *scan, const uint8_t *in, size_t len,
 				    size_t *skipped, size_t *taken,
 				    struct kiln_error *err) KILN_NODISCARD;

@@ -39,8 +39,7 @@ static bool is_strong_key(const X509 *cert)
 {
 	const EVP_PKEY *key = X509_get0_pubkey(cert);
 	switch (key != NULL ? EVP_PKEY_get_base_id(key) : 0) {
-	case EVP_PKEY_RSA:
-		return EVP_PKEY_get_bits(key) >= 2048 && EVP_PKEY_get_bits(key) <= 4096;
+	case EVP_PKEY_RSA: return EVP_PKEY_get_bits(key) >= 2048 && EVP_PKEY_get_bits(key) <= 4096;
 	case EVP_PKEY_EC: {
 		const int bits = EVP_PKEY_get_bits(key);
 		return bits == 256 || bits == 384 || bits == 521;
@@ -82,8 +81,8 @@ static enum kiln_code check_ca(const struct check *c, X509 *ca)
 static bool signs(X509 *ca, X509 *leaf)
 {
 	int bits = 0;
-	const bool strong = X509_get_signature_info(leaf, NULL, NULL, &bits, NULL) == 1 &&
-			    bits >= 112;
+	const bool strong =
+	    X509_get_signature_info(leaf, NULL, NULL, &bits, NULL) == 1 && bits >= 112;
 	const bool ok = strong &&
 			X509_NAME_cmp(X509_get_issuer_name(leaf), X509_get_subject_name(ca)) == 0 &&
 			X509_verify(leaf, X509_get0_pubkey(ca)) == 1;

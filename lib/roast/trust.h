@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Is the peer's TLS certificate signed by a CA from its hello? OpenSSL's chain builder cannot say:
- * subject and issuer of Roast's leaf are both empty, so it takes the leaf for signed by itself. Here
- * the one signature, the dates, the purposes and the name are checked one by one.
+ * subject and issuer of Roast's leaf are both empty, so it takes the leaf for signed by itself.
+ * Here the one signature, the dates, the purposes and the name are checked one by one.
  *
  * Stricter than Go: a leaf that is a CA, a CA without CA:TRUE, weak keys or hashes, and extensions
  * that are critical and unknown are refused. Roast's own certificates have none of that.
@@ -19,7 +19,8 @@ struct kiln_roast_trust {
 	const char *name; /* that a server's certificate must be for; NULL for a client's */
 };
 
-/* *x509_error is an X509_V_ERR_* that names the alert. KILN_E_CERT_INVALID, KILN_E_NAME_MISMATCH. */
+/* *x509_error is an X509_V_ERR_* that names the alert. KILN_E_CERT_INVALID, KILN_E_NAME_MISMATCH.
+ */
 enum kiln_code kiln_roast_trust_check(const struct kiln_roast_trust *trust, X509 *leaf, int64_t now,
 				      int *x509_error, struct kiln_error *err) KILN_NODISCARD;
 

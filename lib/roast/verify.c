@@ -77,8 +77,7 @@ static enum kiln_roast_step begin_verify(struct kiln_roast *r, uint64_t ms, stru
 	r->hello = NULL;
 	if (rc != KILN_OK)
 		return kiln_roast_refuse(r, "hello", &inner, err);
-	r->question =
-	    (struct kiln_roast_question){.ask = KILN_ROAST_VERIFY, .proof = &r->proof};
+	r->question = (struct kiln_roast_question){.ask = KILN_ROAST_VERIFY, .proof = &r->proof};
 	r->state = KILN_ROAST_AT_VERIFY;
 	return KILN_ROAST_ASK;
 }
@@ -89,8 +88,7 @@ enum kiln_roast_step kiln_roast_take(struct kiln_roast *r, const uint8_t *in, si
 	struct kiln_error inner = {0};
 	size_t skipped, taken;
 	const size_t have = r->scan.len;
-	enum kiln_code rc =
-	    kiln_roast_scan_feed(&r->scan, in, len, &skipped, &taken, &inner);
+	enum kiln_code rc = kiln_roast_scan_feed(&r->scan, in, len, &skipped, &taken, &inner);
 	*consumed = skipped + taken;
 	if (rc == KILN_OK && taken > 0)
 		rc = keep(r, have, in + skipped, taken, &inner);
@@ -110,8 +108,7 @@ static enum kiln_code check_allowed(const struct kiln_roast *r, struct kiln_erro
 		if (kiln_aws_role_equal(&r->allowed[i], &r->peer.role))
 			return KILN_OK;
 	kiln_aws_role_format(&r->peer.role, arn);
-	return kiln_fail(err, KILN_E_ACCESS_DENIED,
-			 "it is %.100s, and %s allowed here", arn,
+	return kiln_fail(err, KILN_E_ACCESS_DENIED, "it is %.100s, and %s allowed here", arn,
 			 r->allowed_count == 1 ? "that is not the one role that is"
 					       : "that is none of the roles that are");
 }

@@ -17,8 +17,9 @@
 struct kiln_tls_config *kiln_tls_config_new_bare(enum kiln_role role, const char *cipher_suites,
 						 struct kiln_error *err) KILN_NODISCARD;
 
-/* Judges the certificate that the peer's CertificateVerify is checked with, at the time now. KILN_OK
- * lets it in; else *err says why not and *x509_error, an X509_V_ERR_*, which alert is sent. */
+/* Judges the certificate that the peer's CertificateVerify is checked with, at the time now.
+ * KILN_OK lets it in; else *err says why not and *x509_error, an X509_V_ERR_*, which alert is sent.
+ */
 typedef enum kiln_code (*kiln_leaf_verify)(void *arg, X509 *leaf, int64_t now, int *x509_error,
 					   struct kiln_error *err);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * JSON text as Go writes it; see text.h. */
-#include "roast/text.h"
+ * JSON text as Go writes it; see writer.h. */
+#include "roast/writer.h"
 
 #include <string.h>
 
 #include "roast/base64.h"
 
-static void put(struct kiln_text *text, const char *raw, size_t len)
+static void put(struct kiln_roast_writer *text, const char *raw, size_t len)
 {
 	if (text->failed || text->cap - text->len < len) {
 		text->failed = true;
@@ -16,14 +16,14 @@ static void put(struct kiln_text *text, const char *raw, size_t len)
 	text->len += len;
 }
 
-void kiln_text_put(struct kiln_text *text, const char *raw)
+void kiln_roast_put(struct kiln_roast_writer *text, const char *raw)
 {
 	put(text, raw, strlen(raw));
 }
 
-void kiln_text_put_string(struct kiln_text *text, const char *value)
+void kiln_roast_put_string(struct kiln_roast_writer *text, const char *value)
 {
-	if (!kiln_text_is_printable(value, strlen(value)))
+	if (!kiln_roast_is_printable(value, strlen(value)))
 		text->failed = true;
 	put(text, "\"", 1);
 	for (const char *p = value; *p != '\0'; p++) {
@@ -39,7 +39,7 @@ void kiln_text_put_string(struct kiln_text *text, const char *value)
 	put(text, "\"", 1);
 }
 
-void kiln_text_put_base64(struct kiln_text *text, const uint8_t *data, size_t len)
+void kiln_roast_put_base64(struct kiln_roast_writer *text, const uint8_t *data, size_t len)
 {
 	const size_t need = kiln_base64_length(len);
 	put(text, "\"", 1);
@@ -52,7 +52,7 @@ void kiln_text_put_base64(struct kiln_text *text, const uint8_t *data, size_t le
 	put(text, "\"", 1);
 }
 
-bool kiln_text_is_printable(const char *text, size_t len)
+bool kiln_roast_is_printable(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		if (text[i] < 0x20 || text[i] > 0x7e)
