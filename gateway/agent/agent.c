@@ -112,7 +112,7 @@ static enum kiln_code set_up(struct kiln_agent *agent, struct kiln_error *err)
 	if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
 		return kiln_fail(err, KILN_E_SYSTEM, "no random numbers");
 	kiln_limits_init(&agent->limits, o->roast_rate, seed);
-	agent->endpoints = o->sts;
+	agent->endpoints.development = o->development_sts;
 	agent->http = kiln_exchanges_new(err);
 	if (agent->http == NULL)
 		return err->code;

@@ -13,7 +13,7 @@
 struct question {
 	struct kiln_agent *agent;
 	uint64_t serial, id;
-	char key_id[129];
+	char key_id[129], signature[KILN_AWS_SIGNATURE_LEN];
 };
 
 /* ---- back-off ------------------------------------------------------------------------------ */
@@ -81,6 +81,8 @@ static void on_answer(void *arg, const struct kiln_http_answer *http)
 	answer.type = KILN_AGENT_VERIFIED;
 	answer.id = q->id;
 	enum kiln_code rc = kiln_sts_identity_read(http, &identity, &err);
+	if (rc != KILN_OK)
+		kiln_roast_replay_forget(agent->replay, q->signature);
 	if (rc == KILN_OK)
 		rc = kiln_aws_role_of_session(identity.arn, strlen(identity.arn), &answer.role,
 					      answer.session, &err);
@@ -115,10 +117,8 @@ static enum kiln_code may_ask(struct kiln_agent *agent, const struct kiln_agent_
 				 "STS throttles the account of %.40s; try again in a moment",
 				 key_id);
 	/* Last, so that an honest peer may come again with the hello that was turned away above. */
-	if (!kiln_roast_replay_add(agent->replay, kiln_aws_proof_signature(&m->proof), now))
-		return kiln_fail(err, KILN_E_ROAST_PROOF,
-				 "this hello's signature was shown before: a replay");
-	return KILN_OK;
+	return kiln_roast_replay_enter(agent->replay, kiln_aws_proof_signature(&m->proof), now,
+				       err);
 }
 
 static enum kiln_code ask(struct kiln_agent *agent, struct question *q,
@@ -144,7 +144,10 @@ void kiln_agent_verify(struct kiln_agent *agent, uint64_t serial,
 		q->agent = agent;
 		q->serial = serial;
 		q->id = m->id;
+		memcpy(q->signature, kiln_aws_proof_signature(&m->proof), sizeof q->signature);
 		rc = ask(agent, q, &m->proof, &err);
+		if (rc != KILN_OK)
+			kiln_roast_replay_forget(agent->replay, q->signature);
 	}
 	if (rc == KILN_OK) {
 		agent->under_way++;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "log/log.h"
+#include "roast/roast.h"
 #include "sandbox/sandbox.h"
 #include "supervisor/control.h"
 #include "worker/worker.h"
@@ -115,7 +116,10 @@ static void on_channel(struct kiln_op *op, const struct kiln_event *event)
 	while ((got = kiln_control_receive(p->job->channel, &message, &fd)) == 1) {
 		if (message.type == KILN_MESSAGE_RELOAD && fd >= 0)
 			reload(p, fd);
-		else if (message.type == KILN_MESSAGE_DRAIN)
+		else if (message.type == KILN_MESSAGE_AGENT_CHANNEL && fd >= 0) {
+			kiln_asker_use(&p->worker.asker, fd);
+			fd = -1;
+		} else if (message.type == KILN_MESSAGE_DRAIN)
 			drain(p, false);
 		else if (message.type == KILN_MESSAGE_STOP)
 			p->stopping = true;
@@ -210,8 +214,12 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 	enum kiln_code rc = kiln_worker_init(&p->worker, job->settings, job->index, config,
 					     job->counters, why, err);
 	kiln_tls_config_unref(config);
+	if (rc == KILN_OK && job->options->roast)
+		rc = kiln_roast_prepare(err);
 	if (rc != KILN_OK)
 		return rc;
+	if (job->agent >= 0)
+		kiln_asker_use(&p->worker.asker, job->agent);
 	p->worker.targets = targets;
 	take_listeners(p);
 	p->worker.board = &job->listeners->board;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "roast/roast.h"
 
 /* How long the end of a worker waits for operations that were cancelled. */
 #define LAST_TURNS   100u
@@ -41,6 +42,7 @@ void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings 
 	worker->counters = counters;
 	worker->now = monotonic_ms();
 	worker->accept_retry.expired = retry_accept;
+	kiln_asker_init(&worker->asker, NULL);
 	worker->hungry_tail = &worker->hungry;
 	kiln_wheel_init(&worker->wheel, worker->now);
 }
@@ -60,6 +62,7 @@ enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_se
 		return err != NULL ? err->code : KILN_E_SYSTEM;
 	}
 	worker->config = kiln_tls_config_ref(config);
+	worker->asker.io = worker->io;
 	return KILN_OK;
 }
 
@@ -238,6 +241,9 @@ void kiln_worker_bury(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	forget_hunger(conn);
+	if (conn->question != 0)
+		kiln_asker_forget(&worker->asker, conn->question);
+	conn->question = 0;
 	if (conn->prev != NULL)
 		conn->prev->next = conn->next;
 	else
@@ -265,6 +271,8 @@ static void free_conn(struct kiln_worker *worker, struct kiln_link *conn)
 	worker->counters->bytes_down += kiln_link_bytes_down(conn, worker->settings.role);
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	kiln_handshake_free(conn->handshake);
+	kiln_roast_free(conn->roast);
+	free(conn->peer_role);
 	kiln_traffic_clear(&conn->rx);
 	kiln_traffic_clear(&conn->tx);
 	put_all(worker, conn->up.head);
@@ -355,6 +363,7 @@ void kiln_worker_close(struct kiln_worker *worker)
 	while (worker->conns != NULL)
 		kiln_worker_bury(worker->conns);
 	bury_the_dead(worker);
+	kiln_asker_close(&worker->asker);
 	kiln_io_close(worker->io);
 	kiln_pool_clear(&worker->pool);
 	kiln_tls_config_unref(worker->config);
