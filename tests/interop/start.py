@@ -13,7 +13,9 @@ import unittest
 
 from harness import settings
 from harness.case import KilnTest, main
-from harness.settings import key, pem
+from harness.backends import echo
+from harness.gateway import children, descriptors
+from harness.settings import key, pem, wait_until
 from harness.sockets import connect_tls, receive_exactly
 
 CERT = ("--cert", pem("server"), "--key", key("server"))
@@ -147,6 +149,41 @@ class Refused(KilnTest):
         with connect_tls(second.listen) as peer:
             peer.sendall(b"x")
             self.assertEqual(receive_exactly(peer, 1), b"x")
+
+
+class Inherited(KilnTest):
+    """What the one who starts a gateway leaves it, or does not."""
+
+    def run_server(self, *wrapper, **options):
+        """Without a log that could be read: it is up when its socket's file is there."""
+        listen = f"{self.folder}/listen"
+        process = subprocess.Popen(
+            [*wrapper, settings.KILN, "server", "--listen", f"unix:{listen}", "--target",
+             self.backend(echo).address, *CERT, "--disable-client-auth", "--workers", "2"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **options)
+
+        def end():
+            process.terminate()
+            process.wait(settings.PATIENCE)
+        self.addCleanup(end)
+        wait_until("the gateway to listen", lambda: os.path.exists(listen))
+        return process, f"unix:{listen}"
+
+    def echo_once(self, where):
+        with connect_tls(where) as peer:
+            peer.sendall(b"x")
+            self.assertEqual(receive_exactly(peer, 1), b"x")
+
+    def test_closed_standard_descriptors(self):
+        """They must not become a listener or a connection, which log lines would then go to."""
+        process, listen = self.run_server("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+        for _ in range(4):
+            self.echo_once(listen)
+        everybody = [process.pid, *children(process.pid)]
+        self.assertEqual(len(everybody), 3)
+        for pid in everybody:
+            standard = {n: name for n, name in descriptors(pid).items() if n <= 2}
+            self.assertEqual(standard, dict.fromkeys(range(3), "/dev/null"))
 
 
 if __name__ == "__main__":
