@@ -3,6 +3,7 @@
 #include "supervisor/children.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,7 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 	const pid_t pid = fork();
 	if (pid == 0) {
 		close_inherited(s, i);
+		kiln_lookup_forget(&s->lookup);
 		(void)close(pair[0]);
 		const struct kiln_worker_job job = {
 		    .options = s->options,
@@ -81,7 +83,7 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 	child->started_at = s->now;
 	child->start_again_at = 0;
 	child->reloads = 0;
-	child->ready = child->draining = false;
+	child->ready = child->draining = child->target_is_old = false;
 	return true;
 }
 
@@ -133,6 +135,7 @@ void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
 		case KILN_MESSAGE_RELOAD_FAILED: kiln_reload_answered(s, i, message.text); break;
 		case KILN_MESSAGE_RELOADED: kiln_reload_answered(s, i, NULL); break;
 		case KILN_MESSAGE_RELOAD:
+		case KILN_MESSAGE_TARGETS:
 		case KILN_MESSAGE_DRAIN:
 		case KILN_MESSAGE_STOP: break;
 		}
@@ -205,6 +208,7 @@ void kiln_children_reap(struct kiln_supervisor *s)
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		kiln_lookup_ended(&s->lookup, pid);
 		for (unsigned i = 0; i < s->retired_count; i++)
 			if (s->retired[i].pid == pid)
 				forget_retired(s, i--);
@@ -217,6 +221,18 @@ void kiln_children_reap(struct kiln_supervisor *s)
 					forget_retired(s, s->retired_count - 1);
 			}
 	}
+}
+
+int kiln_ms_until(const struct kiln_supervisor *s, uint64_t when)
+{
+	if (when <= s->now)
+		return 0;
+	return when - s->now < INT_MAX ? (int)(when - s->now) : INT_MAX;
+}
+
+int kiln_sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 int kiln_children_restart(struct kiln_supervisor *s)
@@ -232,10 +248,8 @@ int kiln_children_restart(struct kiln_supervisor *s)
 				child->start_again_at = s->now + RESTART_MAX_MS;
 			child->quick_deaths = deaths;
 		}
-		if (child->start_again_at > s->now) {
-			const int ms = (int)(child->start_again_at - s->now);
-			wait = wait < 0 || ms < wait ? ms : wait;
-		}
+		if (child->start_again_at > s->now)
+			wait = kiln_sooner(wait, kiln_ms_until(s, child->start_again_at));
 	}
 	return wait;
 }

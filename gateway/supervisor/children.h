@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "supervisor/control.h"
+#include "supervisor/lookup.h"
 #include "supervisor/worker_process.h"
 
 struct kiln_child {
@@ -16,7 +17,8 @@ struct kiln_child {
 	uint64_t start_again_at; /* ms; 0: not waiting */
 	unsigned reloads;        /* sent, and not answered yet */
 	bool ready, draining;
-	unsigned slot; /* its counters; nobody else's while it lives */
+	bool target_is_old; /* it has to be told of new addresses */
+	unsigned slot;      /* its counters; nobody else's while it lives */
 };
 
 /* Workers that were replaced and still serve what they have. */
@@ -36,6 +38,9 @@ struct kiln_supervisor {
 	char engine[KILN_ERROR_MAX]; /* what the first worker said */
 	uint64_t now;                /* ms, monotonic */
 	bool stopping, announced, failed;
+	struct kiln_lookup lookup;     /* of the target, while all else goes on */
+	bool look_again;               /* asked for while one was under way */
+	uint64_t refresh_at;           /* the next one, ms; 0: when asked for */
 	bool reloading, reload_failed; /* not every worker has answered; one could not */
 };
 
@@ -50,6 +55,10 @@ int kiln_children_restart(struct kiln_supervisor *s);
 
 /* Acts on what worker i has said. */
 void kiln_children_listen(struct kiln_supervisor *s, unsigned i);
+
+/* Times to wait, as poll(2) takes them: -1 is for ever. */
+int kiln_ms_until(const struct kiln_supervisor *s, uint64_t when);
+int kiln_sooner(int a, int b);
 
 unsigned kiln_children_alive(const struct kiln_supervisor *s);
 

@@ -41,6 +41,7 @@ static enum kiln_code load(const struct kiln_supervisor *s, struct kiln_material
 		return err->code;
 	}
 	kiln_tls_config_unref(config);
+	material->targets = s->material.targets;
 	return KILN_OK;
 }
 

@@ -6,7 +6,8 @@
 
 #include "supervisor/children.h"
 
-/* Reads the files and passes them on. When they are bad all stays as it was. */
+/* Reads the files and passes them on. The target stays as it is, and all does when
+ * the files are bad. */
 void kiln_reload_begin(struct kiln_supervisor *s);
 
 /* Worker i has taken them, or has not and says why. */

@@ -22,6 +22,7 @@
 #include "supervisor/children.h"
 #include "supervisor/plan.h"
 #include "supervisor/reload.h"
+#include "supervisor/target.h"
 
 /* Workers that do not exit this long after they were told to stop are killed. */
 #define KILL_AFTER_MS 2000u
@@ -88,6 +89,13 @@ static bool all_draining(const struct kiln_supervisor *s)
 
 /* ---- the loop ----------------------------------------------------------------------------- */
 
+/* Certificates do not wait for a resolver. */
+static void reload(struct kiln_supervisor *s)
+{
+	kiln_reload_begin(s);
+	kiln_target_look_up(s);
+}
+
 static void on_signals(struct kiln_supervisor *s, int fd)
 {
 	struct signalfd_siginfo info;
@@ -95,7 +103,7 @@ static void on_signals(struct kiln_supervisor *s, int fd)
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			begin_stop(s);
 		else if (info.ssi_signo == SIGHUP && !s->stopping)
-			kiln_reload_begin(s);
+			reload(s);
 		else if (info.ssi_signo == SIGUSR1)
 			kiln_announce_counters(s);
 		else if (info.ssi_signo == SIGCHLD)
@@ -114,14 +122,18 @@ static void announce_when_ready(struct kiln_supervisor *s)
 
 static int turn(struct kiln_supervisor *s, int signals, int timeout)
 {
-	struct pollfd fds[1 + KILN_WORKERS_MAX];
+	struct pollfd fds[2 + KILN_WORKERS_MAX];
 	fds[0] = (struct pollfd){.fd = signals, .events = POLLIN};
 	for (unsigned i = 0; i < s->workers; i++)
 		fds[1 + i] = (struct pollfd){
 		    .fd = s->children[i].pid != 0 ? s->children[i].channel : -1,
 		    .events = POLLIN,
 		};
-	const int n = poll(fds, 1 + s->workers, timeout);
+	fds[1 + s->workers] = (struct pollfd){
+	    .fd = s->lookup.under_way ? s->lookup.fd : -1,
+	    .events = POLLIN,
+	};
+	const int n = poll(fds, 2 + s->workers, timeout);
 	s->now = monotonic_ms();
 	if (n < 0)
 		return errno == EINTR ? 0 : -1;
@@ -147,7 +159,7 @@ static bool stopping_goes_on(struct kiln_supervisor *s, uint64_t *stop_at, int *
 		*stop_at = s->now + s->options->shutdown_timeout + KILL_AFTER_MS;
 	if (s->now >= *stop_at)
 		kill_all(s);
-	*timeout = s->now >= *stop_at ? 100 : (int)(*stop_at - s->now);
+	*timeout = s->now >= *stop_at ? 100 : kiln_ms_until(s, *stop_at);
 	return true;
 }
 
@@ -155,7 +167,7 @@ static void serve(struct kiln_supervisor *s, int signals)
 {
 	uint64_t stop_at = 0;
 	for (;;) {
-		int timeout = kiln_children_restart(s);
+		int timeout = kiln_sooner(kiln_children_restart(s), kiln_target_watch(s));
 		if (s->failed && !s->stopping) {
 			s->stopping = true;
 			tell_all(s, KILN_MESSAGE_STOP, -1);
@@ -178,6 +190,8 @@ static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
 		rc = kiln_sandbox_check_user(s->options->user, err);
 	if (rc == KILN_OK)
 		rc = kiln_material_load(s->options, &s->material, err);
+	if (rc == KILN_OK)
+		rc = kiln_material_find_target(s->options, &s->material.targets, err);
 	if (rc != KILN_OK)
 		return rc;
 	struct kiln_tls_config *config = kiln_material_config(s->options, &s->material, err);

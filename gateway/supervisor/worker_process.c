@@ -115,6 +115,8 @@ static void on_channel(struct kiln_op *op, const struct kiln_event *event)
 	while ((got = kiln_control_receive(p->job->channel, &message, &fd)) == 1) {
 		if (message.type == KILN_MESSAGE_RELOAD && fd >= 0)
 			reload(p, fd);
+		else if (message.type == KILN_MESSAGE_TARGETS)
+			p->worker.targets = message.targets;
 		else if (message.type == KILN_MESSAGE_DRAIN)
 			drain(p, false);
 		else if (message.type == KILN_MESSAGE_STOP)
