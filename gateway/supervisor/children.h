@@ -18,6 +18,8 @@ struct kiln_child {
 	unsigned reloads;        /* sent, and not answered yet */
 	bool ready, draining;
 	bool target_is_old; /* it has to be told of new addresses */
+	bool killed;        /* by us, and that was logged */
+	unsigned index;     /* as its log lines have it */
 	unsigned slot;      /* its counters; nobody else's while it lives */
 };
 
@@ -37,10 +39,11 @@ struct kiln_supervisor {
 	int cpu_of_worker[KILN_WORKERS_MAX];
 	char engine[KILN_ERROR_MAX]; /* what the first worker said */
 	uint64_t now;                /* ms, monotonic */
-	bool stopping, announced, failed;
-	struct kiln_lookup lookup;     /* of the target, while all else goes on */
-	bool look_again;               /* asked for while one was under way */
-	uint64_t refresh_at;           /* the next one, ms; 0: when asked for */
+	bool stopping, announced;
+	bool failed;               /* it could not start, or did not stop in order: exit status 1 */
+	struct kiln_lookup lookup; /* of the target, while all else goes on */
+	bool look_again;           /* asked for while one was under way */
+	uint64_t refresh_at;       /* the next one, ms; 0: when asked for */
 	bool reloading, reload_failed; /* not every worker has answered; one could not */
 };
 
@@ -49,6 +52,9 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i);
 
 /* Collects those that ended, and plans their successors. */
 void kiln_children_reap(struct kiln_supervisor *s);
+
+/* Kills those that do not end by themselves. */
+void kiln_children_kill(struct kiln_supervisor *s);
 
 /* Starts those whose time has come; returns ms until the next one, or -1. */
 int kiln_children_restart(struct kiln_supervisor *s);

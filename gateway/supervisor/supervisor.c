@@ -70,15 +70,6 @@ static void begin_stop(struct kiln_supervisor *s)
 	tell_all(s, KILN_MESSAGE_DRAIN, -1);
 }
 
-static void kill_all(struct kiln_supervisor *s)
-{
-	for (unsigned i = 0; i < s->workers; i++)
-		if (s->children[i].pid != 0)
-			(void)kill(s->children[i].pid, SIGKILL);
-	for (unsigned i = 0; i < s->retired_count; i++)
-		(void)kill(s->retired[i].pid, SIGKILL);
-}
-
 static bool all_draining(const struct kiln_supervisor *s)
 {
 	for (unsigned i = 0; i < s->workers; i++)
@@ -158,7 +149,7 @@ static bool stopping_goes_on(struct kiln_supervisor *s, uint64_t *stop_at, int *
 	if (*stop_at == 0)
 		*stop_at = s->now + s->options->shutdown_timeout + KILL_AFTER_MS;
 	if (s->now >= *stop_at)
-		kill_all(s);
+		kiln_children_kill(s);
 	*timeout = s->now >= *stop_at ? 100 : kiln_ms_until(s, *stop_at);
 	return true;
 }

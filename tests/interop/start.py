@@ -22,8 +22,8 @@ CERT = ("--cert", pem("server"), "--key", key("server"))
 
 
 class Refused(KilnTest):
-    def run_kiln(self, *arguments):
-        return subprocess.run([settings.KILN, *arguments], stdin=subprocess.DEVNULL, check=False,
+    def run_kiln(self, *arguments, wrapper=()):
+        return subprocess.run([*wrapper, settings.KILN, *arguments], stdin=subprocess.DEVNULL, check=False,
                               capture_output=True, text=True, timeout=settings.PATIENCE)
 
     def server_flags(self, *flags):
@@ -97,6 +97,19 @@ class Refused(KilnTest):
             timeout=settings.PATIENCE)
         self.assertEqual(result.returncode, 1, result)
         self.assertIn(f"--key {private} cannot be opened: Permission denied", result.stderr)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can give up the right to change its user")
+    def test_worker_that_cannot_start(self):
+        """It says why, and the supervisor how it ended."""
+        result = self.run_kiln(
+            *self.server_flags("--listen", "127.0.0.1:0", "--disable-client-auth", *CERT,
+                               "--user", "nobody", "--workers", "1", "--log-format", "json"),
+            wrapper=("setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid"))
+        self.assertEqual(result.returncode, 1, result)
+        errors = [e for e in map(json.loads, result.stderr.splitlines()) if e["level"] == "error"]
+        self.assertEqual([e["event"] for e in errors], ["worker_failed", "worker_died", "stopped"])
+        self.assertIn("--user nobody", errors[0]["error"])
+        self.assertEqual(errors[1]["exit"], 1)
 
     def test_addresses(self):
         self.check_cannot("cannot look up 'no.such.host.invalid'", *CERT,

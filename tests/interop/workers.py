@@ -13,6 +13,7 @@ import time
 from harness import settings
 from harness.case import main
 from harness.gateway import fd_count
+from harness.rawtls import connect_raw
 from harness.settings import wait_until
 from harness.sockets import connect_tls, receive_exactly
 from harness_life import CHURN, PERSISTENT, REQUESTS, LoadedTest, note, serial_of
@@ -173,6 +174,48 @@ class Workers(LoadedTest):
             self.assertEqual(receive_exactly(peer, 1), b"y")
             self.assertIsNone(gateway.process.poll())
         gateway.wait_exit(0)
+
+    def held_connection(self, gateway):
+        """One that is open until the test ends, or its worker."""
+        peer = connect_raw(gateway.listen)
+        self.addCleanup(peer.sock.close)
+        peer.send(b"x")
+        self.assertEqual(peer.read(1), b"x")
+
+    def test_death_during_the_stop_is_told(self):
+        gateway = self.own_server(workers=1)
+        self.held_connection(gateway)
+        victim, = gateway.workers()
+        gateway.signal(signal.SIGTERM)
+        gateway.wait_event("stopping", connections=1)
+        gateway.signal(signal.SIGKILL, victim)
+        gateway.wait_exit(1)
+        line, = gateway.find("worker_died", pid=victim, worker=0, signal="KILL", connections=1)
+        self.assertNotIn("restart_in_ms", line)
+        self.assertEqual(gateway.find("stopped")[0]["level"], "error")
+
+    def test_death_of_a_draining_worker_is_told(self):
+        gateway = self.own_server(workers=1)
+        self.held_connection(gateway)
+        victim, = gateway.workers()
+        gateway.signal(signal.SIGTERM, victim)
+        gateway.wait_event("worker_started")
+        gateway.signal(signal.SIGKILL, victim)
+        line = gateway.wait_event("worker_died", pid=victim, worker=0, signal="KILL")
+        self.assertEqual(line["connections"], 1)
+        self.assertNotIn("restart_in_ms", line)
+        self.assertEqual(len(gateway.workers()), 1)
+        gateway.stop()
+
+    def test_worker_that_does_not_end_is_killed_and_named(self):
+        gateway = self.own_server("--shutdown-timeout", "100ms", workers=1)
+        self.held_connection(gateway)
+        victim, = gateway.workers()
+        gateway.signal(signal.SIGSTOP, victim)
+        gateway.signal(signal.SIGTERM)
+        gateway.wait_exit(1)
+        gateway.wait_event("worker_killed", pid=victim, worker=0, connections=1)
+        self.assertEqual(gateway.find("worker_died"), [])
 
     def test_without_supervisor_workers_end_with_their_connections(self):
         gateway = self.two_workers()
