@@ -77,15 +77,14 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 		(void)close(pair[0]);
 		return false;
 	}
-	child->pid = pid;
-	child->index = i;
-	child->slot = slot;
-	child->killed = false;
-	child->channel = pair[0];
-	child->started_at = s->now;
-	child->start_again_at = 0;
-	child->reloads = 0;
-	child->ready = child->draining = child->target_is_old = false;
+	*child = (struct kiln_child){
+	    .pid = pid,
+	    .channel = pair[0],
+	    .started_at = s->now,
+	    .quick_deaths = child->quick_deaths,
+	    .index = i,
+	    .slot = slot,
+	};
 	return true;
 }
 
@@ -284,10 +283,8 @@ int kiln_children_restart(struct kiln_supervisor *s)
 		if (child->pid != 0 || child->start_again_at == 0)
 			continue;
 		if (child->start_again_at <= s->now) {
-			const unsigned deaths = child->quick_deaths;
 			if (!kiln_children_start(s, i))
 				child->start_again_at = s->now + RESTART_MAX_MS;
-			child->quick_deaths = deaths;
 		}
 		if (child->start_again_at > s->now)
 			wait = kiln_sooner(wait, kiln_ms_until(s, child->start_again_at));

@@ -16,11 +16,16 @@ struct kiln_child {
 	unsigned quick_deaths;
 	uint64_t start_again_at; /* ms; 0: not waiting */
 	unsigned reloads;        /* sent, and not answered yet */
+	unsigned late_answers;   /* to those that were given up */
+	uint64_t reload_sent_at; /* the last one */
+	uint64_t turns;          /* of its loop, when it was last looked at */
+	unsigned looks;          /* since they have changed */
 	bool ready, draining;
-	bool target_is_old; /* it has to be told of new addresses */
-	bool killed;        /* by us, and that was logged */
-	unsigned index;     /* as its log lines have it */
-	unsigned slot;      /* its counters; nobody else's while it lives */
+	bool said_slow, stuck; /* was reported to be */
+	bool target_is_old;    /* it has to be told of new addresses */
+	bool killed;           /* by us, and that was logged */
+	unsigned index;        /* as its log lines have it */
+	unsigned slot;         /* its counters; nobody else's while it lives */
 };
 
 /* Workers that were replaced and still serve what they have. */
@@ -39,6 +44,7 @@ struct kiln_supervisor {
 	int cpu_of_worker[KILN_WORKERS_MAX];
 	char engine[KILN_ERROR_MAX]; /* what the first worker said */
 	uint64_t now;                /* ms, monotonic */
+	uint64_t look_at;            /* when to look after the workers again */
 	bool stopping, announced;
 	bool failed;               /* it could not start, or did not stop in order: exit status 1 */
 	struct kiln_lookup lookup; /* of the target, while all else goes on */

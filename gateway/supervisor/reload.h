@@ -13,6 +13,9 @@ void kiln_reload_begin(struct kiln_supervisor *s);
 /* Worker i has taken them, or has not and says why. */
 void kiln_reload_answered(struct kiln_supervisor *s, unsigned i, const char *failure);
 
+/* Worker i has not answered in time: answered as failed. */
+void kiln_reload_give_up(struct kiln_supervisor *s, unsigned i);
+
 /* Says that the reload is over once nobody's answer is missing. */
 void kiln_reload_watch(struct kiln_supervisor *s);
 

@@ -23,6 +23,7 @@
 #include "supervisor/plan.h"
 #include "supervisor/reload.h"
 #include "supervisor/target.h"
+#include "supervisor/watch.h"
 
 /* Workers that do not exit this long after they were told to stop are killed. */
 #define KILL_AFTER_MS 2000u
@@ -159,6 +160,7 @@ static void serve(struct kiln_supervisor *s, int signals)
 	uint64_t stop_at = 0;
 	for (;;) {
 		int timeout = kiln_sooner(kiln_children_restart(s), kiln_target_watch(s));
+		timeout = kiln_sooner(timeout, kiln_watch_workers(s));
 		if (s->failed && !s->stopping) {
 			s->stopping = true;
 			tell_all(s, KILN_MESSAGE_STOP, -1);

@@ -25,7 +25,7 @@ struct process {
 	struct kiln_worker worker;
 	const struct kiln_worker_job *job;
 	struct kiln_op channel_op, signal_op;
-	struct kiln_deadline last_arrivals, shutdown;
+	struct kiln_deadline last_arrivals, shutdown, pulse;
 	int signal_fd;
 	bool draining, stopping;
 	bool has_left_listeners; /* and has said so */
@@ -83,6 +83,13 @@ static void drain(struct process *p, bool at_once)
 		stop_accepting(p);
 	else
 		kiln_deadline_set(&worker->wheel, &p->last_arrivals, worker->now, LAST_ARRIVALS_MS);
+}
+
+/* Keeps the loop turning while there is nothing to do, so that the supervisor sees it turn. */
+static void on_pulse(struct kiln_deadline *deadline)
+{
+	struct kiln_worker *worker = &PROCESS_OF(deadline, pulse)->worker;
+	kiln_deadline_set(&worker->wheel, deadline, worker->now, KILN_PULSE_MS);
 }
 
 /* ---- messages ----------------------------------------------------------------------------- */
@@ -217,6 +224,8 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 	p->worker.targets = targets;
 	take_listeners(p);
 	p->worker.board = &job->listeners->board;
+	p->pulse.expired = on_pulse;
+	on_pulse(&p->pulse);
 	p->channel_op.done = on_channel;
 	kiln_io_poll(p->worker.io, &p->channel_op, job->channel);
 	p->signal_op.done = on_signal;
@@ -263,6 +272,7 @@ int kiln_worker_process(const struct kiln_worker_job *job)
 	while (rc == KILN_OK && !p->stopping &&
 	       (!p->has_left_listeners || !kiln_worker_done(&p->worker))) {
 		rc = kiln_worker_turn(&p->worker, &err);
+		job->counters->turns++;
 		announce_draining(p);
 	}
 	if (rc != KILN_OK)

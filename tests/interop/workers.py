@@ -5,6 +5,7 @@
   load on CPU 1 ──TLS── worker 1 ┘
 """
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -217,6 +218,33 @@ class Workers(LoadedTest):
         gateway.wait_event("worker_killed", pid=victim, worker=0, connections=1)
         self.assertEqual(gateway.find("worker_died"), [])
 
+    def test_worker_that_hangs_is_reported_and_passed_over(self):
+        """It is asked to reload as well, and does not answer."""
+        gateway = self.two_workers()
+        victim = gateway.workers()[0]
+        number = 0
+        cpus = os.sched_getaffinity(0)
+        self.addCleanup(os.sched_setaffinity, 0, cpus)
+        os.sched_setaffinity(0, {min(cpus)})  # whose connections are the first worker's
+        gateway.signal(signal.SIGSTOP, victim)
+        self.addCleanup(resume, victim)
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_event("worker_stuck", pid=victim, worker=number, level="error")
+        gateway.wait_event("worker_slow", pid=victim, worker=number, waiting_for="reload")
+        gateway.wait_event("reload_failed", worker=number)
+        if gateway.ready["steering"] == "ebpf":
+            since = gateway.position()
+            for _ in range(8):
+                self.echo_once(gateway)
+            gateway.wait_event("conn", since, count=8, worker=1 - number)
+        resume(victim)
+        gateway.wait_event("worker_turns", pid=victim, worker=number)
+        gateway.wait_event("reloaded_late", worker=number)
+        if gateway.ready["steering"] == "ebpf":
+            wait_until("it to get connections again", lambda: self.echo_once(gateway) or
+                       gateway.find("conn", worker=number))
+        self.assertEqual(gateway.find("reloaded"), [])
+
     def test_without_supervisor_workers_end_with_their_connections(self):
         gateway = self.two_workers()
         load, shares = self.spread_load(gateway)
@@ -243,6 +271,11 @@ class Workers(LoadedTest):
             self.assertEqual(serial_of(second.listen), 1002)
         load.wait_rest_move()
         self.assertEqual(load.finish(), 0)
+
+
+def resume(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def listens(where):
