@@ -20,6 +20,8 @@
 
 static void close_inherited(struct kiln_supervisor *s, unsigned self)
 {
+	(void)close(s->signals);
+	kiln_lookup_forget(&s->lookup);
 	for (unsigned i = 0; i < s->workers; i++)
 		if (i != self && s->children[i].channel > 0)
 			(void)close(s->children[i].channel);
@@ -58,7 +60,6 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 	const pid_t pid = fork();
 	if (pid == 0) {
 		close_inherited(s, i);
-		kiln_lookup_forget(&s->lookup);
 		(void)close(pair[0]);
 		const struct kiln_worker_job job = {
 		    .options = s->options,

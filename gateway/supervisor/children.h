@@ -38,6 +38,7 @@ struct kiln_supervisor {
 	struct kiln_listeners listeners;
 	struct kiln_counters *counters; /* shared, slots of them; all are summed, also old ones */
 	unsigned slots;
+	int signals; /* signalfd(2) */
 	struct kiln_child children[KILN_WORKERS_MAX];
 	struct kiln_child retired[KILN_RETIRED_MAX];
 	unsigned workers, retired_count;

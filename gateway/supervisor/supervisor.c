@@ -88,10 +88,10 @@ static void reload(struct kiln_supervisor *s)
 	kiln_target_look_up(s);
 }
 
-static void on_signals(struct kiln_supervisor *s, int fd)
+static void on_signals(struct kiln_supervisor *s)
 {
 	struct signalfd_siginfo info;
-	while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+	while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			begin_stop(s);
 		else if (info.ssi_signo == SIGHUP && !s->stopping)
@@ -112,10 +112,10 @@ static void announce_when_ready(struct kiln_supervisor *s)
 	kiln_announce_ready(s);
 }
 
-static int turn(struct kiln_supervisor *s, int signals, int timeout)
+static int turn(struct kiln_supervisor *s, int timeout)
 {
 	struct pollfd fds[2 + KILN_WORKERS_MAX];
-	fds[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+	fds[0] = (struct pollfd){.fd = s->signals, .events = POLLIN};
 	for (unsigned i = 0; i < s->workers; i++)
 		fds[1 + i] = (struct pollfd){
 		    .fd = s->children[i].pid != 0 ? s->children[i].channel : -1,
@@ -133,7 +133,7 @@ static int turn(struct kiln_supervisor *s, int signals, int timeout)
 		if (fds[1 + i].revents != 0)
 			kiln_children_listen(s, i);
 	if (fds[0].revents != 0)
-		on_signals(s, signals);
+		on_signals(s);
 	kiln_reload_watch(s);
 	if (!s->announced)
 		announce_when_ready(s);
@@ -155,7 +155,7 @@ static bool stopping_goes_on(struct kiln_supervisor *s, uint64_t *stop_at, int *
 	return true;
 }
 
-static void serve(struct kiln_supervisor *s, int signals)
+static void serve(struct kiln_supervisor *s)
 {
 	uint64_t stop_at = 0;
 	for (;;) {
@@ -167,7 +167,7 @@ static void serve(struct kiln_supervisor *s, int signals)
 		}
 		if (s->stopping && !stopping_goes_on(s, &stop_at, &timeout))
 			return;
-		if (turn(s, signals, timeout) != 0)
+		if (turn(s, timeout) != 0)
 			return;
 	}
 }
@@ -208,10 +208,17 @@ static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
 	return KILN_OK;
 }
 
+/* Nothing is handed over by descriptor: whatever else is open was leaked by whoever started us, and
+ * would be in every worker. */
+static void close_leaked(void)
+{
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+}
+
 static int run(struct kiln_supervisor *s)
 {
 	struct kiln_error err = {0};
-	const int signals = open_signals();
+	s->signals = open_signals();
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* it holds the private key */
 	s->now = monotonic_ms();
 	if (prepare(s, &err) != KILN_OK) {
@@ -227,7 +234,7 @@ static int run(struct kiln_supervisor *s)
 			s->failed = true;
 			break;
 		}
-	serve(s, signals);
+	serve(s);
 	kiln_announce_counters(s);
 	kiln_announce_end(s);
 	kiln_listeners_close(&s->listeners);
@@ -249,6 +256,7 @@ int kiln_supervisor_main(enum kiln_gateway_mode mode, int argc, char **argv)
 		return 0;
 	}
 	kiln_log_configure(options.log_format, options.log_level, NULL, NULL);
+	close_leaked();
 	supervisor.options = &options;
 	return run(&supervisor);
 }

@@ -188,6 +188,7 @@ static void take_listeners(struct process *p)
 		kiln_steer_close(group->steer);
 		group->steer = NULL;
 	}
+	kiln_board_keep_memory(&listeners->board);
 }
 
 /* Last of all: from here on no file is opened and no right is held. */

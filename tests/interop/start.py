@@ -198,6 +198,23 @@ class Inherited(KilnTest):
             standard = {n: name for n, name in descriptors(pid).items() if n <= 2}
             self.assertEqual(standard, dict.fromkeys(range(3), "/dev/null"))
 
+    def test_a_worker_has_only_what_is_its_own(self):
+        """Its log, its listener, its engine, its signals and its supervisor; and nothing of those,
+        nor of whoever started the gateway and left files open."""
+        leak = ("sh", "-c", 'exec 3</dev/zero 9</dev/full "$@"', "sh")
+        for engine, own in (("io_uring", "anon_inode:[io_uring]"),
+                            ("epoll", "anon_inode:[eventpoll]")):
+            with self.subTest(engine=engine):
+                gateway = self.server(engine=engine, workers=3, wrapper=leak)
+                for pid in gateway.workers():
+                    names = [re.sub(r":\[\d+\]", "", name) for name in descriptors(pid).values()]
+                    self.assertEqual(sorted(names), sorted(
+                        ["/dev/null", "/dev/null", "pipe", "socket", "socket",
+                         "anon_inode:[signalfd]", own]))
+                supervisor = descriptors(gateway.process.pid).values()
+                self.assertNotIn("/dev/zero", supervisor)
+                self.assertNotIn("/dev/full", supervisor)
+
 
 if __name__ == "__main__":
     main()
