@@ -74,8 +74,8 @@ static enum kiln_code turn(struct kiln_agent *agent, struct kiln_error *err)
 		    .fd = agent->channels[i].fd,
 		    .events = (short)(POLLIN | (agent->channels[i].waiting ? POLLOUT : 0)),
 		};
-	const enum kiln_code rc = kiln_exchanges_turn(agent->http, fds, 1 + count,
-						      timeout < 0 ? 60000 : timeout, err);
+	const enum kiln_code rc =
+	    kiln_exchanges_turn(agent->http, fds, 1 + count, timeout < 0 ? 60000 : timeout, err);
 	agent->now_ms = monotonic_ms();
 	if (rc != KILN_OK)
 		return rc;

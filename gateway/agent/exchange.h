@@ -26,9 +26,8 @@ void kiln_exchanges_free(struct kiln_exchanges *e);
 
 /* Starts one; the request is not kept. done is called exactly once, from kiln_exchanges_turn. */
 enum kiln_code kiln_exchanges_start(struct kiln_exchanges *e,
-				    const struct kiln_http_request *request,
-				    kiln_exchange_fn *done, void *arg,
-				    struct kiln_error *err) KILN_NODISCARD;
+				    const struct kiln_http_request *request, kiln_exchange_fn *done,
+				    void *arg, struct kiln_error *err) KILN_NODISCARD;
 
 unsigned kiln_exchanges_under_way(const struct kiln_exchanges *e);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How often one source may make the agent ask STS. Everybody can send a hello that looks right, and
- * each costs a request to AWS; so each source has a bucket of tokens, refilled at a rate. A source is
- * an IPv4 address or an IPv6 /64. The table is fixed in size: who floods it with sources pushes out
- * the oldest ones, which then merely start again with a full bucket.
+ * each costs a request to AWS; so each source has a bucket of tokens, refilled at a rate. A source
+ * is an IPv4 address or an IPv6 /64. The table is fixed in size: who floods it with sources pushes
+ * out the oldest ones, which then merely start again with a full bucket.
  */
 #ifndef KILN_AGENT_LIMITS_H
 #define KILN_AGENT_LIMITS_H
@@ -18,7 +18,7 @@ struct kiln_limits {
 	uint64_t seed;
 	struct kiln_limit_bucket {
 		uint64_t source;
-		uint64_t at_ms;     /* when it was filled to this; 0: free */
+		uint64_t at_ms;      /* when it was filled to this; 0: free */
 		uint64_t millionths; /* of a token */
 	} buckets[KILN_LIMITS_SETS][KILN_LIMITS_WAYS];
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What workers and the identity agent say to each other, over a SOCK_SEQPACKET pair for each worker:
- * one message, one packet, bounded in size. A worker asks, and the answer carries the question's
- * number; IDENTITY comes unasked whenever it changes.
+ * What workers and the identity agent say to each other, over a SOCK_SEQPACKET pair for each
+ * worker: one message, one packet, bounded in size. A worker asks, and the answer carries the
+ * question's number; IDENTITY comes unasked whenever it changes.
  *
  * A worker never sees a secret of AWS: it gets signatures. The agent never sees a byte of a peer
  * that is not in a proof.

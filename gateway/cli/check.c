@@ -173,12 +173,18 @@ static enum kiln_code check_client(struct kiln_parse *p)
 
 /* What says who somebody is by a certificate has no place beside a role. */
 static const char *const by_certificate[] = {
-    "--cert",       "--key",       "--keystore",    "--cacert",
-    "--allow-all",  "--allow-cn",  "--allow-ou",    "--allow-dns",
-    "--allow-uri",  "--allow-ip",  "--allow-spki",  "--disable-client-auth",
-    "--client-auth", "--server-name", "--verify-name", "--verify-cn",
-    "--verify-ou",  "--verify-dns", "--verify-uri",  "--verify-ip",
-    "--verify-spki", "--disable-authentication", "--alpn",
+    "--cert",        "--key",
+    "--keystore",    "--cacert",
+    "--allow-all",   "--allow-cn",
+    "--allow-ou",    "--allow-dns",
+    "--allow-uri",   "--allow-ip",
+    "--allow-spki",  "--disable-client-auth",
+    "--client-auth", "--server-name",
+    "--verify-name", "--verify-cn",
+    "--verify-ou",   "--verify-dns",
+    "--verify-uri",  "--verify-ip",
+    "--verify-spki", "--disable-authentication",
+    "--alpn",
 };
 
 static const char *const only_roast[] = {"--allow-role", "--require-binding", "--region",
@@ -199,8 +205,9 @@ static enum kiln_code check_roast(struct kiln_parse *p)
 	struct kiln_gateway_options *o = p->options;
 	const char *other = FIRST_GIVEN(p, by_certificate);
 	if (other != NULL)
-		return FAIL(p, "%s does not go with --roast: both sides prove AWS roles, and make "
-			       "their certificates themselves",
+		return FAIL(p,
+			    "%s does not go with --roast: both sides prove AWS roles, and make "
+			    "their certificates themselves",
 			    other);
 	if (o->role_count == 0)
 		return FAIL(p, "who may be at the other end? Give --allow-role "

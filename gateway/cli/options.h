@@ -60,8 +60,8 @@ struct kiln_gateway_options {
 	struct kiln_aws_role roles[KILN_OPTION_ROLES_MAX]; /* any of them is let in */
 	size_t role_count;
 	bool require_binding;
-	const char *region; /* NULL: as the AWS SDKs find it */
-	unsigned roast_rate; /* verifications a second for one source; 0 is no limit */
+	const char *region;   /* NULL: as the AWS SDKs find it */
+	unsigned roast_rate;  /* verifications a second for one source; 0 is no limit */
 	bool development_sts; /* AWS_ENDPOINT_URL_STS may name a server on loopback */
 
 	unsigned workers; /* 0: one per CPU */
@@ -74,6 +74,7 @@ struct kiln_gateway_options {
 	uint64_t handshake_timeout, connect_timeout, send_timeout, idle_timeout, close_timeout;
 	/* ... but at once here */
 	uint64_t shutdown_timeout;
+	uint64_t target_refresh;  /* how often the target is looked up; 0: at SIGHUP only */
 	uint64_t max_connections; /* in all; 0 is no limit */
 	uint64_t buffer_memory;   /* bytes for relay buffers, all workers together */
 

@@ -77,13 +77,9 @@ static const char *key_flag(const struct kiln_gateway_options *o)
 enum kiln_code kiln_material_load(const struct kiln_gateway_options *o, struct kiln_material *m,
 				  struct kiln_error *err)
 {
+	enum kiln_code rc = KILN_OK;
 	memset(m, 0, sizeof *m);
-	enum kiln_code rc = kiln_address_resolve(&o->target, KILN_TO_CONNECT, &m->targets, err);
-	if (rc != KILN_OK) {
-		const struct kiln_error cause = *err;
-		rc = kiln_fail(err, rc, "--target %.100s: %.140s", o->target_text, cause.message);
-	}
-	if (rc == KILN_OK && o->cert != NULL)
+	if (o->cert != NULL)
 		rc = append_file(m, 0, cert_flag(o), o->cert, &m->cert_len, err);
 	if (rc == KILN_OK && o->key != NULL)
 		rc = append_file(m, m->cert_len, key_flag(o), o->key, &m->key_len, err);
@@ -94,6 +90,16 @@ enum kiln_code kiln_material_load(const struct kiln_gateway_options *o, struct k
 	if (rc != KILN_OK)
 		kiln_material_clear(m);
 	return rc;
+}
+
+enum kiln_code kiln_material_find_target(const struct kiln_gateway_options *o,
+					 struct kiln_endpoints *targets, struct kiln_error *err)
+{
+	const enum kiln_code rc = kiln_address_resolve(&o->target, KILN_TO_CONNECT, targets, err);
+	if (rc == KILN_OK)
+		return KILN_OK;
+	const struct kiln_error cause = *err;
+	return kiln_fail(err, rc, "--target %.100s: %.140s", o->target_text, cause.message);
 }
 
 void kiln_material_clear(struct kiln_material *m)
@@ -109,9 +115,9 @@ struct kiln_tls_config *kiln_material_config(const struct kiln_gateway_options *
 {
 	char cert[ORIGIN_MAX] = "", key[ORIGIN_MAX] = "", ca[ORIGIN_MAX] = "";
 	if (o->roast)
-		return kiln_roast_config_new(
-		    o->mode == KILN_GATEWAY_SERVER ? KILN_SERVER : KILN_CLIENT, o->cipher_suites,
-		    err);
+		return kiln_roast_config_new(o->mode == KILN_GATEWAY_SERVER ? KILN_SERVER
+									    : KILN_CLIENT,
+					     o->cipher_suites, err);
 	if (o->cert != NULL)
 		(void)snprintf(cert, sizeof cert, "%s %s", cert_flag(o), o->cert);
 	if (o->key != NULL)

@@ -26,7 +26,7 @@ struct process {
 	struct kiln_worker worker;
 	const struct kiln_worker_job *job;
 	struct kiln_op channel_op, signal_op;
-	struct kiln_deadline last_arrivals, shutdown;
+	struct kiln_deadline last_arrivals, shutdown, pulse;
 	int signal_fd;
 	bool draining, stopping;
 	bool has_left_listeners; /* and has said so */
@@ -86,6 +86,13 @@ static void drain(struct process *p, bool at_once)
 		kiln_deadline_set(&worker->wheel, &p->last_arrivals, worker->now, LAST_ARRIVALS_MS);
 }
 
+/* Keeps the loop turning while there is nothing to do, so that the supervisor sees it turn. */
+static void on_pulse(struct kiln_deadline *deadline)
+{
+	struct kiln_worker *worker = &PROCESS_OF(deadline, pulse)->worker;
+	kiln_deadline_set(&worker->wheel, deadline, worker->now, KILN_PULSE_MS);
+}
+
 /* ---- messages ----------------------------------------------------------------------------- */
 
 static void reload(struct process *p, int fd)
@@ -116,6 +123,8 @@ static void on_channel(struct kiln_op *op, const struct kiln_event *event)
 	while ((got = kiln_control_receive(p->job->channel, &message, &fd)) == 1) {
 		if (message.type == KILN_MESSAGE_RELOAD && fd >= 0)
 			reload(p, fd);
+		else if (message.type == KILN_MESSAGE_TARGETS)
+			p->worker.targets = message.targets;
 		else if (message.type == KILN_MESSAGE_AGENT_CHANNEL && fd >= 0) {
 			kiln_asker_use(&p->worker.asker, fd);
 			fd = -1;
@@ -183,6 +192,7 @@ static void take_listeners(struct process *p)
 		kiln_steer_close(group->steer);
 		group->steer = NULL;
 	}
+	kiln_board_keep_memory(&listeners->board);
 }
 
 /* Last of all: from here on no file is opened and no right is held. */
@@ -218,11 +228,13 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 		rc = kiln_roast_prepare(err);
 	if (rc != KILN_OK)
 		return rc;
+	p->worker.targets = targets;
 	if (job->agent >= 0)
 		kiln_asker_use(&p->worker.asker, job->agent);
-	p->worker.targets = targets;
 	take_listeners(p);
 	p->worker.board = &job->listeners->board;
+	p->pulse.expired = on_pulse;
+	on_pulse(&p->pulse);
 	p->channel_op.done = on_channel;
 	kiln_io_poll(p->worker.io, &p->channel_op, job->channel);
 	p->signal_op.done = on_signal;
@@ -269,6 +281,7 @@ int kiln_worker_process(const struct kiln_worker_job *job)
 	while (rc == KILN_OK && !p->stopping &&
 	       (!p->has_left_listeners || !kiln_worker_done(&p->worker))) {
 		rc = kiln_worker_turn(&p->worker, &err);
+		job->counters->turns++;
 		announce_draining(p);
 	}
 	if (rc != KILN_OK)

@@ -19,12 +19,12 @@ struct kiln_asker {
 	bool known; /* role is this gateway's own */
 	struct kiln_aws_role role;
 	struct kiln_error unknown; /* why it is not known */
-	/* Who waits: a question's number is its place here below, and a count above, so that no late
-	 * answer meets another connection. */
+	/* Who waits: a question's number is its place here below, and a count above, so that no
+	 * late answer meets another connection. */
 	struct kiln_asker_place {
 		struct kiln_link *link; /* NULL: free */
 		uint32_t count, next_free;
-	} *places;
+	} * places;
 	uint32_t place_count, first_free;
 };
 

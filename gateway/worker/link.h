@@ -2,7 +2,8 @@
  *
  * One connection of a worker: two sockets, four operations, two flows. Its life is
  *
- *   accept -> [PROXY header] -> [Roast] -> handshake -> install -> connect -> [PROXY header] -> relay -> close
+ *   accept -> [PROXY header] -> [Roast] -> handshake -> install -> connect -> [PROXY header] ->
+ * relay -> close
  *
  * for a server; a client connects first and handshakes with the target. Every file beside this one
  * is one of those steps. Nothing here is allocated between install and close, but for buffers
@@ -27,7 +28,7 @@ struct kiln_worker;
 enum kiln_phase {
 	KILN_PHASE_PROXY_HEADER, /* waiting for the header in front of everything */
 	KILN_PHASE_CONNECT,      /* opening the target */
-	KILN_PHASE_ROAST, /* the hellos that prove AWS roles, in front of TLS */
+	KILN_PHASE_ROAST,        /* the hellos that prove AWS roles, in front of TLS */
 	KILN_PHASE_HANDSHAKE,
 	KILN_PHASE_INSTALL,    /* completing a record that came in part before the keys go in */
 	KILN_PHASE_PROXY_SEND, /* telling the target whom it serves */

@@ -29,13 +29,13 @@ static size_t fill_custom(const struct kiln_link *conn, const struct kiln_peer *
 {
 	size_t count = 0;
 	if (conn->peer_role != NULL) {
-		custom[count++] = (struct kiln_proxy_tlv){KILN_PROXY_KILN_ROLE,
-							  kiln_proxy_text(role)};
+		custom[count++] =
+		    (struct kiln_proxy_tlv){KILN_PROXY_KILN_ROLE, kiln_proxy_text(role)};
 		custom[count++] = (struct kiln_proxy_tlv){
 		    KILN_PROXY_KILN_ACCOUNT, kiln_proxy_text(conn->peer_role->account)};
 	} else if (conn->worker->settings.proxy_out >= KILN_PROXY_SEND_TLS_FULL && peer->present) {
-		custom[count++] = (struct kiln_proxy_tlv){KILN_PROXY_KILN_PEER_NAME,
-							  kiln_proxy_text(peer->name)};
+		custom[count++] =
+		    (struct kiln_proxy_tlv){KILN_PROXY_KILN_PEER_NAME, kiln_proxy_text(peer->name)};
 		custom[count++] = (struct kiln_proxy_tlv){KILN_PROXY_KILN_PEER_SPKI,
 							  {peer->spki, sizeof peer->spki}};
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Driving the Roast machine in front of TLS: bytes from the socket, questions to the identity agent.
- * At any time one thing is waited for: bytes, room to send, or an answer. */
+ * Driving the Roast machine in front of TLS: bytes from the socket, questions to the identity
+ * agent. At any time one thing is waited for: bytes, room to send, or an answer. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +20,8 @@ static void feed(struct kiln_link *conn, struct kiln_buffer *buffer)
 {
 	struct kiln_error err = {0};
 	size_t consumed;
-	const enum kiln_roast_step step = kiln_roast_step(
-	    conn->roast, buffer->data, buffer->len, &consumed, conn->worker->now, &err);
+	const enum kiln_roast_step step = kiln_roast_step(conn->roast, buffer->data, buffer->len,
+							  &consumed, conn->worker->now, &err);
 	buffer->data += consumed;
 	buffer->len -= (uint32_t)consumed;
 	/* What comes behind the hello is TLS already, or the rest that the machine wants later. */
