@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * HTTP exchanges over libcurl; see exchange.h. */
+ * HTTP exchanges over libcurl's multi interface; see exchange.h. */
 #include "agent/exchange.h"
 
-#include <curl/curl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/bytes.h"
+#include "driver/http_call.h"
 
 #define KEPT_CONNECTIONS 32L
-#define CONNECT_MS       3000L
 
 struct exchange {
 	struct exchange *next, **link;
-	CURL *easy;
-	struct curl_slist *headers;
-	uint8_t *request_body, *body;
-	size_t request_len, len, max;
-	bool too_long;
+	struct kiln_http_call *call;
 	kiln_exchange_fn *done;
 	void *arg;
-	char problem[CURL_ERROR_SIZE];
 };
 
 struct kiln_exchanges {
@@ -46,25 +37,12 @@ struct kiln_exchanges *kiln_exchanges_new(struct kiln_error *err)
 
 static void forget(struct kiln_exchanges *e, struct exchange *x)
 {
-	if (x->easy != NULL) {
-		(void)curl_multi_remove_handle(e->multi, x->easy);
-		curl_easy_cleanup(x->easy);
-	}
-	for (struct curl_slist *h = x->headers; h != NULL; h = h->next)
-		kiln_wipe(h->data, strlen(h->data));
-	curl_slist_free_all(x->headers);
-	if (x->request_body != NULL)
-		kiln_wipe(x->request_body, x->request_len);
-	free(x->request_body);
-	if (x->body != NULL)
-		kiln_wipe(x->body, x->max);
-	free(x->body);
-	if (x->link != NULL) {
-		*x->link = x->next;
-		if (x->next != NULL)
-			x->next->link = x->link;
-		e->count--;
-	}
+	(void)curl_multi_remove_handle(e->multi, x->call->easy);
+	kiln_http_call_free(x->call);
+	*x->link = x->next;
+	if (x->next != NULL)
+		x->next->link = x->link;
+	e->count--;
 	free(x);
 }
 
@@ -84,85 +62,6 @@ unsigned kiln_exchanges_under_way(const struct kiln_exchanges *e)
 	return e->count;
 }
 
-/* ---- one exchange ------------------------------------------------------------------------- */
-
-static size_t take_answer(char *data, size_t size, size_t count, void *arg)
-{
-	struct exchange *x = arg;
-	const size_t n = size * count;
-	if (n > x->max - x->len) {
-		x->too_long = true;
-		return 0; /* ends it */
-	}
-	memcpy(x->body + x->len, data, n);
-	x->len += n;
-	return n;
-}
-
-static bool copy_request(struct exchange *x, const struct kiln_http_request *request)
-{
-	x->max = request->answer_max;
-	x->body = malloc(x->max > 0 ? x->max : 1);
-	x->request_len = request->body_len;
-	x->request_body = malloc(request->body_len > 0 ? request->body_len : 1);
-	if (x->body == NULL || x->request_body == NULL)
-		return false;
-	if (request->body_len > 0)
-		memcpy(x->request_body, request->body, request->body_len);
-	for (unsigned i = 0; i < request->header_count; i++) {
-		struct curl_slist *more = curl_slist_append(x->headers, request->headers[i].line);
-		if (more == NULL)
-			return false;
-		x->headers = more;
-	}
-	return true;
-}
-
-/* Expect would cost a round trip, and the server never answers it before the body. */
-static bool set_method(struct exchange *x, const struct kiln_http_request *request)
-{
-	CURL *c = x->easy;
-	struct curl_slist *more = curl_slist_append(x->headers, "Expect:");
-	if (more == NULL)
-		return false;
-	x->headers = more;
-	if (strcmp(request->method, "GET") == 0)
-		return curl_easy_setopt(c, CURLOPT_HTTPGET, 1L) == CURLE_OK;
-	return curl_easy_setopt(c, CURLOPT_POST, 1L) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request_len) ==
-		   CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_POSTFIELDS, x->request_body) == CURLE_OK;
-}
-
-static bool set_limits(struct exchange *x, const struct kiln_http_request *request)
-{
-	CURL *c = x->easy;
-	const char *protocols = strncmp(request->url, "http:", 5) == 0 ? "http" : "https";
-	const long ms = (long)request->timeout_ms;
-	return curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, ms) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, ms < CONNECT_MS ? ms : CONNECT_MS) ==
-		   CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, protocols) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK;
-}
-
-static bool set_up(struct exchange *x, const struct kiln_http_request *request)
-{
-	CURL *c = x->easy;
-	return set_limits(x, request) && set_method(x, request) &&
-	       curl_easy_setopt(c, CURLOPT_URL, request->url) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_answer) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_WRITEDATA, x) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->problem) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_PRIVATE, x) == CURLE_OK;
-}
-
 enum kiln_code kiln_exchanges_start(struct kiln_exchanges *e,
 				    const struct kiln_http_request *request, kiln_exchange_fn *done,
 				    void *arg, struct kiln_error *err)
@@ -172,10 +71,11 @@ enum kiln_code kiln_exchanges_start(struct kiln_exchanges *e,
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a request");
 	x->done = done;
 	x->arg = arg;
-	x->easy = curl_easy_init();
-	if (x->easy == NULL || !copy_request(x, request) || !set_up(x, request) ||
-	    curl_multi_add_handle(e->multi, x->easy) != CURLM_OK) {
-		forget(e, x);
+	x->call = kiln_http_call_new(request, err);
+	if (x->call == NULL || curl_easy_setopt(x->call->easy, CURLOPT_PRIVATE, x) != CURLE_OK ||
+	    curl_multi_add_handle(e->multi, x->call->easy) != CURLM_OK) {
+		kiln_http_call_free(x->call);
+		free(x);
 		return kiln_fail(err, KILN_E_NO_MEMORY, "libcurl takes no request to %.120s",
 				 request->url);
 	}
@@ -190,24 +90,9 @@ enum kiln_code kiln_exchanges_start(struct kiln_exchanges *e,
 
 static void finish(struct kiln_exchanges *e, struct exchange *x, CURLcode result)
 {
-	struct kiln_http_answer answer = {.body = x->body, .len = x->len};
-	char *type = NULL;
-	long status = 0;
-	if (result == CURLE_OK) {
-		(void)curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
-		(void)curl_easy_getinfo(x->easy, CURLINFO_CONTENT_TYPE, &type);
-		answer.status = (int)status;
-		(void)snprintf(answer.content_type, sizeof answer.content_type, "%s",
-			       type != NULL ? type : "");
-	} else if (x->too_long) {
-		(void)snprintf(answer.problem, sizeof answer.problem,
-			       "its answer is longer than %zu bytes", x->max);
-	} else {
-		(void)snprintf(answer.problem, sizeof answer.problem, "%.159s",
-			       x->problem[0] != '\0' ? x->problem : curl_easy_strerror(result));
-	}
-	kiln_exchange_fn *done = x->done;
-	done(x->arg, &answer);
+	struct kiln_http_answer answer;
+	kiln_http_call_answer(x->call, result, &answer);
+	x->done(x->arg, &answer);
 	forget(e, x);
 }
 
