@@ -67,7 +67,7 @@ static enum kiln_code turn(struct kiln_agent *agent, struct kiln_error *err)
 {
 	struct pollfd fds[1 + KILN_AGENT_CHANNELS_MAX];
 	const unsigned count = agent->channel_count;
-	const int timeout = kiln_identity_turn(agent->identity);
+	const int timeout = kiln_identity_turn(agent->identity, agent->now_ms);
 	fds[0] = (struct pollfd){.fd = agent->job->channel, .events = POLLIN};
 	for (unsigned i = 0; i < count; i++)
 		fds[1 + i] = (struct pollfd){
@@ -105,6 +105,14 @@ static void ignore_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static void tell_workers(void *arg)
+{
+	struct kiln_agent *agent = arg;
+	struct kiln_agent_message message;
+	kiln_identity_describe(agent->identity, &message);
+	kiln_agent_say_all(agent, &message);
+}
+
 static enum kiln_code set_up(struct kiln_agent *agent, struct kiln_error *err)
 {
 	const struct kiln_gateway_options *o = agent->job->options;
@@ -112,14 +120,20 @@ static enum kiln_code set_up(struct kiln_agent *agent, struct kiln_error *err)
 	if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
 		return kiln_fail(err, KILN_E_SYSTEM, "no random numbers");
 	kiln_limits_init(&agent->limits, o->roast_rate, seed);
-	agent->endpoints.development = o->development_sts;
 	agent->http = kiln_exchanges_new(err);
 	if (agent->http == NULL)
 		return err->code;
 	agent->replay = kiln_roast_replay_new(REPLAY_SIGNATURES, err);
 	if (agent->replay == NULL)
 		return err->code;
-	agent->identity = kiln_identity_new(agent, err);
+	const struct kiln_identity_options identity = {
+	    .http = agent->http,
+	    .region = o->region,
+	    .development = o->development_sts,
+	    .changed = tell_workers,
+	    .arg = agent,
+	};
+	agent->identity = kiln_identity_new(&identity, err);
 	if (agent->identity == NULL)
 		return err->code;
 	return kiln_sandbox_drop_user(o->user, err);

@@ -4,7 +4,7 @@
 #define KILN_AGENT_PARTS_H
 
 #include "agent/agent.h"
-#include "agent/exchange.h"
+#include "agent/identity.h"
 #include "agent/limits.h"
 #include "agent/message.h"
 #include "log/log.h"
@@ -34,14 +34,11 @@ struct kiln_agent_throttled {
 	uint64_t until_ms, delay_ms;
 };
 
-struct kiln_identity;
-
 struct kiln_agent {
 	const struct kiln_agent_job *job;
 	struct kiln_exchanges *http;
 	struct kiln_limits limits;
 	struct kiln_roast_replay *replay;
-	struct kiln_sts_endpoints endpoints;
 	struct kiln_identity *identity;
 	struct kiln_agent_channel channels[KILN_AGENT_CHANNELS_MAX];
 	unsigned channel_count;
@@ -72,18 +69,5 @@ void kiln_agent_prove(struct kiln_agent *agent, uint64_t serial,
 		      const struct kiln_agent_message *question);
 void kiln_agent_verify(struct kiln_agent *agent, uint64_t serial,
 		       const struct kiln_agent_message *question);
-
-/* identity.c: whom this gateway is: credentials, kept fresh, and the role they belong to. */
-struct kiln_identity *kiln_identity_new(struct kiln_agent *agent, struct kiln_error *err);
-void kiln_identity_free(struct kiln_identity *identity);
-/* Begins what is due; returns ms until there is something to do again, or -1. */
-int kiln_identity_turn(struct kiln_identity *identity);
-/* NULL, with the reason in *err, while there are none. */
-const struct kiln_aws_credentials *kiln_identity_credentials(const struct kiln_identity *identity,
-							     const char **region,
-							     struct kiln_error *err);
-/* The IDENTITY message as of now. */
-void kiln_identity_describe(const struct kiln_identity *identity,
-			    struct kiln_agent_message *message);
 
 #endif

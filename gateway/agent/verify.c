@@ -125,7 +125,8 @@ static enum kiln_code ask(struct kiln_agent *agent, struct question *q,
 			  const struct kiln_aws_proof *proof, struct kiln_error *err)
 {
 	struct kiln_http_request request;
-	enum kiln_code rc = kiln_sts_identity_request(&agent->endpoints, proof, &request, err);
+	enum kiln_code rc = kiln_sts_identity_request(kiln_identity_endpoints(agent->identity),
+						      proof, &request, err);
 	if (rc != KILN_OK)
 		return rc;
 	rc = kiln_exchanges_start(agent->http, &request, on_answer, q, err);
