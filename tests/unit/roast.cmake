@@ -1,0 +1,14 @@
+# lib/roast from memory, with an STS that really verifies signatures; roast_golden against recorded
+# data of the real library, where there is some.
+function(_roast_test name)
+  kiln_unit_test(roast_${name} SOURCES roast_${name}.c ${ARGN}
+    LIBRARIES PkgConfig::JANSSON PkgConfig::SODIUM)
+endfunction()
+
+_roast_test(machine roast_rig.c wire.c)
+_roast_test(hello wire.c)
+_roast_test(replay)
+_roast_test(binding roast_rig.c wire.c)
+_roast_test(golden aws_golden.c)
+target_compile_definitions(unit_roast_golden PRIVATE
+  KILN_GOLDEN_DEFAULT="${PROJECT_SOURCE_DIR}/../shared/golden")
