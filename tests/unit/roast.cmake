@@ -7,8 +7,11 @@ endfunction()
 
 _roast_test(machine roast_rig.c wire.c)
 _roast_test(hello wire.c)
+_roast_test(payload)
 _roast_test(replay)
 _roast_test(binding roast_rig.c wire.c)
 _roast_test(golden aws_golden.c)
 target_compile_definitions(unit_roast_golden PRIVATE
   KILN_GOLDEN_DEFAULT="${PROJECT_SOURCE_DIR}/../shared/golden")
+_roast_test(trust)
+_roast_test(tls roast_rig.c tls_peer.c tls_certs.c wire.c)
