@@ -7,6 +7,7 @@ endfunction()
 
 _roast_test(machine roast_rig.c wire.c)
 _roast_test(hello wire.c)
+_roast_test(forged roast_rig.c wire.c)
 _roast_test(payload)
 _roast_test(replay)
 _roast_test(binding roast_rig.c wire.c)

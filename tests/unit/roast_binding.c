@@ -108,6 +108,19 @@ static void test_required(void **state)
 	close_all();
 }
 
+/* Between two Kilns one stripped hello is not enough: the server's binding names the hello that it
+ * got, and that is not the client's. Not even then, when nobody requires a binding. */
+static void test_one_stripped_hello(void **state)
+{
+	(void)state;
+	play(true, true, false);
+	assert_int_equal(server.step, KILN_ROAST_DONE);
+	side_take(&server, &client.in);
+	side_run(&client, SIZE_MAX);
+	assert_refused(&client, KILN_E_ROAST_BINDING, "answers another client hello");
+	close_all();
+}
+
 /* The other direction: the server's hello under the attacker's name. */
 static void test_misbinding_of_server(void **state)
 {
@@ -231,10 +244,15 @@ static void test_one_sided(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_misbinding),         cmocka_unit_test(test_without_binding),
-	    cmocka_unit_test(test_required),           cmocka_unit_test(test_misbinding_of_server),
-	    cmocka_unit_test(test_other_client_hello), cmocka_unit_test(test_changed),
-	    cmocka_unit_test(test_own_binding),        cmocka_unit_test(test_one_sided),
+	    cmocka_unit_test(test_misbinding),
+	    cmocka_unit_test(test_without_binding),
+	    cmocka_unit_test(test_required),
+	    cmocka_unit_test(test_one_stripped_hello),
+	    cmocka_unit_test(test_misbinding_of_server),
+	    cmocka_unit_test(test_other_client_hello),
+	    cmocka_unit_test(test_changed),
+	    cmocka_unit_test(test_own_binding),
+	    cmocka_unit_test(test_one_sided),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
