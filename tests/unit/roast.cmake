@@ -16,3 +16,7 @@ target_compile_definitions(unit_roast_golden PRIVATE
   KILN_GOLDEN_DEFAULT="${PROJECT_SOURCE_DIR}/../shared/golden")
 _roast_test(trust)
 _roast_test(tls roast_rig.c tls_peer.c tls_certs.c wire.c)
+kiln_unit_test(roast_memory TIMEOUT 300 SOURCES roast_memory.c roast_rig.c wire.c
+  LIBRARIES PkgConfig::JANSSON PkgConfig::SODIUM)
+target_link_options(unit_roast_memory PRIVATE
+  -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup)
