@@ -4,6 +4,7 @@
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 
 #include "roast/names.h"
 
@@ -34,16 +35,22 @@ static enum kiln_code check_dates(const struct check *c, const X509 *cert, const
 	return end < 0 ? refuse(c, X509_V_ERR_CERT_HAS_EXPIRED, which, "has expired") : KILN_OK;
 }
 
-/* Bounds what a verification costs, too. */
+static bool is_nist_curve(const EVP_PKEY *key)
+{
+	char group[32];
+	size_t len;
+	return EVP_PKEY_get_group_name(key, group, sizeof group, &len) == 1 &&
+	       (strcmp(group, "prime256v1") == 0 || strcmp(group, "secp384r1") == 0 ||
+		strcmp(group, "secp521r1") == 0);
+}
+
+/* What TLS 1.3 can sign with. Bounds what a verification costs, too. */
 static bool is_strong_key(const X509 *cert)
 {
 	const EVP_PKEY *key = X509_get0_pubkey(cert);
 	switch (key != NULL ? EVP_PKEY_get_base_id(key) : 0) {
 	case EVP_PKEY_RSA: return EVP_PKEY_get_bits(key) >= 2048 && EVP_PKEY_get_bits(key) <= 4096;
-	case EVP_PKEY_EC: {
-		const int bits = EVP_PKEY_get_bits(key);
-		return bits == 256 || bits == 384 || bits == 521;
-	}
+	case EVP_PKEY_EC: return is_nist_curve(key);
 	case EVP_PKEY_ED25519: return true;
 	default: return false;
 	}
@@ -56,8 +63,10 @@ static enum kiln_code check_both(const struct check *c, X509 *cert, const char *
 		return refuse(c, X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, which,
 			      "has an extension that is broken, or critical and unknown");
 	if (!is_strong_key(cert))
-		return refuse(c, X509_V_ERR_EE_KEY_TOO_SMALL, which,
-			      "has a key that is not ECDSA, Ed25519, or RSA of 2048 to 4096 bits");
+		return refuse(
+		    c, X509_V_ERR_EE_KEY_TOO_SMALL, which,
+		    "has a key that is not ECDSA (P-256, P-384, P-521), Ed25519, or RSA of "
+		    "2048 to 4096 bits");
 	return check_dates(c, cert, which);
 }
 
