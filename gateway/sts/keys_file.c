@@ -166,7 +166,7 @@ static enum kiln_code read_web(struct kiln_stsd_store *store, const struct entry
 	if (code == KILN_OK)
 		code = place_of(e, "subject", false, web->subject, sizeof web->subject);
 	if (code == KILN_OK && kiln_stsd_role_find(store, web->role_arn) == NULL)
-		code = bad(e, "role", "is none of \"roles\"");
+		code = bad(e, "role", "is not in the list roles");
 	return code;
 }
 
