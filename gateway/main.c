@@ -11,6 +11,7 @@
 #include "demo/certs_cmd.h"
 #include "demo/demo.h"
 #include "doctor/doctor.h"
+#include "sts/sts.h"
 #include "supervisor/supervisor.h"
 
 static int server_main(int argc, char **argv)
@@ -32,6 +33,7 @@ static const struct command {
     {"client", client_main, "accept plain connections and relay them over TLS 1.3"},
     {"doctor", kiln_doctor_main, "what this kernel and this user can do, and how to improve it"},
     {"demo", kiln_demo_main, "see it work: throw-away certificates, both sides, real data"},
+    {"sts", kiln_sts_main, "a stand-in for AWS STS on this machine, for development"},
     {"certs", kiln_certs_main, "make throw-away certificates for a first try"},
 };
 
