@@ -96,12 +96,30 @@ static void finish(struct kiln_exchanges *e, struct exchange *x, CURLcode result
 	forget(e, x);
 }
 
+/* Moves on without waiting; *ended tells whether an exchange has. */
+static bool perform(struct kiln_exchanges *e, bool *ended)
+{
+	CURLMsg *message;
+	int running, left;
+	if (curl_multi_perform(e->multi, &running) != CURLM_OK)
+		return false;
+	while ((message = curl_multi_info_read(e->multi, &left)) != NULL) {
+		struct exchange *x = NULL;
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		const CURLcode result = message->data.result;
+		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &x);
+		finish(e, x, result);
+		*ended = true;
+	}
+	return true;
+}
+
 enum kiln_code kiln_exchanges_turn(struct kiln_exchanges *e, struct pollfd *fds, unsigned count,
 				   int timeout_ms, struct kiln_error *err)
 {
 	struct curl_waitfd waits[KILN_EXCHANGE_FDS];
-	CURLMsg *message;
-	int running, left;
+	bool ended = false;
 	if (count > KILN_EXCHANGE_FDS)
 		return kiln_fail(err, KILN_E_USAGE, "too many descriptors to wait for");
 	for (unsigned i = 0; i < count; i++)
@@ -110,19 +128,13 @@ enum kiln_code kiln_exchanges_turn(struct kiln_exchanges *e, struct pollfd *fds,
 		    .events = (short)((fds[i].events & POLLIN ? CURL_WAIT_POLLIN : 0) |
 				      (fds[i].events & POLLOUT ? CURL_WAIT_POLLOUT : 0)),
 		};
-	if (curl_multi_perform(e->multi, &running) != CURLM_OK ||
-	    curl_multi_poll(e->multi, waits, count, timeout_ms, NULL) != CURLM_OK ||
-	    curl_multi_perform(e->multi, &running) != CURLM_OK)
+	/* One that has ended wakes nobody any more: whoever asked for it may have something to do.
+	 */
+	if (!perform(e, &ended) ||
+	    curl_multi_poll(e->multi, waits, count, ended ? 0 : timeout_ms, NULL) != CURLM_OK ||
+	    !perform(e, &ended))
 		return kiln_fail(err, KILN_E_SYSTEM, "libcurl cannot wait");
 	for (unsigned i = 0; i < count; i++)
 		fds[i].revents = waits[i].revents;
-	while ((message = curl_multi_info_read(e->multi, &left)) != NULL) {
-		struct exchange *x = NULL;
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		const CURLcode result = message->data.result;
-		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &x);
-		finish(e, x, result);
-	}
 	return KILN_OK;
 }
