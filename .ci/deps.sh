@@ -4,7 +4,7 @@
 packages_build=(gcc libc6-dev linux-libc-dev cmake ninja-build pkgconf clang llvm bpftool
 	libssl-dev liburing-dev libbpf-dev libjansson-dev libseccomp-dev libsodium-dev zlib1g-dev
 	libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev)
-packages_test=(libclang-rt-dev openssl curl gnutls-bin python3 procps iproute2 socat mandoc)
+packages_test=(libclang-rt-dev clang-format clang-tidy openssl curl gnutls-bin python3 procps iproute2 socat mandoc)
 # For the AWS SDK against `kiln sts`; 268 MB, so only on demand: the test says so where it is skipped.
 packages_sdk=(nodejs npm)
 packages_vm=(qemu-system-x86 busybox-static kmod python3)
