@@ -30,7 +30,7 @@ static enum MHD_Result wait_for(struct kiln_stsd_exchange *x, uint64_t due_us)
 	if (x->next != NULL)
 		x->next->previous = x;
 	server->waiting = x;
-	MHD_suspend_connection(x->connection);
+	kiln_mhd.suspend_connection(x->connection);
 	return MHD_YES;
 }
 
@@ -48,7 +48,7 @@ static void unlink_waiting(struct kiln_stsd_exchange *x)
 void kiln_stsd_exchange_resume(struct kiln_stsd_exchange *x)
 {
 	unlink_waiting(x);
-	MHD_resume_connection(x->connection);
+	kiln_mhd.resume_connection(x->connection);
 }
 
 /* ------------------------------------------------------------------ the request as data */
@@ -77,7 +77,7 @@ static bool describe(struct kiln_stsd_exchange *x, const char *method)
 	r->body = (const uint8_t *)x->body.data;
 	r->body_len = x->body.len;
 	r->now = (int64_t)time(NULL);
-	(void)MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, take_header, r);
+	(void)kiln_mhd.get_connection_values_n(x->connection, MHD_HEADER_KIND, take_header, r);
 	return kiln_stsd_random_uuid(r->id, &err) == KILN_OK;
 }
 
@@ -152,8 +152,8 @@ static struct MHD_Response *response_of(struct kiln_stsd_exchange *x)
 	static char html[] = "<!DOCTYPE html><html><body>Please log in.</body></html>\n";
 	if (x->garbage == KILN_STSD_HTML) {
 		x->reply.content_type = "text/html";
-		return MHD_create_response_from_buffer(sizeof html - 1, html,
-						       MHD_RESPMEM_PERSISTENT);
+		return kiln_mhd.create_response_from_buffer(sizeof html - 1, html,
+							    MHD_RESPMEM_PERSISTENT);
 	}
 	struct kiln_text *text = malloc(sizeof *text);
 	if (text == NULL)
@@ -162,8 +162,8 @@ static struct MHD_Response *response_of(struct kiln_stsd_exchange *x)
 	x->reply.body = (struct kiln_text){0};
 	if (x->garbage == KILN_STSD_CUT)
 		text->len /= 2;
-	return MHD_create_response_from_buffer_with_free_callback_cls(text->len, text->data,
-								      free_text, text);
+	return kiln_mhd.create_response_from_buffer_with_free_callback_cls(text->len, text->data,
+									   free_text, text);
 }
 
 static ssize_t blanks(void *cls, uint64_t at, char *out, size_t max)
@@ -179,20 +179,20 @@ static enum MHD_Result send_reply(struct kiln_stsd_exchange *x)
 {
 	struct MHD_Response *response =
 	    x->garbage == KILN_STSD_LARGE
-		? MHD_create_response_from_callback(LARGE, 65536, blanks, NULL, NULL)
+		? kiln_mhd.create_response_from_callback(LARGE, 65536, blanks, NULL, NULL)
 		: response_of(x);
 	if (response == NULL)
 		return MHD_NO;
-	enum MHD_Result ok =
-	    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, x->reply.content_type);
+	enum MHD_Result ok = kiln_mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+							  x->reply.content_type);
 	if (ok == MHD_YES)
-		ok = MHD_add_response_header(response, "x-amzn-RequestId", x->request.id);
+		ok = kiln_mhd.add_response_header(response, "x-amzn-RequestId", x->request.id);
 	if (ok == MHD_YES && x->reply.token_ttl[0] != '\0')
-		ok = MHD_add_response_header(response, "X-aws-ec2-metadata-token-ttl-seconds",
-					     x->reply.token_ttl);
+		ok = kiln_mhd.add_response_header(response, "X-aws-ec2-metadata-token-ttl-seconds",
+						  x->reply.token_ttl);
 	if (ok == MHD_YES)
-		ok = MHD_queue_response(x->connection, x->reply.status, response);
-	MHD_destroy_response(response);
+		ok = kiln_mhd.queue_response(x->connection, x->reply.status, response);
+	kiln_mhd.destroy_response(response);
 	return ok;
 }
 

@@ -15,7 +15,12 @@
 enum kiln_code kiln_stsd_server_start(struct kiln_stsd_server *server, int listener,
 				      struct kiln_error *err)
 {
-	server->daemon = MHD_start_daemon(
+	enum kiln_code code = kiln_mhd_load(err);
+	if (code != KILN_OK) {
+		(void)close(listener);
+		return code;
+	}
+	server->daemon = kiln_mhd.start_daemon(
 	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, kiln_stsd_exchange_step,
 	    server, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_URI_LOG_CALLBACK,
 	    kiln_stsd_exchange_begin, server, MHD_OPTION_NOTIFY_COMPLETED, kiln_stsd_exchange_end,
@@ -64,7 +69,7 @@ static int pause_ms(const struct kiln_stsd_server *server, uint64_t until_us)
 		if (x->due_us < first)
 			first = x->due_us;
 	ms = first == UINT64_MAX ? UINT64_MAX : first <= now ? 0 : (first - now + 999) / 1000;
-	if (MHD_get_timeout(server->daemon, &library) == MHD_YES && library < ms)
+	if (kiln_mhd.get_timeout(server->daemon, &library) == MHD_YES && library < ms)
 		ms = library;
 	if (ms == UINT64_MAX)
 		return -1;
@@ -77,7 +82,7 @@ static void begin_stop(struct kiln_stsd_server *server, uint64_t until_us)
 {
 	struct kiln_log_line l;
 	server->stopping = true;
-	const MHD_socket listener = MHD_quiesce_daemon(server->daemon);
+	const MHD_socket listener = kiln_mhd.quiesce_daemon(server->daemon);
 	if (listener != MHD_INVALID_SOCKET)
 		(void)close(listener);
 	drop_waiting(server, until_us);
@@ -90,7 +95,7 @@ void kiln_stsd_server_run(struct kiln_stsd_server *server, int signal_fd)
 {
 	uint64_t until_us = UINT64_MAX;
 	const union MHD_DaemonInfo *info =
-	    MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	    kiln_mhd.get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	struct pollfd fds[2] = {{.fd = info->epoll_fd, .events = POLLIN},
 				{.fd = signal_fd, .events = POLLIN}};
 	for (;;) {
@@ -104,7 +109,7 @@ void kiln_stsd_server_run(struct kiln_stsd_server *server, int signal_fd)
 				begin_stop(server, until_us);
 		}
 		resume_due(server, now);
-		(void)MHD_run(server->daemon);
+		(void)kiln_mhd.run(server->daemon);
 		if (server->stopping && (server->open == 0 || kiln_stsd_now_us() >= until_us))
 			return;
 	}
@@ -115,7 +120,7 @@ void kiln_stsd_server_stop(struct kiln_stsd_server *server)
 	if (server->daemon == NULL)
 		return;
 	drop_waiting(server, 0);
-	(void)MHD_run(server->daemon); /* it wants nothing suspended when it ends */
-	MHD_stop_daemon(server->daemon);
+	(void)kiln_mhd.run(server->daemon); /* it wants nothing suspended when it ends */
+	kiln_mhd.stop_daemon(server->daemon);
 	server->daemon = NULL;
 }

@@ -5,9 +5,8 @@
 #ifndef KILN_STS_SERVER_H
 #define KILN_STS_SERVER_H
 
-#include <microhttpd.h>
-
 #include "sts/behave.h"
+#include "sts/microhttpd.h"
 #include "sts/request.h"
 
 enum { KILN_STSD_ON_STS, KILN_STSD_ON_CREDENTIALS, KILN_STSD_SLOTS };
