@@ -36,10 +36,10 @@ class Refused(KilnTest):
             self.assertEqual(result.stdout, "")
             self.assertRegex(result.stderr, message)
 
-    def check_cannot(self, message, *flags, listen="127.0.0.1:0"):
+    def check_cannot(self, message, *flags, listen="127.0.0.1:0", access="--disable-client-auth"):
         with self.subTest(flags=flags, listen=listen):
-            result = self.run_kiln(*self.server_flags("--disable-client-auth", "--log-format",
-                                                      "json", "--listen", listen, *flags))
+            result = self.run_kiln(*self.server_flags(access, "--log-format", "json",
+                                                      "--listen", listen, *flags))
             self.assertEqual(result.returncode, 1, result)
             lines = [json.loads(line) for line in result.stderr.splitlines()]
             self.assertEqual([e["event"] for e in lines if e["level"] == "error"],
@@ -68,7 +68,9 @@ class Refused(KilnTest):
         self.check_usage("'stray' is no flag", *self.server_flags(*listen, *CERT, "stray"))
 
     def test_certificates(self):
-        junk, empty, none = (f"{self.folder}/{name}" for name in ("junk", "empty", "none"))
+        junk, empty, none, fifo = (f"{self.folder}/{name}"
+                                   for name in ("junk", "empty", "none", "fifo"))
+        os.mkfifo(fifo)
         pathlib.Path(junk).write_text("this is no certificate\n", encoding="ascii")
         pathlib.Path(empty).write_bytes(b"")
         self.check_cannot(f"--cert {none} cannot be opened: No such file",
@@ -79,6 +81,10 @@ class Refused(KilnTest):
         self.check_cannot(f"--key {empty} is no file of 1 byte", *CERT[:2], "--key", empty)
         self.check_cannot(f"--cert {re.escape(self.folder)} is no file", "--cert", self.folder,
                           *CERT[2:])
+        self.check_cannot(f"--cert {fifo} is no file", "--cert", fifo, *CERT[2:])
+        self.check_cannot(f"--key {fifo} is no file", *CERT[:2], "--key", fifo)
+        self.check_cannot(f"--cacert {fifo} is no file", *CERT, "--cacert", fifo,
+                          access="--allow-all")
         self.check_cannot("does not belong to the certificate", *CERT[:2], "--key", key("server2"))
 
     @unittest.skipIf(os.geteuid() != 0, "only root can make a file that another user cannot read, "
