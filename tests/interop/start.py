@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import unittest
@@ -203,6 +204,23 @@ class Inherited(KilnTest):
         for pid in everybody:
             standard = {n: name for n, name in descriptors(pid).items() if n <= 2}
             self.assertEqual(standard, dict.fromkeys(range(3), "/dev/null"))
+
+    def test_log_whose_reader_has_gone(self):
+        """A socket, as the journal's: the first line after that must not be the end."""
+        ours, theirs = socket.socketpair()
+        process, listen = self.run_server(stderr=theirs)
+        theirs.close()
+        self.echo_once(listen)
+        seen = b""
+        while b"event=conn " not in seen:  # with lines unread the end would be an error at once
+            seen += ours.recv(4096)
+        ours.close()
+        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGHUP)
+        for _ in range(4):
+            self.echo_once(listen)
+        process.terminate()
+        self.assertEqual(process.wait(settings.PATIENCE), 0)
 
     def test_a_worker_has_only_what_is_its_own(self):
         """Its log, its listener, its engine, its signals and its supervisor; and nothing of those,
