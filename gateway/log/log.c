@@ -198,7 +198,8 @@ void kiln_log_end(struct kiln_log_line *l)
 	(void)kiln_log_finish(l, &len);
 	if (len == 0)
 		return;
-	if (kiln_log_write(l->text, len))
+	const struct iovec line = {.iov_base = l->text, .iov_len = len};
+	if (kiln_log_write(&line))
 		kiln_log_sink.dropped = 0;
 	else
 		kiln_log_sink.dropped++;

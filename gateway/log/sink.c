@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "log/log.h"
@@ -91,17 +90,16 @@ static ssize_t write_line(const struct iovec *line)
 	return write_file(line);
 }
 
-bool kiln_log_write(char *text, size_t len)
+bool kiln_log_write(const struct iovec *line)
 {
 	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-	const struct iovec line = {.iov_base = text, .iov_len = len};
 	if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0 || (p.revents & POLLERR) != 0)
 		return false;
 	ssize_t n;
 	do
-		n = write_line(&line);
+		n = write_line(line);
 	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)len;
+	return n == (ssize_t)line->iov_len;
 }
 
 void kiln_log_time(const struct timespec *time, char text[KILN_LOG_TIME_MAX])

@@ -5,6 +5,8 @@
 #ifndef KILN_LOG_SINK_H
 #define KILN_LOG_SINK_H
 
+#include <sys/uio.h>
+
 #include <kiln/error.h>
 
 #include "log/level.h"
@@ -27,6 +29,6 @@ struct kiln_log_sink {
 extern struct kiln_log_sink kiln_log_sink;
 
 /* Writes a whole line to stderr, or nothing; false when it could not be written at once. */
-bool kiln_log_write(char *text, size_t len);
+bool kiln_log_write(const struct iovec *line);
 
 #endif

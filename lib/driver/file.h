@@ -8,7 +8,7 @@
 
 #include <kiln/error.h>
 
-#define KILN_FILE_MAX (4u * 1024u * 1024u)
+#define KILN_FILE_MAX (4u << 20) /* bytes */
 
 struct kiln_file {
 	uint8_t *data; /* owned; wiped when it is cleared */
