@@ -47,6 +47,8 @@ struct kiln_supervisor {
 	int cpu_of_worker[KILN_WORKERS_MAX];
 	char engine[KILN_ERROR_MAX]; /* what the first worker said */
 	uint64_t now;                /* ms, monotonic */
+	uint64_t stop_at;            /* when what is left is cut; 0: not stopping */
+	uint64_t progress_at;        /* when to say again what is left */
 	uint64_t look_at;            /* when to look after the workers again */
 	bool stopping, announced;
 	bool failed;               /* it could not start, or did not stop in order: exit status 1 */

@@ -45,6 +45,7 @@ static int open_signals(void)
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGUSR1);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN); /* whoever reads the log may go */
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
@@ -141,23 +142,25 @@ static int turn(struct kiln_supervisor *s, int timeout)
 }
 
 /* Waits for the workers' ends; true while there is something to wait for. *timeout is lowered. */
-static bool stopping_goes_on(struct kiln_supervisor *s, uint64_t *stop_at, int *timeout)
+static bool stopping_goes_on(struct kiln_supervisor *s, int *timeout)
 {
 	if (kiln_children_alive(s) == 0)
 		return false;
 	if (all_draining(s))
 		kiln_listeners_close(&s->listeners);
-	if (*stop_at == 0)
-		*stop_at = s->now + s->options->shutdown_timeout + KILL_AFTER_MS;
-	if (s->now >= *stop_at)
-		kiln_children_kill(s);
-	*timeout = s->now >= *stop_at ? 100 : kiln_ms_until(s, *stop_at);
+	if (s->stop_at == 0)
+		s->stop_at = s->now + s->options->shutdown_timeout;
+	const uint64_t kill_at = s->stop_at + KILL_AFTER_MS;
+	if (s->now >= kill_at)
+		kiln_children_kill(s); /* what remains is their last SIGCHLD */
+	else
+		*timeout = kiln_sooner(*timeout, kiln_ms_until(s, kill_at));
+	*timeout = kiln_sooner(*timeout, kiln_announce_progress(s));
 	return true;
 }
 
 static void serve(struct kiln_supervisor *s)
 {
-	uint64_t stop_at = 0;
 	for (;;) {
 		int timeout = kiln_sooner(kiln_children_restart(s), kiln_target_watch(s));
 		timeout = kiln_sooner(timeout, kiln_watch_workers(s));
@@ -166,7 +169,7 @@ static void serve(struct kiln_supervisor *s)
 			s->stopping = true;
 			tell_all(s, KILN_MESSAGE_STOP, -1);
 		}
-		if (s->stopping && !stopping_goes_on(s, &stop_at, &timeout))
+		if (s->stopping && !stopping_goes_on(s, &timeout))
 			return;
 		if (turn(s, timeout) != 0)
 			return;

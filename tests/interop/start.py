@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import unittest
@@ -36,10 +37,10 @@ class Refused(KilnTest):
             self.assertEqual(result.stdout, "")
             self.assertRegex(result.stderr, message)
 
-    def check_cannot(self, message, *flags, listen="127.0.0.1:0"):
+    def check_cannot(self, message, *flags, listen="127.0.0.1:0", access="--disable-client-auth"):
         with self.subTest(flags=flags, listen=listen):
-            result = self.run_kiln(*self.server_flags("--disable-client-auth", "--log-format",
-                                                      "json", "--listen", listen, *flags))
+            result = self.run_kiln(*self.server_flags(access, "--log-format", "json",
+                                                      "--listen", listen, *flags))
             self.assertEqual(result.returncode, 1, result)
             lines = [json.loads(line) for line in result.stderr.splitlines()]
             self.assertEqual([e["event"] for e in lines if e["level"] == "error"],
@@ -68,7 +69,9 @@ class Refused(KilnTest):
         self.check_usage("'stray' is no flag", *self.server_flags(*listen, *CERT, "stray"))
 
     def test_certificates(self):
-        junk, empty, none = (f"{self.folder}/{name}" for name in ("junk", "empty", "none"))
+        junk, empty, none, fifo = (f"{self.folder}/{name}"
+                                   for name in ("junk", "empty", "none", "fifo"))
+        os.mkfifo(fifo)
         pathlib.Path(junk).write_text("this is no certificate\n", encoding="ascii")
         pathlib.Path(empty).write_bytes(b"")
         self.check_cannot(f"--cert {none} cannot be opened: No such file",
@@ -79,6 +82,10 @@ class Refused(KilnTest):
         self.check_cannot(f"--key {empty} is no file of 1 byte", *CERT[:2], "--key", empty)
         self.check_cannot(f"--cert {re.escape(self.folder)} is no file", "--cert", self.folder,
                           *CERT[2:])
+        self.check_cannot(f"--cert {fifo} is no file", "--cert", fifo, *CERT[2:])
+        self.check_cannot(f"--key {fifo} is no file", *CERT[:2], "--key", fifo)
+        self.check_cannot(f"--cacert {fifo} is no file", *CERT, "--cacert", fifo,
+                          access="--allow-all")
         self.check_cannot("does not belong to the certificate", *CERT[:2], "--key", key("server2"))
 
     @unittest.skipIf(os.geteuid() != 0, "only root can make a file that another user cannot read, "
@@ -197,6 +204,23 @@ class Inherited(KilnTest):
         for pid in everybody:
             standard = {n: name for n, name in descriptors(pid).items() if n <= 2}
             self.assertEqual(standard, dict.fromkeys(range(3), "/dev/null"))
+
+    def test_log_whose_reader_has_gone(self):
+        """A socket, as the journal's: the first line after that must not be the end."""
+        ours, theirs = socket.socketpair()
+        process, listen = self.run_server(stderr=theirs)
+        theirs.close()
+        self.echo_once(listen)
+        seen = b""
+        while b"event=conn " not in seen:  # with lines unread the end would be an error at once
+            seen += ours.recv(4096)
+        ours.close()
+        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGHUP)
+        for _ in range(4):
+            self.echo_once(listen)
+        process.terminate()
+        self.assertEqual(process.wait(settings.PATIENCE), 0)
 
     def test_a_worker_has_only_what_is_its_own(self):
         """Its log, its listener, its engine, its signals and its supervisor; and nothing of those,
