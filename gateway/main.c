@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The program `kiln`: one word, one capability. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/openssl_memory.h"
 #include "cli/suggest.h"
@@ -87,8 +90,20 @@ static int help(const char *name)
 	return found->main(2, arguments);
 }
 
+/* The next file or socket takes the lowest free number. Were it that of a standard descriptor, the
+ * log's lines would go to a peer. */
+static bool fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	if (!fill_standard_descriptors())
+		return 1; /* and nobody to tell */
 	if (!kiln_openssl_memory_take_over()) {
 		(void)fputs("kiln: OpenSSL was in use before main()\n", stderr);
 		return 1;

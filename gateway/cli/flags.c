@@ -52,6 +52,19 @@ static enum kiln_code take_duration(struct kiln_parse *p, const struct kiln_flag
 	return kiln_value_duration(flag->name, value, field(p, flag), p->err);
 }
 
+static enum kiln_code take_refresh(struct kiln_parse *p, const struct kiln_flag *flag,
+				   const char *value)
+{
+	uint64_t *ms = &p->options->target_refresh;
+	if (kiln_value_duration(flag->name, value, ms, p->err) != KILN_OK)
+		return KILN_E_CONFIG;
+	if (*ms > 0 && *ms < 1000)
+		return kiln_fail(p->err, KILN_E_CONFIG,
+				 "%s: '%.40s' is less than a second; 0 is never", flag->name,
+				 value);
+	return KILN_OK;
+}
+
 static enum kiln_code take_listen(struct kiln_parse *p, const struct kiln_flag *flag,
 				  const char *value)
 {
@@ -192,6 +205,7 @@ const struct kiln_flag kiln_flags[] = {
 	{"--help", NULL, BOTH, false, true, take_true, AT(help), 0},
 	{"--listen", NULL, BOTH, true, true, take_listen, 0, 0},
 	{"--target", NULL, BOTH, true, false, take_target, 0, 0},
+	{"--target-refresh", NULL, BOTH, true, false, take_refresh, 0, 0},
 	{"--reuse-port", NULL, BOTH, false, true, take_true, AT(reuse_port), 0},
 	{"--unsafe-target", NULL, SERVER, false, true, take_true, AT(unsafe_plain), 0},
 	{"--unsafe-listen", NULL, CLIENT, false, true, take_true, AT(unsafe_plain), 0},

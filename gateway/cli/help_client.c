@@ -25,6 +25,7 @@ const char kiln_help_client[] =
     "Addresses\n"
     "  --listen ADDR           accept connections here; several times for several addresses\n"
     "  --target ADDR           open a TLS connection to this address for each\n"
+    "  --target-refresh T      look the target's name up so often; 0: at SIGHUP only  [0]\n"
     "  --reuse-port            share the ports with a gateway that is about to be stopped: for a\n"
     "                          restart without downtime\n"
     "  --unsafe-listen         do not warn when plain bytes come in from other machines\n"

@@ -31,6 +31,7 @@ const char kiln_help_server[] =
     "Addresses\n"
     "  --listen ADDR           accept connections here; several times for several addresses\n"
     "  --target ADDR           pass each connection on to this address\n"
+    "  --target-refresh T      look the target's name up so often; 0: at SIGHUP only  [0]\n"
     "  --reuse-port            share the ports with a gateway that is about to be stopped: for a\n"
     "                          restart without downtime\n"
     "  --unsafe-target         do not warn when plain bytes leave this machine for the target\n"

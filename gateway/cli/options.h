@@ -62,6 +62,7 @@ struct kiln_gateway_options {
 	uint64_t handshake_timeout, connect_timeout, send_timeout, idle_timeout, close_timeout;
 	/* ... but at once here */
 	uint64_t shutdown_timeout;
+	uint64_t target_refresh;  /* how often the target is looked up; 0: at SIGHUP only */
 	uint64_t max_connections; /* in all; 0 is no limit */
 	uint64_t buffer_memory;   /* bytes for relay buffers, all workers together */
 

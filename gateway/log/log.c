@@ -195,10 +195,11 @@ const char *kiln_log_finish(struct kiln_log_line *l, size_t *len)
 void kiln_log_end(struct kiln_log_line *l)
 {
 	size_t len;
-	const char *text = kiln_log_finish(l, &len);
+	(void)kiln_log_finish(l, &len);
 	if (len == 0)
 		return;
-	if (kiln_log_write(text, len))
+	const struct iovec line = {.iov_base = l->text, .iov_len = len};
+	if (kiln_log_write(&line))
 		kiln_log_sink.dropped = 0;
 	else
 		kiln_log_sink.dropped++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One line per event on stderr, as key=value or JSON, each by a single write(2):
+ * One line per event on stderr, as key=value or JSON, each by a single call:
  *
  *   struct kiln_log_line l;
  *   kiln_log_begin(&l, KILN_LOG_INFO, "listen");
@@ -37,8 +37,8 @@ struct kiln_log_line {
 	char text[KILN_LOG_LINE_MAX];
 };
 
-/* Set once at start and again after fork. key and value (such as "worker" and "3") come first in
- * every line; NULL for none. They are not copied. */
+/* Set once at start and again after fork, or when stderr has become another. key and value (such as
+ * "worker" and "3") come first in every line; NULL for none. They are not copied. */
 void kiln_log_configure(enum kiln_log_format format, enum kiln_log_level minimum, const char *key,
 			const char *value);
 

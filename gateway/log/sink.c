@@ -5,17 +5,36 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log/log.h"
 
 struct kiln_log_sink kiln_log_sink = {.minimum = KILN_LOG_INFO};
 
+/* stderr is shared with whoever started us, so it cannot be made non-blocking: each kind of it has
+ * its own way to ask for not waiting. */
+static enum kiln_log_out kind_of_stderr(void)
+{
+	struct stat st;
+	if (fstat(STDERR_FILENO, &st) != 0)
+		return KILN_LOG_TO_FILE;
+	if (S_ISSOCK(st.st_mode))
+		return KILN_LOG_TO_SOCKET;
+	return S_ISFIFO(st.st_mode) ? KILN_LOG_TO_PIPE : KILN_LOG_TO_FILE;
+}
+
 void kiln_log_configure(enum kiln_log_format format, enum kiln_log_level minimum, const char *key,
 			const char *value)
 {
 	kiln_log_sink = (struct kiln_log_sink){
-	    .format = format, .minimum = minimum, .key = key, .value = value};
+	    .format = format,
+	    .minimum = minimum,
+	    .key = key,
+	    .value = value,
+	    .out = kind_of_stderr(),
+	};
 }
 
 bool kiln_log_wanted(enum kiln_log_level level)
@@ -39,18 +58,48 @@ const char *kiln_log_level_name(enum kiln_log_level level)
 	return "unknown";
 }
 
-/* stderr is shared with whoever started us, so it cannot be made non-blocking. A pipe that poll
- * calls writable has a page free, which is as much as a line can need. */
-bool kiln_log_write(const char *text, size_t len)
+static ssize_t write_file(const struct iovec *line)
+{
+	return write(STDERR_FILENO, line->iov_base, line->iov_len);
+}
+
+static ssize_t write_socket(const struct iovec *line)
+{
+	return send(STDERR_FILENO, line->iov_base, line->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* A pipe that poll calls writable has a page free, which is as much as a line can need; but another
+ * process may take it first. Before Linux 6.4, or under a filter that refuses the call (EPERM),
+ * that has to be risked. */
+static ssize_t write_pipe(const struct iovec *line)
+{
+	const ssize_t n = pwritev2(STDERR_FILENO, line, 1, -1, RWF_NOWAIT);
+	if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EPERM))
+		return n;
+	kiln_log_sink.out = KILN_LOG_TO_FILE;
+	return write_file(line);
+}
+
+static ssize_t write_line(const struct iovec *line)
+{
+	switch (kiln_log_sink.out) {
+	case KILN_LOG_TO_SOCKET: return write_socket(line);
+	case KILN_LOG_TO_PIPE: return write_pipe(line);
+	case KILN_LOG_TO_FILE: break;
+	}
+	return write_file(line);
+}
+
+bool kiln_log_write(const struct iovec *line)
 {
 	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
 	if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0 || (p.revents & POLLERR) != 0)
 		return false;
 	ssize_t n;
 	do
-		n = write(STDERR_FILENO, text, len);
+		n = write_line(line);
 	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)len;
+	return n == (ssize_t)line->iov_len;
 }
 
 void kiln_log_time(const struct timespec *time, char text[KILN_LOG_TIME_MAX])

@@ -5,20 +5,30 @@
 #ifndef KILN_LOG_SINK_H
 #define KILN_LOG_SINK_H
 
+#include <sys/uio.h>
+
 #include <kiln/error.h>
 
 #include "log/level.h"
+
+/* What stderr is, as far as it matters for not waiting there. */
+enum kiln_log_out {
+	KILN_LOG_TO_FILE, /* or a terminal, or anything else */
+	KILN_LOG_TO_PIPE,
+	KILN_LOG_TO_SOCKET,
+};
 
 struct kiln_log_sink {
 	enum kiln_log_format format;
 	enum kiln_log_level minimum;
 	const char *key, *value; /* of the constant field, or NULL */
+	enum kiln_log_out out;
 	uint64_t dropped;
 };
 
 extern struct kiln_log_sink kiln_log_sink;
 
 /* Writes a whole line to stderr, or nothing; false when it could not be written at once. */
-bool kiln_log_write(const char *text, size_t len);
+bool kiln_log_write(const struct iovec *line);
 
 #endif

@@ -31,6 +31,7 @@ static const int allowed[] = {
     SCMP_SYS(getpeername),
     SCMP_SYS(getsockname),
     SCMP_SYS(getsockopt),
+    SCMP_SYS(pwritev2), /* of log lines */
     SCMP_SYS(read),
     SCMP_SYS(readv),
     SCMP_SYS(recvfrom),

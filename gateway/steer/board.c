@@ -118,11 +118,20 @@ void kiln_board_ended(struct kiln_board *board, unsigned worker, uint32_t active
 		publish(board, worker, active, most);
 }
 
+void kiln_board_keep_memory(struct kiln_board *board)
+{
+	if (board->shared == NULL || board->fd < 0)
+		return;
+	(void)close(board->fd);
+	board->fd = -1;
+}
+
 void kiln_board_close(struct kiln_board *board)
 {
 	if (board == NULL || board->shared == NULL)
 		return;
 	(void)munmap(board->shared, sizeof *board->shared);
-	(void)close(board->fd);
+	if (board->fd >= 0)
+		(void)close(board->fd);
 	memset(board, 0, sizeof *board);
 }

@@ -14,7 +14,7 @@
 
 struct kiln_board {
 	struct kiln_steer_board *shared; /* NULL: there is no board, and nothing is steered */
-	int fd;
+	int fd;                          /* -1: the memory is all that is left */
 	unsigned workers;
 	unsigned changes; /* of this process since it last looked at the others */
 };
@@ -34,6 +34,10 @@ enum kiln_code kiln_board_set_ready(struct kiln_board *board, unsigned worker, b
  * other workers as often as costs 16 loads a call, for any number of workers. */
 void kiln_board_accepted(struct kiln_board *board, unsigned worker, uint32_t active, uint32_t most);
 void kiln_board_ended(struct kiln_board *board, unsigned worker, uint32_t active, uint32_t most);
+
+/* For a worker: it writes its seat and needs the memory alone. With the map's descriptor it could
+ * do what the kernel lets holders of one do. */
+void kiln_board_keep_memory(struct kiln_board *board);
 
 /* The most that a worker may have without being over its share, when ready workers have total
  * connections together. */

@@ -8,6 +8,8 @@
 #include "log/log.h"
 #include "worker/path.h"
 
+#define PROGRESS_MS 10000u
+
 static void log_plain_target(const struct kiln_supervisor *s)
 {
 	const struct kiln_gateway_options *o = s->options;
@@ -106,16 +108,37 @@ void kiln_announce_ready(const struct kiln_supervisor *s)
 	}
 }
 
+static uint64_t active(const struct kiln_supervisor *s)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < s->slots; i++)
+		sum += s->counters[i].active;
+	return sum;
+}
+
 void kiln_announce_stop(const struct kiln_supervisor *s)
 {
 	struct kiln_log_line line;
-	uint64_t active = 0;
-	for (unsigned i = 0; i < s->slots; i++)
-		active += s->counters[i].active;
 	kiln_log_begin(&line, KILN_LOG_INFO, "stopping");
-	kiln_log_u64(&line, "connections", active);
+	kiln_log_u64(&line, "connections", active(s));
 	kiln_log_u64(&line, "timeout_ms", s->options->shutdown_timeout);
 	kiln_log_end(&line);
+}
+
+int kiln_announce_progress(struct kiln_supervisor *s)
+{
+	struct kiln_log_line line;
+	if (s->progress_at == 0) {
+		s->progress_at = s->now + PROGRESS_MS;
+	} else if (s->now >= s->progress_at) {
+		s->progress_at = s->now + PROGRESS_MS;
+		kiln_log_begin(&line, KILN_LOG_INFO, "still_stopping");
+		kiln_log_u64(&line, "connections", active(s));
+		kiln_log_u64(&line, "workers", kiln_children_alive(s));
+		kiln_log_i64(&line, "left_ms", kiln_ms_until(s, s->stop_at));
+		kiln_log_end(&line);
+	}
+	return kiln_ms_until(s, s->progress_at);
 }
 
 void kiln_announce_counters(const struct kiln_supervisor *s)

@@ -3,6 +3,7 @@
 #include "supervisor/children.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 
 static void close_inherited(struct kiln_supervisor *s, unsigned self)
 {
+	(void)close(s->signals);
+	kiln_lookup_forget(&s->lookup);
 	for (unsigned i = 0; i < s->workers; i++)
 		if (i != self && s->children[i].channel > 0)
 			(void)close(s->children[i].channel);
@@ -75,13 +78,14 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 		(void)close(pair[0]);
 		return false;
 	}
-	child->pid = pid;
-	child->slot = slot;
-	child->channel = pair[0];
-	child->started_at = s->now;
-	child->start_again_at = 0;
-	child->reloads = 0;
-	child->ready = child->draining = false;
+	*child = (struct kiln_child){
+	    .pid = pid,
+	    .channel = pair[0],
+	    .started_at = s->now,
+	    .quick_deaths = child->quick_deaths,
+	    .index = i,
+	    .slot = slot,
+	};
 	return true;
 }
 
@@ -133,6 +137,7 @@ void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
 		case KILN_MESSAGE_RELOAD_FAILED: kiln_reload_answered(s, i, message.text); break;
 		case KILN_MESSAGE_RELOADED: kiln_reload_answered(s, i, NULL); break;
 		case KILN_MESSAGE_RELOAD:
+		case KILN_MESSAGE_TARGETS:
 		case KILN_MESSAGE_DRAIN:
 		case KILN_MESSAGE_STOP: break;
 		}
@@ -141,12 +146,21 @@ void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
 
 /* ---- ends --------------------------------------------------------------------------------- */
 
-static void log_death(unsigned i, pid_t pid, int status, uint64_t again_in)
+static void begin_death(struct kiln_log_line *line, const char *event,
+			const struct kiln_supervisor *s, const struct kiln_child *child)
+{
+	kiln_log_begin(line, KILN_LOG_ERROR, event);
+	kiln_log_u64(line, "worker", child->index);
+	kiln_log_i64(line, "pid", child->pid);
+	kiln_log_u64(line, "connections", s->counters[child->slot].active);
+}
+
+/* again_in is -1 for a worker that is not replaced. */
+static void log_death(const struct kiln_supervisor *s, const struct kiln_child *child, int status,
+		      int64_t again_in)
 {
 	struct kiln_log_line line;
-	kiln_log_begin(&line, KILN_LOG_ERROR, "worker_died");
-	kiln_log_u64(&line, "worker", i);
-	kiln_log_i64(&line, "pid", pid);
+	begin_death(&line, "worker_died", s, child);
 	if (WIFSIGNALED(status))
 		kiln_log_str(&line, "signal", sigabbrev_np(WTERMSIG(status)));
 	else
@@ -156,8 +170,41 @@ static void log_death(unsigned i, pid_t pid, int status, uint64_t again_in)
 		    &line, "hint",
 		    "a system call that the sandbox does not allow; with KILN_SECCOMP=log it "
 		    "is named in the kernel's log instead");
-	kiln_log_u64(&line, "restart_in_ms", again_in);
+	if (again_in >= 0)
+		kiln_log_i64(&line, "restart_in_ms", again_in);
 	kiln_log_end(&line);
+}
+
+/* expected: it was told to end, and an exit status of 0 is what it owes. */
+static void take_status(struct kiln_supervisor *s, const struct kiln_child *child, int status,
+			bool expected, int64_t again_in)
+{
+	const bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (!clean && s->stopping)
+		s->failed = true;
+	if (!child->killed && (!clean || !expected))
+		log_death(s, child, status, again_in);
+	s->counters[child->slot].active = 0;
+}
+
+static void kill_one(const struct kiln_supervisor *s, struct kiln_child *child)
+{
+	struct kiln_log_line line;
+	if (child->pid == 0 || child->killed)
+		return;
+	child->killed = true;
+	begin_death(&line, "worker_killed", s, child);
+	kiln_log_str(&line, "hint", "it did not end when it had to (--shutdown-timeout)");
+	kiln_log_end(&line);
+	(void)kill(child->pid, SIGKILL);
+}
+
+void kiln_children_kill(struct kiln_supervisor *s)
+{
+	for (unsigned i = 0; i < s->workers; i++)
+		kill_one(s, &s->children[i]);
+	for (unsigned i = 0; i < s->retired_count; i++)
+		kill_one(s, &s->retired[i]);
 }
 
 static uint64_t restart_delay(const struct kiln_child *child)
@@ -172,7 +219,6 @@ static uint64_t restart_delay(const struct kiln_child *child)
 static void ended(struct kiln_supervisor *s, unsigned i, int status)
 {
 	struct kiln_child *child = &s->children[i];
-	const pid_t pid = child->pid;
 	const bool expected = s->stopping || child->draining;
 	kiln_listeners_set_ready(&s->listeners, i, false);
 	(void)close(child->channel);
@@ -180,23 +226,21 @@ static void ended(struct kiln_supervisor *s, unsigned i, int status)
 		s->failed = true; /* it said why */
 	child->quick_deaths =
 	    !expected && s->now - child->started_at < QUICK_DEATH_MS ? child->quick_deaths + 1 : 0;
+	const bool again = !s->stopping && !s->failed;
+	const uint64_t delay = restart_delay(child);
+	take_status(s, child, status, expected, again ? (int64_t)delay : -1);
 	child->pid = 0;
 	child->channel = 0;
 	child->reloads = 0;
 	child->ready = child->draining = false;
-	s->counters[child->slot].active = 0;
-	if (s->stopping || s->failed)
-		return;
-	const uint64_t delay = restart_delay(child);
-	if (!expected)
-		log_death(i, pid, status, delay);
-	child->start_again_at = s->now + delay;
+	if (again)
+		child->start_again_at = s->now + delay;
 }
 
-static void forget_retired(struct kiln_supervisor *s, unsigned i)
+static void retired_ended(struct kiln_supervisor *s, unsigned i, int status)
 {
+	take_status(s, &s->retired[i], status, true, -1);
 	(void)close(s->retired[i].channel);
-	s->counters[s->retired[i].slot].active = 0;
 	s->retired[i] = s->retired[--s->retired_count];
 }
 
@@ -205,18 +249,31 @@ void kiln_children_reap(struct kiln_supervisor *s)
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		kiln_lookup_ended(&s->lookup, pid);
 		for (unsigned i = 0; i < s->retired_count; i++)
 			if (s->retired[i].pid == pid)
-				forget_retired(s, i--);
+				retired_ended(s, i--, status);
 		for (unsigned i = 0; i < s->workers; i++)
 			if (s->children[i].pid == pid) {
 				kiln_children_listen(s, i); /* its last words */
 				if (s->children[i].pid == pid)
 					ended(s, i, status);
 				else
-					forget_retired(s, s->retired_count - 1);
+					retired_ended(s, s->retired_count - 1, status);
 			}
 	}
+}
+
+int kiln_ms_until(const struct kiln_supervisor *s, uint64_t when)
+{
+	if (when <= s->now)
+		return 0;
+	return when - s->now < INT_MAX ? (int)(when - s->now) : INT_MAX;
+}
+
+int kiln_sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 int kiln_children_restart(struct kiln_supervisor *s)
@@ -227,15 +284,11 @@ int kiln_children_restart(struct kiln_supervisor *s)
 		if (child->pid != 0 || child->start_again_at == 0)
 			continue;
 		if (child->start_again_at <= s->now) {
-			const unsigned deaths = child->quick_deaths;
 			if (!kiln_children_start(s, i))
 				child->start_again_at = s->now + RESTART_MAX_MS;
-			child->quick_deaths = deaths;
 		}
-		if (child->start_again_at > s->now) {
-			const int ms = (int)(child->start_again_at - s->now);
-			wait = wait < 0 || ms < wait ? ms : wait;
-		}
+		if (child->start_again_at > s->now)
+			wait = kiln_sooner(wait, kiln_ms_until(s, child->start_again_at));
 	}
 	return wait;
 }

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "supervisor/control.h"
+#include "supervisor/lookup.h"
 #include "supervisor/worker_process.h"
 
 struct kiln_child {
@@ -15,8 +16,16 @@ struct kiln_child {
 	unsigned quick_deaths;
 	uint64_t start_again_at; /* ms; 0: not waiting */
 	unsigned reloads;        /* sent, and not answered yet */
+	unsigned late_answers;   /* to those that were given up */
+	uint64_t reload_sent_at; /* the last one */
+	uint64_t turns;          /* of its loop, when it was last looked at */
+	unsigned looks;          /* since they have changed */
 	bool ready, draining;
-	unsigned slot; /* its counters; nobody else's while it lives */
+	bool said_slow, stuck; /* was reported to be */
+	bool target_is_old;    /* it has to be told of new addresses */
+	bool killed;           /* by us, and that was logged */
+	unsigned index;        /* as its log lines have it */
+	unsigned slot;         /* its counters; nobody else's while it lives */
 };
 
 /* Workers that were replaced and still serve what they have. */
@@ -29,13 +38,21 @@ struct kiln_supervisor {
 	struct kiln_listeners listeners;
 	struct kiln_counters *counters; /* shared, slots of them; all are summed, also old ones */
 	unsigned slots;
+	int signals; /* signalfd(2) */
 	struct kiln_child children[KILN_WORKERS_MAX];
 	struct kiln_child retired[KILN_RETIRED_MAX];
 	unsigned workers, retired_count;
 	int cpu_of_worker[KILN_WORKERS_MAX];
 	char engine[KILN_ERROR_MAX]; /* what the first worker said */
 	uint64_t now;                /* ms, monotonic */
-	bool stopping, announced, failed;
+	uint64_t stop_at;            /* when what is left is cut; 0: not stopping */
+	uint64_t progress_at;        /* when to say again what is left */
+	uint64_t look_at;            /* when to look after the workers again */
+	bool stopping, announced;
+	bool failed;               /* it could not start, or did not stop in order: exit status 1 */
+	struct kiln_lookup lookup; /* of the target, while all else goes on */
+	bool look_again;           /* asked for while one was under way */
+	uint64_t refresh_at;       /* the next one, ms; 0: when asked for */
 	bool reloading, reload_failed; /* not every worker has answered; one could not */
 };
 
@@ -45,11 +62,18 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i);
 /* Collects those that ended, and plans their successors. */
 void kiln_children_reap(struct kiln_supervisor *s);
 
+/* Kills those that do not end by themselves. */
+void kiln_children_kill(struct kiln_supervisor *s);
+
 /* Starts those whose time has come; returns ms until the next one, or -1. */
 int kiln_children_restart(struct kiln_supervisor *s);
 
 /* Acts on what worker i has said. */
 void kiln_children_listen(struct kiln_supervisor *s, unsigned i);
+
+/* Times to wait, as poll(2) takes them: -1 is for ever. */
+int kiln_ms_until(const struct kiln_supervisor *s, uint64_t when);
+int kiln_sooner(int a, int b);
 
 unsigned kiln_children_alive(const struct kiln_supervisor *s);
 

@@ -3,63 +3,42 @@
 #include "supervisor/material.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <kiln/conn.h>
 
 #include "base/bytes.h"
+#include "driver/file.h"
 
-#define FILE_MAX   (4u * 1024u * 1024u)
 #define ORIGIN_MAX 128u /* a flag and its file, for messages */
 
 /* Appends a file to the blob. The old blob is wiped when it moves: the key may be in it. */
 static enum kiln_code append_file(struct kiln_material *m, size_t used, const char *flag,
 				  const char *path, size_t *len, struct kiln_error *err)
 {
-	enum kiln_code rc = KILN_OK;
-	struct stat st;
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%s %s cannot be opened", flag,
-				       path);
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
-	    st.st_size > FILE_MAX) {
-		rc = kiln_fail(err, KILN_E_CONFIG, "%s %s is no file of 1 byte to 4 MiB", flag,
-			       path);
-		goto out;
-	}
-	const size_t size = (size_t)st.st_size;
-	uint8_t *pem = malloc(used + size);
+	struct kiln_file file;
+	const enum kiln_code rc = kiln_file_read(flag, path, &file, err);
+	if (rc != KILN_OK)
+		return rc;
+	uint8_t *pem = malloc(used + file.len);
 	if (pem == NULL) {
-		rc = kiln_fail(err, KILN_E_NO_MEMORY, "no memory for %s", path);
-		goto out;
+		kiln_file_clear(&file);
+		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for %s %.150s", flag, path);
 	}
 	if (used > 0) {
 		memcpy(pem, m->pem, used);
 		kiln_wipe(m->pem, used);
 	}
+	memcpy(pem + used, file.data, file.len);
 	free(m->pem);
 	m->pem = pem;
-	size_t done = 0;
-	while (done < size) {
-		const ssize_t n = read(fd, pem + used + done, size - done);
-		if (n <= 0) {
-			rc = kiln_fail_errno(err, KILN_E_CONFIG, n < 0 ? errno : 0,
-					     "%s %s cannot be read", flag, path);
-			break;
-		}
-		done += (size_t)n;
-	}
-	*len = done;
-out:
-	(void)close(fd);
-	return rc;
+	*len = file.len;
+	kiln_file_clear(&file);
+	return KILN_OK;
 }
 
 /* --keystore names one file for both. */
@@ -76,13 +55,9 @@ static const char *key_flag(const struct kiln_gateway_options *o)
 enum kiln_code kiln_material_load(const struct kiln_gateway_options *o, struct kiln_material *m,
 				  struct kiln_error *err)
 {
+	enum kiln_code rc = KILN_OK;
 	memset(m, 0, sizeof *m);
-	enum kiln_code rc = kiln_address_resolve(&o->target, KILN_TO_CONNECT, &m->targets, err);
-	if (rc != KILN_OK) {
-		const struct kiln_error cause = *err;
-		rc = kiln_fail(err, rc, "--target %.100s: %.140s", o->target_text, cause.message);
-	}
-	if (rc == KILN_OK && o->cert != NULL)
+	if (o->cert != NULL)
 		rc = append_file(m, 0, cert_flag(o), o->cert, &m->cert_len, err);
 	if (rc == KILN_OK && o->key != NULL)
 		rc = append_file(m, m->cert_len, key_flag(o), o->key, &m->key_len, err);
@@ -93,6 +68,16 @@ enum kiln_code kiln_material_load(const struct kiln_gateway_options *o, struct k
 	if (rc != KILN_OK)
 		kiln_material_clear(m);
 	return rc;
+}
+
+enum kiln_code kiln_material_find_target(const struct kiln_gateway_options *o,
+					 struct kiln_endpoints *targets, struct kiln_error *err)
+{
+	const enum kiln_code rc = kiln_address_resolve(&o->target, KILN_TO_CONNECT, targets, err);
+	if (rc == KILN_OK)
+		return KILN_OK;
+	const struct kiln_error cause = *err;
+	return kiln_fail(err, rc, "--target %.100s: %.140s", o->target_text, cause.message);
 }
 
 void kiln_material_clear(struct kiln_material *m)
@@ -191,8 +176,8 @@ enum kiln_code kiln_material_from_fd(int fd, struct kiln_material *m, struct kil
 {
 	struct header header;
 	memset(m, 0, sizeof *m);
-	if (!read_all(fd, &header, sizeof header) || header.cert_len > FILE_MAX ||
-	    header.key_len > FILE_MAX || header.ca_len > FILE_MAX ||
+	if (!read_all(fd, &header, sizeof header) || header.cert_len > KILN_FILE_MAX ||
+	    header.key_len > KILN_FILE_MAX || header.ca_len > KILN_FILE_MAX ||
 	    header.targets.count > KILN_ENDPOINTS_MAX)
 		return kiln_fail(err, KILN_E_SYSTEM,
 				 "the supervisor's certificates cannot be read");

@@ -15,11 +15,15 @@ struct kiln_material {
 	struct kiln_endpoints targets;
 };
 
-/* Reads the files and resolves the target. On failure *material is empty, and the message names
- * the file or the name at fault. */
+/* Reads the files; there are no targets yet. On failure *material is empty, and the message names
+ * the file at fault. */
 enum kiln_code kiln_material_load(const struct kiln_gateway_options *options,
 				  struct kiln_material *material,
 				  struct kiln_error *err) KILN_NODISCARD;
+/* Looks the target up, and may take its time. */
+enum kiln_code kiln_material_find_target(const struct kiln_gateway_options *options,
+					 struct kiln_endpoints *targets,
+					 struct kiln_error *err) KILN_NODISCARD;
 void kiln_material_clear(struct kiln_material *material);
 
 /* Builds the TLS configuration; this is where a bad certificate is found. */

@@ -41,6 +41,7 @@ static enum kiln_code load(const struct kiln_supervisor *s, struct kiln_material
 		return err->code;
 	}
 	kiln_tls_config_unref(config);
+	material->targets = s->material.targets;
 	return KILN_OK;
 }
 
@@ -57,6 +58,7 @@ static void pass_on(struct kiln_supervisor *s, unsigned i)
 		return;
 	}
 	/* A worker that is gone needs none; one that lets messages pile up has to be told of. */
+	child->reload_sent_at = s->now;
 	if (kiln_control_send(child->channel, KILN_MESSAGE_RELOAD, NULL, fd))
 		child->reloads++;
 	else if (errno == EAGAIN)
@@ -82,10 +84,28 @@ void kiln_reload_begin(struct kiln_supervisor *s)
 
 void kiln_reload_answered(struct kiln_supervisor *s, unsigned i, const char *failure)
 {
-	if (s->children[i].reloads > 0)
-		s->children[i].reloads--;
+	struct kiln_child *child = &s->children[i];
+	struct kiln_log_line line;
+	if (child->late_answers > 0) {
+		child->late_answers--;
+		kiln_log_begin(&line, KILN_LOG_WARNING, "reloaded_late");
+		kiln_log_u64(&line, "worker", i);
+		kiln_log_str(&line, "error", failure);
+		kiln_log_end(&line);
+		return;
+	}
+	if (child->reloads > 0)
+		child->reloads--;
 	if (failure != NULL)
 		log_worker_failure(s, i, failure);
+}
+
+void kiln_reload_give_up(struct kiln_supervisor *s, unsigned i)
+{
+	struct kiln_child *child = &s->children[i];
+	child->late_answers += child->reloads;
+	child->reloads = 0;
+	log_worker_failure(s, i, "the worker does not answer");
 }
 
 void kiln_reload_watch(struct kiln_supervisor *s)

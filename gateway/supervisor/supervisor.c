@@ -22,6 +22,8 @@
 #include "supervisor/children.h"
 #include "supervisor/plan.h"
 #include "supervisor/reload.h"
+#include "supervisor/target.h"
+#include "supervisor/watch.h"
 
 /* Workers that do not exit this long after they were told to stop are killed. */
 #define KILL_AFTER_MS 2000u
@@ -43,6 +45,7 @@ static int open_signals(void)
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGUSR1);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN); /* whoever reads the log may go */
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
@@ -69,15 +72,6 @@ static void begin_stop(struct kiln_supervisor *s)
 	tell_all(s, KILN_MESSAGE_DRAIN, -1);
 }
 
-static void kill_all(struct kiln_supervisor *s)
-{
-	for (unsigned i = 0; i < s->workers; i++)
-		if (s->children[i].pid != 0)
-			(void)kill(s->children[i].pid, SIGKILL);
-	for (unsigned i = 0; i < s->retired_count; i++)
-		(void)kill(s->retired[i].pid, SIGKILL);
-}
-
 static bool all_draining(const struct kiln_supervisor *s)
 {
 	for (unsigned i = 0; i < s->workers; i++)
@@ -88,14 +82,21 @@ static bool all_draining(const struct kiln_supervisor *s)
 
 /* ---- the loop ----------------------------------------------------------------------------- */
 
-static void on_signals(struct kiln_supervisor *s, int fd)
+/* Certificates do not wait for a resolver. */
+static void reload(struct kiln_supervisor *s)
+{
+	kiln_reload_begin(s);
+	kiln_target_look_up(s);
+}
+
+static void on_signals(struct kiln_supervisor *s)
 {
 	struct signalfd_siginfo info;
-	while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+	while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			begin_stop(s);
 		else if (info.ssi_signo == SIGHUP && !s->stopping)
-			kiln_reload_begin(s);
+			reload(s);
 		else if (info.ssi_signo == SIGUSR1)
 			kiln_announce_counters(s);
 		else if (info.ssi_signo == SIGCHLD)
@@ -112,16 +113,20 @@ static void announce_when_ready(struct kiln_supervisor *s)
 	kiln_announce_ready(s);
 }
 
-static int turn(struct kiln_supervisor *s, int signals, int timeout)
+static int turn(struct kiln_supervisor *s, int timeout)
 {
-	struct pollfd fds[1 + KILN_WORKERS_MAX];
-	fds[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+	struct pollfd fds[2 + KILN_WORKERS_MAX];
+	fds[0] = (struct pollfd){.fd = s->signals, .events = POLLIN};
 	for (unsigned i = 0; i < s->workers; i++)
 		fds[1 + i] = (struct pollfd){
 		    .fd = s->children[i].pid != 0 ? s->children[i].channel : -1,
 		    .events = POLLIN,
 		};
-	const int n = poll(fds, 1 + s->workers, timeout);
+	fds[1 + s->workers] = (struct pollfd){
+	    .fd = s->lookup.under_way ? s->lookup.fd : -1,
+	    .events = POLLIN,
+	};
+	const int n = poll(fds, 2 + s->workers, timeout);
 	s->now = monotonic_ms();
 	if (n < 0)
 		return errno == EINTR ? 0 : -1;
@@ -129,7 +134,7 @@ static int turn(struct kiln_supervisor *s, int signals, int timeout)
 		if (fds[1 + i].revents != 0)
 			kiln_children_listen(s, i);
 	if (fds[0].revents != 0)
-		on_signals(s, signals);
+		on_signals(s);
 	kiln_reload_watch(s);
 	if (!s->announced)
 		announce_when_ready(s);
@@ -137,32 +142,35 @@ static int turn(struct kiln_supervisor *s, int signals, int timeout)
 }
 
 /* Waits for the workers' ends; true while there is something to wait for. *timeout is lowered. */
-static bool stopping_goes_on(struct kiln_supervisor *s, uint64_t *stop_at, int *timeout)
+static bool stopping_goes_on(struct kiln_supervisor *s, int *timeout)
 {
 	if (kiln_children_alive(s) == 0)
 		return false;
 	if (all_draining(s))
 		kiln_listeners_close(&s->listeners);
-	if (*stop_at == 0)
-		*stop_at = s->now + s->options->shutdown_timeout + KILL_AFTER_MS;
-	if (s->now >= *stop_at)
-		kill_all(s);
-	*timeout = s->now >= *stop_at ? 100 : (int)(*stop_at - s->now);
+	if (s->stop_at == 0)
+		s->stop_at = s->now + s->options->shutdown_timeout;
+	const uint64_t kill_at = s->stop_at + KILL_AFTER_MS;
+	if (s->now >= kill_at)
+		kiln_children_kill(s); /* what remains is their last SIGCHLD */
+	else
+		*timeout = kiln_sooner(*timeout, kiln_ms_until(s, kill_at));
+	*timeout = kiln_sooner(*timeout, kiln_announce_progress(s));
 	return true;
 }
 
-static void serve(struct kiln_supervisor *s, int signals)
+static void serve(struct kiln_supervisor *s)
 {
-	uint64_t stop_at = 0;
 	for (;;) {
-		int timeout = kiln_children_restart(s);
+		int timeout = kiln_sooner(kiln_children_restart(s), kiln_target_watch(s));
+		timeout = kiln_sooner(timeout, kiln_watch_workers(s));
 		if (s->failed && !s->stopping) {
 			s->stopping = true;
 			tell_all(s, KILN_MESSAGE_STOP, -1);
 		}
-		if (s->stopping && !stopping_goes_on(s, &stop_at, &timeout))
+		if (s->stopping && !stopping_goes_on(s, &timeout))
 			return;
-		if (turn(s, signals, timeout) != 0)
+		if (turn(s, timeout) != 0)
 			return;
 	}
 }
@@ -178,6 +186,8 @@ static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
 		rc = kiln_sandbox_check_user(s->options->user, err);
 	if (rc == KILN_OK)
 		rc = kiln_material_load(s->options, &s->material, err);
+	if (rc == KILN_OK)
+		rc = kiln_material_find_target(s->options, &s->material.targets, err);
 	if (rc != KILN_OK)
 		return rc;
 	struct kiln_tls_config *config = kiln_material_config(s->options, &s->material, err);
@@ -201,10 +211,17 @@ static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
 	return KILN_OK;
 }
 
+/* Nothing is handed over by descriptor: whatever else is open was leaked by whoever started us, and
+ * would be in every worker. */
+static void close_leaked(void)
+{
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+}
+
 static int run(struct kiln_supervisor *s)
 {
 	struct kiln_error err = {0};
-	const int signals = open_signals();
+	s->signals = open_signals();
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* it holds the private key */
 	s->now = monotonic_ms();
 	if (prepare(s, &err) != KILN_OK) {
@@ -220,7 +237,7 @@ static int run(struct kiln_supervisor *s)
 			s->failed = true;
 			break;
 		}
-	serve(s, signals);
+	serve(s);
 	kiln_announce_counters(s);
 	kiln_announce_end(s);
 	kiln_listeners_close(&s->listeners);
@@ -242,6 +259,7 @@ int kiln_supervisor_main(enum kiln_gateway_mode mode, int argc, char **argv)
 		return 0;
 	}
 	kiln_log_configure(options.log_format, options.log_level, NULL, NULL);
+	close_leaked();
 	supervisor.options = &options;
 	return run(&supervisor);
 }

@@ -25,7 +25,7 @@ struct process {
 	struct kiln_worker worker;
 	const struct kiln_worker_job *job;
 	struct kiln_op channel_op, signal_op;
-	struct kiln_deadline last_arrivals, shutdown;
+	struct kiln_deadline last_arrivals, shutdown, pulse;
 	int signal_fd;
 	bool draining, stopping;
 	bool has_left_listeners; /* and has said so */
@@ -85,6 +85,13 @@ static void drain(struct process *p, bool at_once)
 		kiln_deadline_set(&worker->wheel, &p->last_arrivals, worker->now, LAST_ARRIVALS_MS);
 }
 
+/* Keeps the loop turning while there is nothing to do, so that the supervisor sees it turn. */
+static void on_pulse(struct kiln_deadline *deadline)
+{
+	struct kiln_worker *worker = &PROCESS_OF(deadline, pulse)->worker;
+	kiln_deadline_set(&worker->wheel, deadline, worker->now, KILN_PULSE_MS);
+}
+
 /* ---- messages ----------------------------------------------------------------------------- */
 
 static void reload(struct process *p, int fd)
@@ -115,6 +122,8 @@ static void on_channel(struct kiln_op *op, const struct kiln_event *event)
 	while ((got = kiln_control_receive(p->job->channel, &message, &fd)) == 1) {
 		if (message.type == KILN_MESSAGE_RELOAD && fd >= 0)
 			reload(p, fd);
+		else if (message.type == KILN_MESSAGE_TARGETS)
+			p->worker.targets = message.targets;
 		else if (message.type == KILN_MESSAGE_DRAIN)
 			drain(p, false);
 		else if (message.type == KILN_MESSAGE_STOP)
@@ -179,6 +188,7 @@ static void take_listeners(struct process *p)
 		kiln_steer_close(group->steer);
 		group->steer = NULL;
 	}
+	kiln_board_keep_memory(&listeners->board);
 }
 
 /* Last of all: from here on no file is opened and no right is held. */
@@ -215,6 +225,8 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 	p->worker.targets = targets;
 	take_listeners(p);
 	p->worker.board = &job->listeners->board;
+	p->pulse.expired = on_pulse;
+	on_pulse(&p->pulse);
 	p->channel_op.done = on_channel;
 	kiln_io_poll(p->worker.io, &p->channel_op, job->channel);
 	p->signal_op.done = on_signal;
@@ -261,6 +273,7 @@ int kiln_worker_process(const struct kiln_worker_job *job)
 	while (rc == KILN_OK && !p->stopping &&
 	       (!p->has_left_listeners || !kiln_worker_done(&p->worker))) {
 		rc = kiln_worker_turn(&p->worker, &err);
+		job->counters->turns++;
 		announce_draining(p);
 	}
 	if (rc != KILN_OK)

@@ -179,7 +179,7 @@ void kiln_link_broken_check(struct kiln_link *conn);
 void kiln_flow_push(struct kiln_flow *flow, struct kiln_buffer *buffer);
 struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow);
 
-/* access_log.c */
+/* log_events.c */
 void kiln_link_log(const struct kiln_link *conn);
 
 /* What the operator calls up and down: towards the target and back, whichever side is TLS. */

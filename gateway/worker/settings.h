@@ -67,6 +67,9 @@ struct kiln_counters {
 	uint64_t key_updates, key_update_impossible, record_limit;
 	uint64_t bytes_up, bytes_down;
 	uint64_t buffers_peak;
+	uint64_t turns; /* of the loop, at least one in KILN_PULSE_MS: a sign of life */
 };
+
+#define KILN_PULSE_MS 1000u
 
 #endif

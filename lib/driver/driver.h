@@ -2,7 +2,7 @@
  *
  * What a struct kiln_conn is made of; for lib/driver only. One file per step: dial.c connects,
  * handshake.c drives the handshaker, open.c puts both together and installs the keys; receive.c,
- * send.c, control.c and close.c work on the open connection; load.c reads PEM files.
+ * send.c, control.c and close.c work on the open connection; load.c reads PEM files, by file.c.
  */
 #ifndef KILN_DRIVER_DRIVER_H
 #define KILN_DRIVER_DRIVER_H

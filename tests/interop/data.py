@@ -158,6 +158,7 @@ class Addresses(KilnTest):
 
     def test_several_listeners(self):
         gateway = self.server(listen=["127.0.0.1:0", "[::1]:0"])
+        gateway.wait_event("ready", count=2)
         for line in gateway.find("ready"):
             self.echo_once(line["listen"])
         self.assertEqual(len(gateway.find("ready")), 2)

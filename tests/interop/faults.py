@@ -137,7 +137,7 @@ class Limits(KilnTest):
 
     def test_descriptors_run_out(self):
         """accept fails with EMFILE; who is connected goes on, and who waits is served later."""
-        gateway = self.server(workers=1, wrapper=("prlimit", "--nofile=40:40"))
+        gateway = self.server(workers=1, wrapper=("prlimit", "--nofile=32:32"))
         canary = self.held(gateway, 1)
         waiting = [connect(gateway.listen) for _ in range(40)]
         warned = time.monotonic()

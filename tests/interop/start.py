@@ -7,21 +7,24 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import unittest
 
 from harness import settings
 from harness.case import KilnTest, main
-from harness.settings import key, pem
+from harness.backends import echo
+from harness.gateway import children, descriptors
+from harness.settings import key, pem, wait_until
 from harness.sockets import connect_tls, receive_exactly
 
 CERT = ("--cert", pem("server"), "--key", key("server"))
 
 
 class Refused(KilnTest):
-    def run_kiln(self, *arguments):
-        return subprocess.run([settings.KILN, *arguments], stdin=subprocess.DEVNULL, check=False,
+    def run_kiln(self, *arguments, wrapper=()):
+        return subprocess.run([*wrapper, settings.KILN, *arguments], stdin=subprocess.DEVNULL, check=False,
                               capture_output=True, text=True, timeout=settings.PATIENCE)
 
     def server_flags(self, *flags):
@@ -34,10 +37,10 @@ class Refused(KilnTest):
             self.assertEqual(result.stdout, "")
             self.assertRegex(result.stderr, message)
 
-    def check_cannot(self, message, *flags, listen="127.0.0.1:0"):
+    def check_cannot(self, message, *flags, listen="127.0.0.1:0", access="--disable-client-auth"):
         with self.subTest(flags=flags, listen=listen):
-            result = self.run_kiln(*self.server_flags("--disable-client-auth", "--log-format",
-                                                      "json", "--listen", listen, *flags))
+            result = self.run_kiln(*self.server_flags(access, "--log-format", "json",
+                                                      "--listen", listen, *flags))
             self.assertEqual(result.returncode, 1, result)
             lines = [json.loads(line) for line in result.stderr.splitlines()]
             self.assertEqual([e["event"] for e in lines if e["level"] == "error"],
@@ -66,7 +69,9 @@ class Refused(KilnTest):
         self.check_usage("'stray' is no flag", *self.server_flags(*listen, *CERT, "stray"))
 
     def test_certificates(self):
-        junk, empty, none = (f"{self.folder}/{name}" for name in ("junk", "empty", "none"))
+        junk, empty, none, fifo = (f"{self.folder}/{name}"
+                                   for name in ("junk", "empty", "none", "fifo"))
+        os.mkfifo(fifo)
         pathlib.Path(junk).write_text("this is no certificate\n", encoding="ascii")
         pathlib.Path(empty).write_bytes(b"")
         self.check_cannot(f"--cert {none} cannot be opened: No such file",
@@ -77,6 +82,10 @@ class Refused(KilnTest):
         self.check_cannot(f"--key {empty} is no file of 1 byte", *CERT[:2], "--key", empty)
         self.check_cannot(f"--cert {re.escape(self.folder)} is no file", "--cert", self.folder,
                           *CERT[2:])
+        self.check_cannot(f"--cert {fifo} is no file", "--cert", fifo, *CERT[2:])
+        self.check_cannot(f"--key {fifo} is no file", *CERT[:2], "--key", fifo)
+        self.check_cannot(f"--cacert {fifo} is no file", *CERT, "--cacert", fifo,
+                          access="--allow-all")
         self.check_cannot("does not belong to the certificate", *CERT[:2], "--key", key("server2"))
 
     @unittest.skipIf(os.geteuid() != 0, "only root can make a file that another user cannot read, "
@@ -95,6 +104,19 @@ class Refused(KilnTest):
             timeout=settings.PATIENCE)
         self.assertEqual(result.returncode, 1, result)
         self.assertIn(f"--key {private} cannot be opened: Permission denied", result.stderr)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can give up the right to change its user")
+    def test_worker_that_cannot_start(self):
+        """It says why, and the supervisor how it ended."""
+        result = self.run_kiln(
+            *self.server_flags("--listen", "127.0.0.1:0", "--disable-client-auth", *CERT,
+                               "--user", "nobody", "--workers", "1", "--log-format", "json"),
+            wrapper=("setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid"))
+        self.assertEqual(result.returncode, 1, result)
+        errors = [e for e in map(json.loads, result.stderr.splitlines()) if e["level"] == "error"]
+        self.assertEqual([e["event"] for e in errors], ["worker_failed", "worker_died", "stopped"])
+        self.assertIn("--user nobody", errors[0]["error"])
+        self.assertEqual(errors[1]["exit"], 1)
 
     def test_addresses(self):
         self.check_cannot("cannot look up 'no.such.host.invalid'", *CERT,
@@ -147,6 +169,75 @@ class Refused(KilnTest):
         with connect_tls(second.listen) as peer:
             peer.sendall(b"x")
             self.assertEqual(receive_exactly(peer, 1), b"x")
+
+
+class Inherited(KilnTest):
+    """What the one who starts a gateway leaves it, or does not."""
+
+    def run_server(self, *wrapper, **options):
+        """Without a log that could be read: it is up when its socket's file is there."""
+        listen = f"{self.folder}/listen"
+        process = subprocess.Popen(
+            [*wrapper, settings.KILN, "server", "--listen", f"unix:{listen}", "--target",
+             self.backend(echo).address, *CERT, "--disable-client-auth", "--workers", "2"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **options)
+
+        def end():
+            process.terminate()
+            process.wait(settings.PATIENCE)
+        self.addCleanup(end)
+        wait_until("the gateway to listen", lambda: os.path.exists(listen))
+        return process, f"unix:{listen}"
+
+    def echo_once(self, where):
+        with connect_tls(where) as peer:
+            peer.sendall(b"x")
+            self.assertEqual(receive_exactly(peer, 1), b"x")
+
+    def test_closed_standard_descriptors(self):
+        """They must not become a listener or a connection, which log lines would then go to."""
+        process, listen = self.run_server("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+        for _ in range(4):
+            self.echo_once(listen)
+        everybody = [process.pid, *children(process.pid)]
+        self.assertEqual(len(everybody), 3)
+        for pid in everybody:
+            standard = {n: name for n, name in descriptors(pid).items() if n <= 2}
+            self.assertEqual(standard, dict.fromkeys(range(3), "/dev/null"))
+
+    def test_log_whose_reader_has_gone(self):
+        """A socket, as the journal's: the first line after that must not be the end."""
+        ours, theirs = socket.socketpair()
+        process, listen = self.run_server(stderr=theirs)
+        theirs.close()
+        self.echo_once(listen)
+        seen = b""
+        while b"event=conn " not in seen:  # with lines unread the end would be an error at once
+            seen += ours.recv(4096)
+        ours.close()
+        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGHUP)
+        for _ in range(4):
+            self.echo_once(listen)
+        process.terminate()
+        self.assertEqual(process.wait(settings.PATIENCE), 0)
+
+    def test_a_worker_has_only_what_is_its_own(self):
+        """Its log, its listener, its engine, its signals and its supervisor; and nothing of those,
+        nor of whoever started the gateway and left files open."""
+        leak = ("sh", "-c", 'exec 3</dev/zero 9</dev/full "$@"', "sh")
+        for engine, own in (("io_uring", "anon_inode:[io_uring]"),
+                            ("epoll", "anon_inode:[eventpoll]")):
+            with self.subTest(engine=engine):
+                gateway = self.server(engine=engine, workers=3, wrapper=leak)
+                for pid in gateway.workers():
+                    names = [re.sub(r":\[\d+\]", "", name) for name in descriptors(pid).values()]
+                    self.assertEqual(sorted(names), sorted(
+                        ["/dev/null", "/dev/null", "pipe", "socket", "socket",
+                         "anon_inode:[signalfd]", own]))
+                supervisor = descriptors(gateway.process.pid).values()
+                self.assertNotIn("/dev/zero", supervisor)
+                self.assertNotIn("/dev/full", supervisor)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
   load on CPU 1 ──TLS── worker 1 ┘
 """
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -13,6 +14,7 @@ import time
 from harness import settings
 from harness.case import main
 from harness.gateway import fd_count
+from harness.rawtls import connect_raw
 from harness.settings import wait_until
 from harness.sockets import connect_tls, receive_exactly
 from harness_life import CHURN, PERSISTENT, REQUESTS, LoadedTest, note, serial_of
@@ -174,6 +176,75 @@ class Workers(LoadedTest):
             self.assertIsNone(gateway.process.poll())
         gateway.wait_exit(0)
 
+    def held_connection(self, gateway):
+        """One that is open until the test ends, or its worker."""
+        peer = connect_raw(gateway.listen)
+        self.addCleanup(peer.sock.close)
+        peer.send(b"x")
+        self.assertEqual(peer.read(1), b"x")
+
+    def test_death_during_the_stop_is_told(self):
+        gateway = self.own_server(workers=1)
+        self.held_connection(gateway)
+        victim, = gateway.workers()
+        gateway.signal(signal.SIGTERM)
+        gateway.wait_event("stopping", connections=1)
+        gateway.signal(signal.SIGKILL, victim)
+        gateway.wait_exit(1)
+        line, = gateway.find("worker_died", pid=victim, worker=0, signal="KILL", connections=1)
+        self.assertNotIn("restart_in_ms", line)
+        self.assertEqual(gateway.find("stopped")[0]["level"], "error")
+
+    def test_death_of_a_draining_worker_is_told(self):
+        gateway = self.own_server(workers=1)
+        self.held_connection(gateway)
+        victim, = gateway.workers()
+        gateway.signal(signal.SIGTERM, victim)
+        gateway.wait_event("worker_started")
+        gateway.signal(signal.SIGKILL, victim)
+        line = gateway.wait_event("worker_died", pid=victim, worker=0, signal="KILL")
+        self.assertEqual(line["connections"], 1)
+        self.assertNotIn("restart_in_ms", line)
+        self.assertEqual(len(gateway.workers()), 1)
+        gateway.stop()
+
+    def test_worker_that_does_not_end_is_killed_and_named(self):
+        gateway = self.own_server("--shutdown-timeout", "100ms", workers=1)
+        self.held_connection(gateway)
+        victim, = gateway.workers()
+        gateway.signal(signal.SIGSTOP, victim)
+        gateway.signal(signal.SIGTERM)
+        gateway.wait_exit(1)
+        gateway.wait_event("worker_killed", pid=victim, worker=0, connections=1)
+        self.assertEqual(gateway.find("worker_died"), [])
+
+    def test_worker_that_hangs_is_reported_and_passed_over(self):
+        """It is asked to reload as well, and does not answer."""
+        gateway = self.two_workers()
+        victim = gateway.workers()[0]
+        number = 0
+        cpus = os.sched_getaffinity(0)
+        self.addCleanup(os.sched_setaffinity, 0, cpus)
+        os.sched_setaffinity(0, {min(cpus)})  # whose connections are the first worker's
+        gateway.signal(signal.SIGSTOP, victim)
+        self.addCleanup(resume, victim)
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_event("worker_stuck", pid=victim, worker=number, level="error")
+        gateway.wait_event("worker_slow", pid=victim, worker=number, waiting_for="reload")
+        gateway.wait_event("reload_failed", worker=number)
+        if gateway.ready["steering"] == "ebpf":
+            since = gateway.position()
+            for _ in range(8):
+                self.echo_once(gateway)
+            gateway.wait_event("conn", since, count=8, worker=1 - number)
+        resume(victim)
+        gateway.wait_event("worker_turns", pid=victim, worker=number)
+        gateway.wait_event("reloaded_late", worker=number)
+        if gateway.ready["steering"] == "ebpf":
+            wait_until("it to get connections again", lambda: self.echo_once(gateway) or
+                       gateway.find("conn", worker=number))
+        self.assertEqual(gateway.find("reloaded"), [])
+
     def test_without_supervisor_workers_end_with_their_connections(self):
         gateway = self.two_workers()
         load, shares = self.spread_load(gateway)
@@ -200,6 +271,11 @@ class Workers(LoadedTest):
             self.assertEqual(serial_of(second.listen), 1002)
         load.wait_rest_move()
         self.assertEqual(load.finish(), 0)
+
+
+def resume(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def listens(where):

@@ -2,10 +2,16 @@
  * Log lines on their way out: a reader that stalls or leaves must cost lines, not time. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -104,11 +110,129 @@ static void survives_a_lost_reader(void **state)
 	assert_int_equal(close(fd), 0);
 }
 
+/* ---- several processes, one pipe ---- */
+
+#define WRITERS 4
+#define ROUNDS  300
+
+static volatile unsigned long *attempts; /* of each writer, shared */
+
+static void write_for_ever(int which)
+{
+	static char filler[KILN_LOG_VALUE_MAX - 2];
+	memset(filler, 'x', sizeof filler);
+	kiln_log_configure(KILN_LOG_TEXT, KILN_LOG_INFO, NULL, NULL);
+	for (;;) {
+		kiln_log_begin(&l, KILN_LOG_INFO, "test");
+		for (int i = 0; i < 7; i++) /* a page holds one line */
+			kiln_log_bytes(&l, "filler", filler, sizeof filler);
+		kiln_log_end(&l);
+		attempts[which]++;
+	}
+}
+
+/* Whether all of them have tried a few times more; they need microseconds for it. */
+static bool all_go_on(void)
+{
+	unsigned long before[WRITERS];
+	for (int i = 0; i < WRITERS; i++)
+		before[i] = attempts[i];
+	for (int i = 0; i < WRITERS; i++)
+		for (int ms = 0; attempts[i] < before[i] + 3; ms++) {
+			if (ms == 10000)
+				return false;
+			(void)poll(NULL, 0, 1);
+		}
+	return true;
+}
+
+static bool kernel_does_not_wait(int write_end)
+{
+	struct iovec byte = {.iov_base = (char[]){"x"}, .iov_len = 1};
+	return pwritev2(write_end, &byte, 1, -1, RWF_NOWAIT) == 1;
+}
+
+/* All see room in the pipe, one takes it: the others must not wait for the reader. */
+static void race(int write_end)
+{
+	(void)write_end;
+	int ends[2];
+	char page[4096];
+	pid_t writers[WRITERS];
+	bool go_on = true;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	for (int i = 0; i < WRITERS; i++) {
+		writers[i] = fork();
+		if (writers[i] == 0)
+			write_for_ever(i);
+	}
+	for (int i = 0; go_on && i < ROUNDS; i++) {
+		go_on = all_go_on() && read(ends[0], page, sizeof page) > 0;
+	}
+	for (int i = 0; i < WRITERS; i++) {
+		(void)kill(writers[i], SIGKILL);
+		(void)waitpid(writers[i], NULL, 0);
+	}
+	assert_int_equal(close(ends[0]) | close(ends[1]), 0);
+	attempts[0] = go_on;
+}
+
+static void never_blocks_where_others_write(void **state)
+{
+	(void)state;
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	const bool can = kernel_does_not_wait(ends[1]);
+	assert_int_equal(close(ends[0]) | close(ends[1]), 0);
+	if (!can)
+		skip(); /* before Linux 6.4 a pipe cannot be written to without waiting */
+	void *shared = mmap(NULL, sizeof *attempts * WRITERS, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	attempts = shared;
+	(void)close(run_with_piped_stderr(race));
+	assert_true(attempts[0]);
+	(void)munmap(shared, sizeof *attempts * WRITERS);
+}
+
+/* ---- a socket ---- */
+
+/* The journal's way. First full, then without its reader. */
+static void write_to_socket(int write_end)
+{
+	(void)write_end;
+	int ends[2];
+	char page[4096] = {0};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	write_one(0);
+	assert_int_equal(kiln_log_dropped(), 0);
+	assert_true(read(ends[0], page, sizeof page) > 0);
+	assert_memory_equal(page, "time=", 5);
+	while (send(ends[1], page, sizeof page, MSG_DONTWAIT) > 0)
+		;
+	write_one(0);
+	assert_int_equal(kiln_log_dropped(), 1);
+	assert_int_equal(close(ends[0]), 0);
+	write_one(0);
+	assert_int_equal(kiln_log_dropped(), 1);
+	assert_int_equal(close(ends[1]), 0);
+}
+
+static void never_blocks_on_a_socket(void **state)
+{
+	(void)state;
+	(void)close(run_with_piped_stderr(write_to_socket));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(writes_a_line),
 	    cmocka_unit_test(never_blocks),
+	    cmocka_unit_test(never_blocks_where_others_write),
+	    cmocka_unit_test(never_blocks_on_a_socket),
 	    cmocka_unit_test(survives_a_lost_reader),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,6 +79,11 @@ static enum kiln_code start(const char *flags, struct kiln_error *err)
 	enum kiln_code rc = kiln_material_load(&o, &material, err);
 	if (rc != KILN_OK)
 		return rc;
+	rc = kiln_material_find_target(&o, &material.targets, err);
+	if (rc != KILN_OK) {
+		kiln_material_clear(&material);
+		return rc;
+	}
 	struct kiln_tls_config *config = kiln_material_config(&o, &material, err);
 	kiln_tls_config_unref(config);
 	kiln_material_clear(&material);

@@ -32,6 +32,7 @@ static void server_defaults(void **state)
 	assert_int_equal(o.idle_timeout, 0);
 	assert_int_equal(o.close_timeout, 60000);
 	assert_int_equal(o.shutdown_timeout, 300000);
+	assert_int_equal(o.target_refresh, 0);
 	assert_int_equal(o.max_connections, 0);
 	assert_int_equal(o.buffer_memory, 256u << 20);
 	assert_int_equal(o.proxy_send, KILN_PROXY_SEND_OFF);
@@ -45,13 +46,14 @@ static void server_defaults(void **state)
 static void every_common_flag(void **state)
 {
 	(void)state;
-	takes(SERVER, GOOD "--listen unix:/s --workers 3 --pin-workers off --engine epoll "
-			   "--ktls=require --user nobody --handshake-timeout=1s "
-			   "--connect-timeout 2s --send-timeout 3s --idle-timeout 4s "
-			   "--close-timeout 0 --shutdown-timeout 6m --max-connections 9 "
-			   "--buffer-memory 64MiB --rekey-after-records 1000 --alpn h2,http/1.1 "
-			   "--cipher-suites TLS_AES_128_GCM_SHA256 --log-format json "
-			   "--log-level debug --accept-proxy-protocol --unsafe-target");
+	takes(SERVER, GOOD
+	      "--listen unix:/s --workers 3 --pin-workers off --engine epoll "
+	      "--ktls=require --user nobody --handshake-timeout=1s "
+	      "--connect-timeout 2s --send-timeout 3s --idle-timeout 4s "
+	      "--close-timeout 0 --shutdown-timeout 6m --target-refresh 7s --max-connections 9 "
+	      "--buffer-memory 64MiB --rekey-after-records 1000 --alpn h2,http/1.1 "
+	      "--cipher-suites TLS_AES_128_GCM_SHA256 --log-format json "
+	      "--log-level debug --accept-proxy-protocol --unsafe-target");
 	assert_int_equal(o.listen_count, 2);
 	assert_true(o.listen[1].is_unix);
 	assert_int_equal(o.workers, 3);
@@ -60,6 +62,7 @@ static void every_common_flag(void **state)
 	assert_int_equal(o.ktls, KILN_KTLS_REQUIRE);
 	assert_string_equal(o.user, "nobody");
 	assert_int_equal(o.handshake_timeout, 1000);
+	assert_int_equal(o.target_refresh, 7000);
 	assert_int_equal(o.connect_timeout, 2000);
 	assert_int_equal(o.send_timeout, 3000);
 	assert_int_equal(o.idle_timeout, 4000);

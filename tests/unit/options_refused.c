@@ -41,6 +41,8 @@ static void refuses_values(void **state)
 	refuses(SERVER, "--listen :1 --listen :1", "':1' is given twice");
 	refuses(SERVER, "--handshake-timeout 10", "--handshake-timeout: '10' is no duration");
 	refuses(SERVER, "--idle-timeout forever", "--idle-timeout: 'forever' is no duration");
+	refuses(SERVER, "--target-refresh 999ms",
+		"--target-refresh: '999ms' is less than a second");
 	refuses(SERVER, "--workers 257", "--workers: '257' is no number from 0 to 256");
 	refuses(SERVER, "--workers -1", "--workers: '-1' is no number");
 	refuses(SERVER, "--max-connections x", "--max-connections: 'x' is no number");

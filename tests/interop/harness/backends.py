@@ -16,7 +16,7 @@ class Backend:
     """Listens, and calls handler(sock) for each connection; what it raises fails the test. A reset
     does as well, unless the test says that it belongs there (may_reset)."""
 
-    def __init__(self, handler, host="127.0.0.1", unix=None, context=None, backlog=128):
+    def __init__(self, handler, host="127.0.0.1", port=0, unix=None, context=None, backlog=128):
         self.handler = handler
         self.context = context
         self.errors = []
@@ -35,7 +35,7 @@ class Backend:
             six = ":" in host
             self.listener = socket.socket(socket.AF_INET6 if six else socket.AF_INET)
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.listener.bind((host, 0))
+            self.listener.bind((host, port))
             self.port = self.listener.getsockname()[1]
             self.address = f"[{host}]:{self.port}" if six else f"{host}:{self.port}"
         self.listener.listen(backlog)

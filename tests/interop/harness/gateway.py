@@ -104,9 +104,7 @@ class Gateway:
         os.kill(pid or self.process.pid, number)
 
     def workers(self):
-        pid = self.process.pid
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-        return [int(p) for p in children.split()]
+        return children(self.process.pid)
 
     def fds(self):
         """Open descriptors of all workers."""
@@ -164,6 +162,16 @@ def matches(value, wanted):
     if isinstance(wanted, re.Pattern):
         return isinstance(value, str) and wanted.search(value) is not None
     return value == wanted
+
+
+def children(pid):
+    text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(p) for p in text.split()]
+
+
+def descriptors(pid):
+    """Number and target of each that is open."""
+    return {int(link.name): os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def fd_count(pid):

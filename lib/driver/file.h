@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files with certificates and keys, read whole. The one place that opens them, for libkiln's own
+ * loader and for the gateway.
+ */
+#ifndef KILN_DRIVER_FILE_H
+#define KILN_DRIVER_FILE_H
+
+#include <kiln/error.h>
+
+#define KILN_FILE_MAX (4u << 20) /* bytes */
+
+struct kiln_file {
+	uint8_t *data; /* owned; wiped when it is cleared */
+	size_t len;
+};
+
+/* Reads a regular file of 1 byte to KILN_FILE_MAX, and waits for nobody: a FIFO or a device by that
+ * name is refused. what is "key file" or "--key", for the message. A path of NULL is an empty file.
+ * On failure *file is empty. */
+enum kiln_code kiln_file_read(const char *what, const char *path, struct kiln_file *file,
+			      struct kiln_error *err) KILN_NODISCARD;
+
+void kiln_file_clear(struct kiln_file *file);
+
+#endif
