@@ -13,8 +13,8 @@
 #include "aws/role.h"
 #include "base/bytes.h"
 
-#define ADVISORY  (15 * 60) /* seconds before expiry: begin to refresh */
-#define MANDATORY (10 * 60) /* try hard */
+#define ADVISORY  INT64_C(900) /* seconds before expiry: begin to refresh */
+#define MANDATORY INT64_C(600) /* try hard */
 
 /* ------------------------------------------------------------------ times */
 

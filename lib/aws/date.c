@@ -73,7 +73,8 @@ static bool seconds_of(const int n[6], int64_t *seconds)
 	const bool leap = (n[0] % 4 == 0 && n[0] % 100 != 0) || n[0] % 400 == 0;
 	if (n[2] < 1 || n[2] > lengths[n[1] - 1] + (n[1] == 2 && leap ? 1 : 0))
 		return false;
-	*seconds = days_of(n[0], n[1], n[2]) * 86400 + n[3] * 3600 + n[4] * 60 + n[5];
+	*seconds =
+	    days_of(n[0], n[1], n[2]) * 86400 + n[3] * INT64_C(3600) + n[4] * INT64_C(60) + n[5];
 	return true;
 }
 

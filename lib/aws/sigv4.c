@@ -50,13 +50,10 @@ static bool hmac(const uint8_t *key, size_t key_len, const void *data, size_t le
 /* HMAC(HMAC(HMAC(HMAC("AWS4" secret, day), region), service), "aws4_request") */
 static bool signing_key(const struct kiln_sigv4_scope *scope, const char *secret, uint8_t key[32])
 {
-	uint8_t first[4 + 256];
-	const size_t len = strlen(secret);
-	if (len > sizeof first - 4)
-		return false;
-	memcpy(first, "AWS4", 4);
-	memcpy(first + 4, secret, len);
-	const bool done = hmac(first, len + 4, scope->date, 8, key) &&
+	char first[4 + 256 + 1];
+	const int len = snprintf(first, sizeof first, "AWS4%s", secret);
+	const bool fits = len > 0 && (size_t)len < sizeof first;
+	const bool done = fits && hmac((uint8_t *)first, (size_t)len, scope->date, 8, key) &&
 			  hmac(key, 32, scope->region, strlen(scope->region), key) &&
 			  hmac(key, 32, scope->service, strlen(scope->service), key) &&
 			  hmac(key, 32, "aws4_request", 12, key);

@@ -15,7 +15,9 @@ static bool copy_host(const char *text, size_t len, struct kiln_url *out)
 		const bool other = (c >= '0' && c <= '9') || c == '-' || c == '.';
 		if (!letter && !other && !(out->is_v6 && c == ':'))
 			return false;
-		out->host[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+		out->host[i] = c;
+		if (c >= 'A' && c <= 'Z')
+			out->host[i] = (char)(c + ('a' - 'A'));
 	}
 	out->host[len] = '\0';
 	struct in6_addr address;

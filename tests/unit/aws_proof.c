@@ -90,6 +90,64 @@ static void figures(void **state)
 	}
 }
 
+/* What a service that holds the secret says of a proof that came with these headers. */
+static enum kiln_code verify(const char *authorization, const char *date, const char *host,
+			     const char *secret, struct kiln_error *err)
+{
+	const struct kiln_sigv4_header headers[] = {
+	    {kiln_slice_of("X-Amz-Security-Token"), kiln_slice_of(TOKEN)},
+	    {kiln_slice_of("User-Agent"), kiln_slice_of("not signed")},
+	    {kiln_slice_of("X-Amz-Date"), kiln_slice_of(date)},
+	    {kiln_slice_of("Content-Length"), kiln_slice_of("2")},
+	    {kiln_slice_of(host != NULL ? "HOST" : "X-Host"), kiln_slice_of(host ? host : "")}};
+	const struct kiln_sigv4_request request = {
+	    .method = kiln_slice_of("POST"),
+	    .path = kiln_slice_of("/"),
+	    .query = kiln_slice_of("Version=2011-06-15&Action=GetCallerIdentity"),
+	    .headers = headers,
+	    .header_count = sizeof headers / sizeof headers[0],
+	    .body = (const uint8_t *)"{}",
+	    .body_len = 2};
+	struct kiln_authorization a;
+	assert_null(kiln_authorization_read(authorization, strlen(authorization), &a));
+	return kiln_sigv4_verify(&request, &a, date, secret, err);
+}
+
+#define HOST "sts.us-east-1.amazonaws.com"
+#define DATE "20260115T120000Z"
+
+static void verification(void **state)
+{
+	(void)state;
+	struct kiln_aws_proof proof = prove("us-east-1", "{}");
+	struct kiln_error err;
+	const char *good = proof.authorization;
+	const enum kiln_code no = KILN_E_ROAST_PROOF;
+	assert_int_equal(verify(good, DATE, HOST, SECRET, &err), KILN_OK);
+	assert_why(verify(good, DATE, HOST, "other", &err), &err, no, "another's");
+	assert_why(verify(good, DATE, "sts.evil.example", SECRET, &err), &err, no, "another's");
+	assert_why(verify(good, "20260115T120001Z", HOST, SECRET, &err), &err, no, "another's");
+	assert_why(verify(good, "20260116T120000Z", HOST, SECRET, &err), &err, no, "the day");
+	assert_why(verify(good, DATE, NULL, SECRET, &err), &err, no, "did not come");
+	/* Each digit of the signature counts. */
+	for (size_t i = 1; i <= 64; i++) {
+		char other[KILN_AWS_AUTHORIZATION_MAX + 1];
+		(void)snprintf(other, sizeof other, "%s", good);
+		char *digit = other + strlen(other) - i;
+		*digit = *digit == '0' ? '1' : '0';
+		assert_why(verify(other, DATE, HOST, SECRET, &err), &err, no, "another's");
+	}
+	assert_why(verify(START "SignedHeaders=x-amz-date;host, Signature=" DIGITS, DATE, HOST,
+			  SECRET, &err),
+		   &err, no, "not sorted");
+	assert_why(
+	    verify(START "SignedHeaders=host;host, Signature=" DIGITS, DATE, HOST, SECRET, &err),
+	    &err, no, "not sorted");
+	assert_why(verify(START "SignedHeaders=;host, Signature=" DIGITS, DATE, HOST, SECRET, &err),
+		   &err, no, "did not come");
+	kiln_aws_proof_clear(&proof);
+}
+
 static void cannot_prove(void **state)
 {
 	(void)state;
@@ -329,15 +387,11 @@ static void secrets_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(published_vector),
-	    cmocka_unit_test(figures),
-	    cmocka_unit_test(cannot_prove),
-	    cmocka_unit_test(grammar),
-	    cmocka_unit_test(scope),
-	    cmocka_unit_test(signed_headers),
-	    cmocka_unit_test(dates),
-	    cmocka_unit_test(regions),
-	    cmocka_unit_test(tokens_and_bodies),
+	    cmocka_unit_test(published_vector), cmocka_unit_test(figures),
+	    cmocka_unit_test(cannot_prove),     cmocka_unit_test(verification),
+	    cmocka_unit_test(grammar),          cmocka_unit_test(scope),
+	    cmocka_unit_test(signed_headers),   cmocka_unit_test(dates),
+	    cmocka_unit_test(regions),          cmocka_unit_test(tokens_and_bodies),
 	    cmocka_unit_test(secrets_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

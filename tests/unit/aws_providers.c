@@ -99,6 +99,8 @@ static void roles(void **state)
 	world_refuses(world, "set AWS_REGION");
 }
 
+#define HOP(name, source) "[profile " name "]\n" ROLE(name) "source_profile=" source "\n"
+
 static void role_settings(void **state)
 {
 	(void)state;
@@ -120,11 +122,7 @@ static void role_settings(void **state)
 	    {"[profile p]\n" ROLE("R") "source_profile=p\nduration_seconds=899\n" KEYS, "900 to"},
 	    {"[profile p]\n" ROLE("R") "source_profile=p\nduration_seconds=9e3\n" KEYS, "900 to"},
 	    {"[profile p]\n" ROLE("R") "source_profile=p\nrole_session_name=a b\n" KEYS, "no name"},
-	    {"[profile p]\n" ROLE("1") "source_profile=2\n[profile 2]\n" ROLE(
-		 "2") "source_profile=3\n[profile 3]\n" ROLE("3") "source_profile=4\n[profile "
-								  "4]\n" ROLE("4") "source_profile="
-										   "5\n[profile "
-										   "5]\n" ROLE("5") "source_profile=6\n[profile 6]\n" ROLE("6") "source_profile=7\n[profile 7]\n" KEYS,
+	    {HOP("p", "2") HOP("2", "3") HOP("3", "4") HOP("4", "5") HOP("5", "6") HOP("6", "7"),
 	     "too many roles"},
 	};
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
