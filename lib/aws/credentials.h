@@ -17,9 +17,9 @@ struct kiln_aws_credentials {
 	char source[160];    /* for the operator: "environment", "IMDSv2, role X", ... */
 };
 
-/* Fills *out with copies; out is cleared first. token may be NULL or empty: none. Refuses (KILN_E_
- * CREDENTIALS, saying which part and never its value) what is empty, too long or not printable
- * ASCII without blanks: all three end in HTTP headers. */
+/* Fills *out with copies; out is not read, and empty after a failure. token may be NULL or empty:
+ * none. Refuses (KILN_E_ CREDENTIALS, saying which part and never its value) what is empty, too
+ * long or not printable ASCII without blanks: all three end in HTTP headers. */
 KILN_NODISCARD enum kiln_code kiln_aws_credentials_set(struct kiln_aws_credentials *out,
 						       const char *access_key_id,
 						       const char *secret_access_key,

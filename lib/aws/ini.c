@@ -104,9 +104,9 @@ static enum kiln_code read_section(struct reader *r, char *text)
 		return refuse(r, "something follows a section's name");
 	*end = '\0';
 	char *name = trim(text + 1);
+	squeeze(name);
 	if (*name == '\0')
 		return refuse(r, "a section has no name");
-	squeeze(name);
 	r->section = name;
 	r->parent = NULL;
 	return add(r, NULL, "");

@@ -49,6 +49,14 @@ void kiln_json_wipe(json_t *value)
 	json_decref(value);
 }
 
+static void *take(size_t size)
+{
+	void *block = malloc(size);
+	if (block == NULL)
+		abort();
+	return block;
+}
+
 static void give_back(void *block)
 {
 	if (block != NULL)
@@ -58,5 +66,5 @@ static void give_back(void *block)
 
 void kiln_json_memory_take_over(void)
 {
-	json_set_alloc_funcs(malloc, give_back);
+	json_set_alloc_funcs(take, give_back);
 }

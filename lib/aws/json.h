@@ -20,8 +20,10 @@ const char *kiln_json_text(const json_t *object, const char *key, size_t max);
 /* Wipes every string in it, then frees it. */
 void kiln_json_wipe(json_t *value);
 
-/* Puts an allocator that wipes under jansson, for the whole process: its reader frees buffers with
- * pieces of what it read. For programs that read credentials; first thing in main. */
+/* Puts an allocator under jansson, for the whole process; first thing in main. It wipes what is
+ * freed: the reader leaves pieces of what it read. And it ends the process when there is no memory:
+ * jansson's reader (2.14) does not notice that a buffer could not grow, and goes on with a string
+ * that lacks a character, which may be a role's name, or the closing quote. */
 void kiln_json_memory_take_over(void);
 
 #endif

@@ -13,3 +13,6 @@ _aws_test(sts_golden aws_golden.c)
 _aws_test(chain aws_world.c)
 _aws_test(providers aws_world.c)
 _aws_test(ini)
+_aws_test(memory aws_world.c)
+target_link_options(unit_aws_memory PRIVATE
+  -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=strdup)

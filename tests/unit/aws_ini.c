@@ -65,6 +65,7 @@ static void refused(void **state)
 	refuse("[x\n", "no ']'");
 	refuse("[x] y\n", "something follows");
 	refuse("[ ]\n", "no name");
+	refuse("['']\na=1\n", "no name");
 	refuse("[x]\n = s3cr3t\n", "no name");
 	refuse("[x]\na=1\nA = 2\n", "line 3: the key stands twice");
 	refuse("[x]\na=1\n[y]\n[x]\na=2\n", "line 5: the key stands twice");

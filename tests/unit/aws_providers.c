@@ -2,6 +2,8 @@
  * Each provider of credentials: what it asks, whom it refuses to ask, and every bad answer. */
 #include "aws_world.h"
 
+#include "aws/json.h"
+
 #define LATER  "2026-01-15T18:00:00Z"
 #define REGION "AWS_REGION=eu-west-1"
 #define STS    "POST https://sts.eu-west-1.amazonaws.com/"
@@ -394,5 +396,6 @@ int main(void)
 	    cmocka_unit_test(imds_token_ends), cmocka_unit_test(imds_endpoints),
 	    cmocka_unit_test(ends_anywhere),
 	};
+	kiln_json_memory_take_over(); /* as in the gateway */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

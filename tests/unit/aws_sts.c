@@ -402,9 +402,9 @@ static void assume_answer(void **state)
 		assert_string_equal(credentials.secret_access_key, "s3cr3t");
 		assert_string_equal(credentials.session_token, "t0k3n");
 		assert_int_equal(credentials.expires_at, NOON + 3600);
+		kiln_aws_credentials_clear(&credentials);
 		assert_int_equal(kiln_sts_assume_read(&answer, true, &credentials, NULL),
 				 KILN_E_STS);
-		kiln_aws_credentials_clear(&credentials);
 	}
 	assume_refused(200, ASSUMED(KEYS), KILN_E_STS, "Expiration");
 	assume_refused(200, ASSUMED(KEYS ",\"Expiration\":-1"), KILN_E_STS, "Expiration");
