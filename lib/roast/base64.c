@@ -2,7 +2,8 @@
  * RFC 4648 4, strictly; see base64.h. */
 #include "roast/base64.h"
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+			       "="; /* number 64 */
 
 void kiln_base64_encode(char *out, const uint8_t *data, size_t len)
 {
@@ -13,8 +14,8 @@ void kiln_base64_encode(char *out, const uint8_t *data, size_t len)
 				      (left > 2 ? data[i + 2] : 0);
 		*out++ = alphabet[word >> 18];
 		*out++ = alphabet[word >> 12 & 63];
-		*out++ = left > 1 ? alphabet[word >> 6 & 63] : '=';
-		*out++ = left > 2 ? alphabet[word & 63] : '=';
+		*out++ = alphabet[left > 1 ? word >> 6 & 63 : 64];
+		*out++ = alphabet[left > 2 ? word & 63 : 64];
 	}
 }
 
@@ -36,19 +37,19 @@ bool kiln_base64_decode(const char *text, size_t len, uint8_t *out, size_t cap, 
 		return false;
 	for (size_t i = 0; i < len; i += 4) {
 		const bool last = i + 4 == len;
-		const unsigned padding =
+		const unsigned missing =
 		    last && text[i + 3] == '=' ? (text[i + 2] == '=' ? 2 : 1) : 0;
 		uint32_t word = 0;
 		for (unsigned k = 0; k < 4; k++) {
-			const int value = k >= 4 - padding ? 0 : value_of(text[i + k]);
+			const int value = k >= 4 - missing ? 0 : value_of(text[i + k]);
 			if (value < 0)
 				return false;
 			word = word << 6 | (uint32_t)value;
 		}
 		/* The bits that padding leaves over are zero, or two texts would mean the same. */
-		if ((word & ((1u << 8 * padding) - 1)) != 0 || cap - *out_len < 3 - padding)
+		if ((word & ((1u << 8 * missing) - 1)) != 0 || cap - *out_len < 3 - missing)
 			return false;
-		for (unsigned k = 0; k < 3 - padding; k++)
+		for (unsigned k = 0; k < 3 - missing; k++)
 			out[(*out_len)++] = (uint8_t)(word >> (16 - 8 * k));
 	}
 	return true;

@@ -8,25 +8,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 
 #include "base/bytes.h"
 #include "roast/machine.h"
 #include "roast/names.h"
 #include "tls/identity.h"
 
+static once_flag once = ONCE_FLAG_INIT;
+static bool prepared;
+
 /* jansson would read /dev/urandom at its first object, libsodium picks its code for this processor.
  */
+static void prepare(void)
+{
+	size_t seed = 0;
+	prepared = sodium_init() >= 0 && RAND_bytes((uint8_t *)&seed, sizeof seed) == 1;
+	if (prepared)
+		json_object_seed(seed | 1);
+}
+
 enum kiln_code kiln_roast_prepare(struct kiln_error *err)
 {
-	static bool prepared;
-	size_t seed = 0;
-	if (prepared)
-		return KILN_OK;
-	if (sodium_init() < 0 || RAND_bytes((uint8_t *)&seed, sizeof seed) != 1)
-		return kiln_fail(err, KILN_E_SYSTEM, "no random bytes for Roast");
-	json_object_seed(seed | 1);
-	prepared = true;
-	return KILN_OK;
+	call_once(&once, prepare);
+	return prepared ? KILN_OK : kiln_fail(err, KILN_E_SYSTEM, "no random bytes for Roast");
 }
 
 static enum kiln_code check_options(const struct kiln_roast_options *o, struct kiln_error *err)

@@ -95,7 +95,6 @@ static bool signs(X509 *ca, X509 *leaf)
 	const bool ok = strong &&
 			X509_NAME_cmp(X509_get_issuer_name(leaf), X509_get_subject_name(ca)) == 0 &&
 			X509_verify(leaf, X509_get0_pubkey(ca)) == 1;
-	ERR_clear_error();
 	return ok;
 }
 
@@ -142,10 +141,12 @@ enum kiln_code kiln_roast_trust_check(const struct kiln_roast_trust *trust, X509
 	enum kiln_code rc = check_leaf(&check, leaf, trust->peer->from);
 	if (rc == KILN_OK)
 		rc = check_issuer(&check, trust->peer, leaf);
-	if (rc != KILN_OK || trust->name == NULL || kiln_roast_name_matches(leaf, trust->name))
-		return rc;
-	*x509_error = X509_V_ERR_HOSTNAME_MISMATCH;
-	return kiln_fail(err, KILN_E_NAME_MISMATCH,
-			 "the TLS certificate is not for %.100s, the name in our hello",
-			 trust->name);
+	if (rc == KILN_OK && trust->name != NULL && !kiln_roast_name_matches(leaf, trust->name)) {
+		*x509_error = X509_V_ERR_HOSTNAME_MISMATCH;
+		rc = kiln_fail(err, KILN_E_NAME_MISMATCH,
+			       "the TLS certificate is not for %.100s, the name in our hello",
+			       trust->name);
+	}
+	ERR_clear_error(); /* of keys and extensions that cannot be read */
+	return rc;
 }
