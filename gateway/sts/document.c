@@ -21,7 +21,7 @@ static void escape_json(struct kiln_text *out, const char *s)
 			kiln_text_str(out, code);
 		} else {
 			/* What a client sent may be no UTF-8; JSON has to be. */
-			kiln_text_char(out, c < 0x7f ? *s : '?');
+			kiln_text_add(out, c < 0x7f ? s : "?", 1);
 		}
 	}
 }
@@ -35,7 +35,7 @@ static void escape_xml(struct kiln_text *out, const char *s)
 		case '<': kiln_text_str(out, "&lt;"); break;
 		case '>': kiln_text_str(out, "&gt;"); break;
 		case '"': kiln_text_str(out, "&quot;"); break;
-		default: kiln_text_char(out, c >= 0x20 && c < 0x7f ? *s : '?'); break;
+		default: kiln_text_add(out, c >= 0x20 && c < 0x7f ? s : "?", 1); break;
 		}
 	}
 }

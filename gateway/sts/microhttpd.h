@@ -30,6 +30,7 @@
 
 /* kiln_mhd.run is MHD_run, and so on. */
 struct kiln_mhd {
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a member's name takes none */
 #define KILN_MHD_FIELD(name) __typeof__(&MHD_##name) name;
 	KILN_MHD_CALLS(KILN_MHD_FIELD)
 #undef KILN_MHD_FIELD

@@ -50,7 +50,8 @@ static bool is_host(struct kiln_slice host, const char *prefix, const char *regi
 {
 	char name[160];
 	(void)snprintf(name, sizeof name, "%s%s.%s", prefix, region, suffix);
-	return host.len == strlen(name) && strncasecmp(host.at, name, host.len) == 0;
+	return host.at != NULL && host.len == strlen(name) &&
+	       strncasecmp(host.at, name, host.len) == 0;
 }
 
 /* Whether a request for this host may be signed for that region. The host is signed too, so this
