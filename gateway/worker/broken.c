@@ -22,14 +22,6 @@ static uint64_t acknowledged(int fd, bool *rest)
 	return info.tcpi_bytes_acked;
 }
 
-static void tell(struct kiln_link *conn)
-{
-	struct kiln_error err = {0};
-	(void)kiln_fail(&err, KILN_E_TLS_TRUNCATED,
-			"the TLS peer went away without close_notify (truncation)");
-	kiln_link_fail(conn, &err);
-}
-
 void kiln_link_broken_check(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
@@ -41,14 +33,13 @@ void kiln_link_broken_check(struct kiln_link *conn)
 		conn->up.moved_at = worker->now;
 	}
 	if (!rest || (patience > 0 && worker->now - conn->up.moved_at >= patience))
-		tell(conn);
+		kiln_link_reset(conn);
 	else
 		kiln_link_limit(conn, KILN_WHEEL_TICK);
 }
 
 void kiln_link_break(struct kiln_link *conn)
 {
-	conn->worker->counters->truncated++;
 	conn->phase = KILN_PHASE_BROKEN;
 	conn->up.moved_at = conn->worker->now;
 	kiln_io_cancel(conn->worker->io, &conn->tls_in);

@@ -197,6 +197,12 @@ void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 		let_go(conn);
 }
 
+void kiln_link_reset(struct kiln_link *conn)
+{
+	kiln_link_abort_plain(conn);
+	let_go(conn);
+}
+
 void kiln_link_drop(struct kiln_link *conn)
 {
 	if (conn->phase != KILN_PHASE_CLOSING)

@@ -80,6 +80,7 @@ struct kiln_link {
 	bool key_update_asked;   /* and have done so */
 	bool handshake_done;
 	bool close_notify_sent;
+	bool unanswered; /* the peer left with our close_notify, and without its own */
 	bool hungry;     /* in that list */
 	uint8_t useless; /* records in a row that brought no data */
 	uint8_t target;  /* index of the address being tried */
@@ -170,8 +171,11 @@ bool kiln_link_absorb(struct kiln_link *conn, const struct kiln_event *event);
 void kiln_link_limit(struct kiln_link *conn, uint32_t ms);
 void kiln_link_expired(struct kiln_deadline *deadline);
 
-/* broken.c: the TLS peer is gone without close_notify; as kiln_link_fail, but what came before is
- * delivered. */
+/* The end of a broken connection whose plain side took what it takes: that side is reset. */
+void kiln_link_reset(struct kiln_link *conn);
+
+/* broken.c: the TLS peer is gone without close_notify: kiln_link_reset, but first the plain side
+ * takes what came before. */
 void kiln_link_break(struct kiln_link *conn);
 void kiln_link_broken_check(struct kiln_link *conn);
 

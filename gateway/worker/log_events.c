@@ -78,6 +78,13 @@ static void log_path(struct kiln_log_line *line, const struct kiln_link *conn)
 	kiln_log_ms(line, "handshake_ms", conn->handshake_us);
 }
 
+static const char *close_name(const struct kiln_link *conn)
+{
+	if (conn->code != KILN_OK)
+		return kiln_code_name(conn->code);
+	return conn->unanswered ? "ok_no_close_notify" : "ok";
+}
+
 void kiln_link_log(const struct kiln_link *conn)
 {
 	struct kiln_log_line line;
@@ -91,7 +98,7 @@ void kiln_link_log(const struct kiln_link *conn)
 	kiln_log_u64(&line, "bytes_up", kiln_link_bytes_up(conn, role));
 	kiln_log_u64(&line, "bytes_down", kiln_link_bytes_down(conn, role));
 	kiln_log_ms(&line, "duration_ms", (conn->worker->now - conn->started_at) * 1000);
-	kiln_log_str(&line, "close", failed ? kiln_code_name(conn->code) : "ok");
+	kiln_log_str(&line, "close", close_name(conn));
 	kiln_log_str(&line, "error", conn->why);
 	if (conn->alert_sent != 0)
 		kiln_log_str(&line, "alert_sent", kiln_alert_name(conn->alert_sent));

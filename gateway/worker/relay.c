@@ -83,18 +83,33 @@ static struct kiln_buffer *next_up(struct kiln_link *conn)
 	return NULL;
 }
 
+/* The peer has all of the plain side's stream, its close_notify too. */
+static bool said_goodbye(const struct kiln_link *conn)
+{
+	return conn->close_notify_sent && conn->down.told && !conn->down.discard;
+}
+
+/* A peer that only fails to answer our goodbye, as many do, is no failure. But it may have meant to
+ * say more, and a plain side that still reads must not take this for the end. */
+static void note_break(struct kiln_link *conn)
+{
+	struct kiln_counters *counters = conn->worker->counters;
+	if (conn->code == KILN_OK && said_goodbye(conn)) {
+		conn->unanswered = true;
+		counters->no_close_notify++;
+		return;
+	}
+	kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, 0,
+			"the TLS peer went away without close_notify (truncation)");
+	counters->truncated++;
+}
+
 static void tell_plain(struct kiln_link *conn)
 {
 	struct kiln_flow *up = &conn->up;
 	if (up->end == KILN_FLOW_BROKEN) {
-		if (conn->down.told && !conn->down.discard) {
-			/* We had said goodbye and it only failed to answer, as many do: no failure.
-			 * But a plain side that still reads must not take this for the end. */
-			kiln_link_abort_plain(conn);
-			kiln_link_finish(conn);
-		} else {
-			kiln_link_break(conn);
-		}
+		note_break(conn);
+		kiln_link_break(conn);
 		return;
 	}
 	(void)shutdown(conn->plain_fd, SHUT_WR); /* fails only when the target is gone already */
@@ -213,6 +228,13 @@ static void tls_receive_failed(struct kiln_link *conn, int failed)
 		(void)kiln_fail(&err, KILN_E_TLS_RECORD, "the peer sent no valid TLS record");
 		err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
 		break;
+	case ECONNRESET:
+		/* From a peer that closes without reading our close_notify: as good as a FIN. */
+		conn->up.eof = true;
+		if (!said_goodbye(conn))
+			kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed,
+					"receiving from the TLS peer failed");
+		return;
 	default:
 		conn->up.eof = true;
 		kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed,

@@ -311,6 +311,32 @@ class Ends(RecordTest):
             self.wait_conn(close="tls_truncated")
             self.target.wait_reset()
 
+    def test_an_end_after_our_close_notify_is_no_failure(self):
+        """The target has ended and still reads; the peer knows, and just closes."""
+        got = []
+
+        def ended(sock):
+            sock.shutdown(socket.SHUT_WR)
+            got.append(receive_exactly(sock, 4))
+            with self.assertRaises(ConnectionResetError):
+                sock.recv(1)
+        target = self.backend(ended)
+        gateway = self.server(target=target.address)
+        for how in (lambda sock: sock.shutdown(socket.SHUT_WR), reset):
+            since = gateway.position()
+            with connect_raw(gateway.listen) as peer:
+                self.assertEqual(peer.read_to_end(), b"")
+                peer.send(b"said")
+                wait_taken(peer.sock)
+                how(peer.sock)
+                line = gateway.wait_conn(since, close="ok_no_close_notify", bytes_up=4)
+                self.assertEqual(line["level"], "info")
+                self.assertNotIn("error", line)
+            target.wait_idle()
+        self.assertEqual(got, [b"said"] * 2)
+        counters = gateway.counters()
+        self.assertEqual((counters["no_close_notify"], counters["truncated"]), (2, 0))
+
     def test_close_notify_leaves_our_half_open(self):
         """RFC 8446 6.1: the other direction goes on."""
         with self.peer() as peer:

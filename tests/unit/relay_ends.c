@@ -64,19 +64,46 @@ static void test_target_closes_first(void **state)
 	}
 }
 
-/* A peer that takes our close_notify for the end and just closes has cut nothing short. */
+/* A peer that takes our close_notify for the end and just closes, or does not even read it (a
+ * reset), is no failure. But the plain side may still read: what came goes there, then a reset. */
 static void test_fin_after_our_close_notify(void **state)
 {
+	static const int ends[] = {0, -ECONNRESET};
 	(void)state;
-	for (int kernel = 0; kernel <= 1; kernel++) {
-		start(kernel);
-		rig_plain_ends(&rig, 0);
-		rig_flush(&rig);
-		rig_peer_ends(&rig, 0);
-		rig_flush(&rig);
-		assert_int_equal(rig.counters.truncated, 0);
-		finish(KILN_OK);
-	}
+	for (int kernel = 0; kernel <= 1; kernel++)
+		for (int e = 0; e < 2; e++) {
+			start(kernel);
+			rig_plain_ends(&rig, 0);
+			rig_flush(&rig);
+			rig_peer_says(&rig, KILN_RECORD_DATA, "said", 4);
+			rig_peer_ends(&rig, ends[e]);
+			rig_turn(&rig);
+			assert_false(rig_gone(&rig));
+			rig_flush(&rig);
+			assert_wire(rig.plain_got, "said");
+			assert_true(rig.io.reset[1]);
+			assert_true(rig_ended.unanswered);
+			assert_string_equal(rig_ended.why, "");
+			assert_int_equal(rig.counters.no_close_notify, 1);
+			assert_int_equal(rig.counters.truncated, 0);
+			finish(KILN_OK);
+		}
+}
+
+/* What breaks on our side of the network is no manner of the peer's. */
+static void test_failure_after_our_close_notify(void **state)
+{
+	(void)state;
+	start(true);
+	rig_plain_ends(&rig, 0);
+	rig_flush(&rig);
+	rig_peer_ends(&rig, -ETIMEDOUT);
+	rig_flush(&rig);
+	assert_true(rig.io.reset[1]);
+	assert_false(rig_ended.unanswered);
+	assert_int_equal(rig.counters.truncated, 1);
+	assert_int_equal(rig.counters.no_close_notify, 0);
+	finish(KILN_E_TLS_TRUNCATED);
 }
 
 /* RFC 8446 6.1: a FIN without close_notify. What came before it is delivered, then a reset. */
@@ -231,6 +258,7 @@ int main(void)
 	    cmocka_unit_test(test_peer_closes_first),
 	    cmocka_unit_test(test_target_closes_first),
 	    cmocka_unit_test(test_fin_after_our_close_notify),
+	    cmocka_unit_test(test_failure_after_our_close_notify),
 	    cmocka_unit_test(test_truncation_behind_data),
 	    cmocka_unit_test(test_truncation_inside_a_record),
 	    cmocka_unit_test(test_data_after_close_notify),

@@ -33,6 +33,7 @@ void __wrap_kiln_link_log(const struct kiln_link *conn)
 	rig_ended.alert_sent = conn->alert_sent;
 	rig_ended.alert_received = conn->alert_received;
 	rig_ended.path = conn->path;
+	rig_ended.unanswered = conn->unanswered;
 	rig_ended.bytes_up = conn->up.bytes;
 	rig_ended.bytes_down = conn->down.bytes;
 	(void)snprintf(rig_ended.why, sizeof rig_ended.why, "%s",
