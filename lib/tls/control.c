@@ -52,6 +52,9 @@ static enum kiln_code judge_header(struct kiln_traffic *traffic, struct kiln_err
 	const uint32_t length = kiln_load_be24(traffic->message + 1);
 	switch (traffic->message[0]) {
 	case NEW_SESSION_TICKET:
+		if (!traffic->takes_tickets)
+			return refuse(err, KILN_E_TLS_MESSAGE, KILN_ALERT_UNEXPECTED_MESSAGE,
+				      "NewSessionTicket from a client (RFC 8446 4.6.1)");
 		if (length > TICKET_MAX)
 			return refuse(
 			    err, KILN_E_TLS_MESSAGE, KILN_ALERT_DECODE_ERROR,

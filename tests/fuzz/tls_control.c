@@ -33,7 +33,7 @@ static void check_cut(const struct kiln_traffic *before, const uint8_t *data, si
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = {data, size};
-	struct kiln_traffic traffic = {0};
+	struct kiln_traffic traffic = {.takes_tickets = true};
 	while (in.left > 0) {
 		struct kiln_control control;
 		struct kiln_error err = {0};

@@ -230,11 +230,11 @@ class Refused(RecordTest):
         self.refused(lambda peer: peer.tx.seal(b"", ALERT), "decode_error", "tls_record")
 
     def test_data_inside_a_handshake_message(self):
-        self.refused(lambda peer: peer.tx.seal(b"\4\0\0\x20\0", HANDSHAKE) + peer.tx.seal(b"x"),
+        self.refused(lambda peer: peer.tx.seal(b"\x18\0\0", HANDSHAKE) + peer.tx.seal(b"x"),
                      "unexpected_message", "tls_message")
 
     def test_an_alert_inside_a_handshake_message(self):
-        self.refused(lambda peer: peer.tx.seal(b"\4\0\0\x20\0", HANDSHAKE) +
+        self.refused(lambda peer: peer.tx.seal(b"\x18\0\0", HANDSHAKE) +
                      peer.tx.seal(b"\1\0", ALERT), "unexpected_message", "tls_message")
 
     def test_bytes_behind_a_key_update(self):
@@ -251,9 +251,13 @@ class Refused(RecordTest):
         self.refused(lambda peer: b"".join(peer.tx.seal(b"") for _ in range(200)),
                      "unexpected_message", "tls_message")
 
-    def test_tickets_from_a_client_without_end(self):
+    def test_a_ticket_from_a_client(self):
         ticket = b"\4" + (8 + 1 + 2 + 1 + 2).to_bytes(3, "big") + bytes(9) + b"\0\1t\0\0"
-        self.refused(lambda peer: b"".join(peer.tx.seal(ticket, HANDSHAKE) for _ in range(200)),
+        self.refused(lambda peer: peer.tx.seal(ticket, HANDSHAKE), "unexpected_message",
+                     "tls_message")
+
+    def test_user_canceled_without_end(self):
+        self.refused(lambda peer: b"".join(peer.tx.seal(b"\1\x5a", ALERT) for _ in range(200)),
                      "unexpected_message", "tls_message")
 
 

@@ -135,6 +135,18 @@ static void test_receive_errors(void **state)
 	expect_receive_error(ENOMEM, KILN_E_SYSTEM, 0);
 }
 
+/* RFC 8446 4.6.1: only servers send tickets, and this is one. */
+static void test_ticket_from_a_client(void **state)
+{
+	const struct stage_step steps[] = {STAGE_INSTALLED, STAGE_NO_DATA,
+					   stage_control(KILN_RECORD_HANDSHAKE, "\4\0\0\0", 4),
+					   stage_alert(2, KILN_ALERT_UNEXPECTED_MESSAGE)};
+	(void)state;
+	struct kiln_conn *conn = STAGE_OPEN(steps);
+	rig_expect_end(conn, KILN_E_TLS_MESSAGE);
+	stage_close(conn);
+}
+
 /* EIO without a record that explains it is an error like any other. */
 static void test_eio_is_eio(void **state)
 {
@@ -209,6 +221,7 @@ int main(void)
 	    cmocka_unit_test(test_record_limit_before_6_14),
 	    cmocka_unit_test(test_our_update_fails_late),
 	    cmocka_unit_test(test_receive_errors),
+	    cmocka_unit_test(test_ticket_from_a_client),
 	    cmocka_unit_test(test_eio_is_eio),
 	    cmocka_unit_test(test_key_refused),
 	    cmocka_unit_test(test_half_installed),

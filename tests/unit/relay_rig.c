@@ -132,6 +132,7 @@ static struct kiln_link *new_conn(struct kiln_worker *worker, int *tls_far, int 
 	socket_pair(&conn->tls_fd, tls_far);
 	socket_pair(&conn->plain_fd, plain_far);
 	set_keys(&conn->rx, &conn->tx);
+	conn->rx.takes_tickets = worker->settings.role == KILN_CLIENT;
 	return conn;
 }
 

@@ -35,6 +35,7 @@ static enum kiln_code take(uint8_t type, const void *data, size_t len)
 static void start(void)
 {
 	memset(&traffic, 0, sizeof traffic);
+	traffic.takes_tickets = true;
 }
 
 static void assert_refused(enum kiln_code rc, enum kiln_code code, uint8_t alert)
@@ -214,6 +215,25 @@ static void test_long_ticket(void **state)
 	assert_refused(take(HANDSHAKE, ticket, 4), KILN_E_TLS_MESSAGE, KILN_ALERT_DECODE_ERROR);
 }
 
+/* RFC 8446 4.6.1: only servers send them. Judged by the header, before the rest comes. */
+static void test_ticket_from_a_client(void **state)
+{
+	uint8_t ticket[100];
+	(void)state;
+	for (size_t body = 0; body < 90; body++) {
+		const size_t len = make_ticket(ticket, body);
+		start();
+		traffic.takes_tickets = false;
+		assert_refused(take(HANDSHAKE, ticket, len), KILN_E_TLS_MESSAGE,
+			       KILN_ALERT_UNEXPECTED_MESSAGE);
+		start();
+		traffic.takes_tickets = false;
+		assert_int_equal(take(HANDSHAKE, ticket, 3), KILN_OK);
+		assert_refused(take(HANDSHAKE, ticket + 3, 1), KILN_E_TLS_MESSAGE,
+			       KILN_ALERT_UNEXPECTED_MESSAGE);
+	}
+}
+
 static void test_other_messages(void **state)
 {
 	(void)state;
@@ -268,6 +288,7 @@ int main(void)
 	    cmocka_unit_test(test_bytes_behind_key_update),
 	    cmocka_unit_test(test_tickets_byte_by_byte),
 	    cmocka_unit_test(test_long_ticket),
+	    cmocka_unit_test(test_ticket_from_a_client),
 	    cmocka_unit_test(test_other_messages),
 	    cmocka_unit_test(test_interleaved),
 	    cmocka_unit_test(test_without_error),

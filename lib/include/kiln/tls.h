@@ -161,9 +161,11 @@ struct kiln_traffic {
 	uint8_t message[5];
 	uint8_t message_have;
 	uint32_t message_left;
+	bool takes_tickets; /* the peer is a server: clients send none (RFC 8446 4.6.1) */
 };
 
-/* Sets up one direction; secret has the hash length of the suite (32 or 48 bytes). */
+/* Sets up one direction; secret has the hash length of the suite (32 or 48 bytes). A client that
+ * receives sets takes_tickets, as kiln_handshake_finish does. */
 KILN_API enum kiln_code kiln_traffic_init(struct kiln_traffic *traffic, uint16_t suite,
 					  const uint8_t *secret, uint64_t sequence,
 					  struct kiln_error *err) KILN_NODISCARD;
