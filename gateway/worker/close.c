@@ -130,7 +130,7 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 	}
 	if (event->buffer == NULL && event->result == 0)
 		let_go(conn);
-	else if (event->buffer != NULL && conn->useless++ == LINGER_READS)
+	else if (event->buffer != NULL && conn->dropped++ == LINGER_READS)
 		let_go(conn);
 	else if (event->result >= 0 || event->result == -ECANCELED)
 		read_and_drop(conn);
@@ -146,7 +146,7 @@ static void linger(struct kiln_link *conn)
 	struct kiln_worker *worker = conn->worker;
 	(void)shutdown(conn->tls_fd, SHUT_WR);
 	conn->phase = KILN_PHASE_LINGER;
-	conn->useless = 0;
+	conn->dropped = 0;
 	kiln_io_cancel(worker->io, &conn->plain_in);
 	kiln_io_cancel(worker->io, &conn->plain_out);
 	kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now, LINGER_MS);

@@ -82,7 +82,7 @@ struct kiln_link {
 	bool close_notify_sent;
 	bool unanswered; /* the peer left with our close_notify, and without its own */
 	bool hungry;     /* in that list */
-	uint8_t useless; /* records in a row that brought no data */
+	uint8_t dropped; /* receives, while it lingers */
 	uint8_t target;  /* index of the address being tried */
 	/* A copy of that address: a reload may change the list meanwhile. */
 	struct kiln_endpoint *connecting;
@@ -147,9 +147,8 @@ void kiln_link_pump_down(struct kiln_link *conn);
  * what came, or the connection failed over it, or it is hungry. */
 struct kiln_buffer *kiln_link_open_records(struct kiln_link *conn);
 bool kiln_link_take_control(struct kiln_link *conn, uint8_t type, const uint8_t *data, size_t len);
-/* These two end the connection and return false when a rule is broken. */
-bool kiln_link_may_take_data(struct kiln_link *conn);
-bool kiln_link_count_useless(struct kiln_link *conn); /* one more event without data */
+/* Ends the connection and returns false when no data may come now. */
+bool kiln_link_take_data(struct kiln_link *conn, size_t len);
 
 /* close.c */
 /* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none, and

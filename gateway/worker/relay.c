@@ -101,7 +101,7 @@ static void note_break(struct kiln_link *conn)
 	}
 	kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, 0,
 			"the TLS peer went away without close_notify (truncation)");
-	counters->truncated++;
+	counters->truncated += conn->code == KILN_E_TLS_TRUNCATED;
 }
 
 static void tell_plain(struct kiln_link *conn)
@@ -196,11 +196,10 @@ static void take_kernel_bytes(struct kiln_link *conn, struct kiln_buffer *buffer
 		kiln_io_buffer_put(conn->worker->io, buffer);
 		return;
 	}
-	if (!kiln_link_may_take_data(conn)) {
+	if (!kiln_link_take_data(conn, buffer->len)) {
 		kiln_io_buffer_put(conn->worker->io, buffer);
 		return;
 	}
-	conn->useless = 0;
 	kiln_traffic_count(&conn->rx, buffer->len); /* RFC 8446 5.5 */
 	kiln_flow_push(&conn->up, buffer);
 }
@@ -208,40 +207,20 @@ static void take_kernel_bytes(struct kiln_link *conn, struct kiln_buffer *buffer
 static void tls_receive_failed(struct kiln_link *conn, int failed)
 {
 	struct kiln_error err = {0};
-	switch (failed) {
-	case ECANCELED: return; /* paused */
-	case EKEYEXPIRED:
-		/* Between a KeyUpdate and its key; the pump arms it again. Counted, because a peer
-		 * that cuts its message in pieces makes the kernel wait for a key for ever. */
-		(void)kiln_link_count_useless(conn);
-		return;
-	case EBADMSG:
-		(void)kiln_fail(&err, KILN_E_TLS_DECRYPT, "a record's tag does not verify");
-		err.alert = KILN_ALERT_BAD_RECORD_MAC;
-		break;
-	case EMSGSIZE:
-		(void)kiln_fail(&err, KILN_E_TLS_RECORD, "a record is too long (RFC 8446 5.2)");
-		err.alert = KILN_ALERT_RECORD_OVERFLOW;
-		break;
-	case EINVAL:
-	case EPROTO:
-		(void)kiln_fail(&err, KILN_E_TLS_RECORD, "the peer sent no valid TLS record");
-		err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
-		break;
-	case ECONNRESET:
-		/* From a peer that closes without reading our close_notify: as good as a FIN. */
+	if (failed == ECANCELED)
+		return; /* paused */
+	switch (kiln_ktls_receive_verdict(&conn->rx, failed, &err)) {
+	case KILN_OK: return; /* the pump arms it again */
+	case KILN_E_TLS_TRUNCATED:
+	case KILN_E_SYSTEM:
 		conn->up.eof = true;
-		if (!said_goodbye(conn))
-			kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed,
+		/* A reset is from a peer that closes without reading our close_notify: as a FIN. */
+		if (failed != ECONNRESET || !said_goodbye(conn))
+			kiln_relay_note(conn, err.code, failed,
 					"receiving from the TLS peer failed");
 		return;
-	default:
-		conn->up.eof = true;
-		kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed,
-				"receiving from the TLS peer failed");
-		return;
+	default: kiln_link_fail(conn, &err);
 	}
-	kiln_link_fail(conn, &err);
 }
 
 static void on_tls_in(struct kiln_op *op, const struct kiln_event *event)

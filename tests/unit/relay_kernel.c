@@ -284,8 +284,9 @@ static void test_kernel_errors(void **state)
 	    {EINVAL, KILN_ALERT_UNEXPECTED_MESSAGE, KILN_E_TLS_RECORD},
 	    {EPROTO, KILN_ALERT_UNEXPECTED_MESSAGE, KILN_E_TLS_RECORD},
 	    {ECONNRESET, 0, KILN_E_TLS_TRUNCATED},
-	    {EIO, 0, KILN_E_TLS_TRUNCATED},
-	    {ENOMEM, 0, KILN_E_TLS_TRUNCATED},
+	    {ETIMEDOUT, 0, KILN_E_TLS_TRUNCATED},
+	    {EIO, 0, KILN_E_SYSTEM},
+	    {ENOMEM, 0, KILN_E_SYSTEM},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

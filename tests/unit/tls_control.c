@@ -24,6 +24,7 @@ static enum kiln_code take(uint8_t type, const void *data, size_t len)
 	assert_non_null(copy);
 	memcpy(copy, data, len);
 	memset(&err, 0, sizeof err);
+	traffic.useless = 0; /* this limit has a test of its own */
 	const enum kiln_code rc = kiln_traffic_control(&traffic, type, copy, len, &control, &err);
 	free(copy);
 	return rc;
@@ -262,6 +263,43 @@ static void test_interleaved(void **state)
 		}
 }
 
+/* Records without data: 32 in a row, and with data in between for ever. */
+static void test_useless_records(void **state)
+{
+	static const uint8_t canceled[] = {1, 90};
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(kiln_traffic_control(&traffic, ALERT, canceled, 2, &control, &err),
+				 KILN_OK);
+		assert_int_equal(kiln_traffic_data(&traffic, 0, &err), KILN_OK);
+		assert_int_equal(traffic.useless, 2);
+		assert_int_equal(kiln_traffic_data(&traffic, 1, &err), KILN_OK);
+	}
+	for (unsigned i = 0; i < KILN_USELESS_MAX; i += 2) {
+		assert_int_equal(kiln_traffic_control(&traffic, ALERT, canceled, 2, &control, &err),
+				 KILN_OK);
+		assert_int_equal(kiln_traffic_data(&traffic, 0, &err), KILN_OK);
+	}
+	struct kiln_traffic full = traffic;
+	assert_refused(kiln_traffic_data(&traffic, 0, &err), KILN_E_TLS_MESSAGE,
+		       KILN_ALERT_UNEXPECTED_MESSAGE);
+	assert_refused(kiln_traffic_control(&full, ALERT, canceled, 2, &control, &err),
+		       KILN_E_TLS_MESSAGE, KILN_ALERT_UNEXPECTED_MESSAGE);
+}
+
+static void test_data_inside_a_message(void **state)
+{
+	(void)state;
+	for (size_t have = 1; have < 5; have++)
+		for (size_t len = 0; len < 2; len++) {
+			start();
+			assert_int_equal(take(HANDSHAKE, "\x18\0\0\1\0", have), KILN_OK);
+			assert_refused(kiln_traffic_data(&traffic, len, &err), KILN_E_TLS_MESSAGE,
+				       KILN_ALERT_UNEXPECTED_MESSAGE);
+		}
+}
+
 /* NULL for the error is allowed everywhere. */
 static void test_without_error(void **state)
 {
@@ -291,6 +329,8 @@ int main(void)
 	    cmocka_unit_test(test_ticket_from_a_client),
 	    cmocka_unit_test(test_other_messages),
 	    cmocka_unit_test(test_interleaved),
+	    cmocka_unit_test(test_useless_records),
+	    cmocka_unit_test(test_data_inside_a_message),
 	    cmocka_unit_test(test_without_error),
 	};
 	return cmocka_run_group_tests_name("tls: control records", tests, NULL, NULL);
