@@ -97,6 +97,7 @@ struct kiln_link {
 	struct kiln_handshake *handshake;
 	struct kiln_buffer *early; /* bytes that came with the step before; a list */
 
+	int receive_failed;    /* errno that ended receiving from the TLS side, 0 for a FIN */
 	uint64_t acknowledged; /* by the plain side, while the stream is broken */
 	uint64_t id;
 	uint64_t started_at; /* ms */

@@ -89,18 +89,24 @@ static bool said_goodbye(const struct kiln_link *conn)
 	return conn->close_notify_sent && conn->down.told && !conn->down.discard;
 }
 
-/* A peer that only fails to answer our goodbye, as many do, is no failure. But it may have meant to
- * say more, and a plain side that still reads must not take this for the end. */
+/* A peer that only fails to answer our goodbye, as many do, is no failure; a reset is from one that
+ * does not even read it. But it may have meant to say more, and a plain side that still reads must
+ * not take this for the end. */
 static void note_break(struct kiln_link *conn)
 {
 	struct kiln_counters *counters = conn->worker->counters;
-	if (conn->code == KILN_OK && said_goodbye(conn)) {
+	const int failed = conn->receive_failed;
+	if (conn->code == KILN_OK && said_goodbye(conn) && (failed == 0 || failed == ECONNRESET)) {
 		conn->unanswered = true;
 		counters->no_close_notify++;
 		return;
 	}
-	kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, 0,
-			"the TLS peer went away without close_notify (truncation)");
+	const enum kiln_code code =
+	    failed != 0 ? kiln_ktls_receive_verdict(&conn->rx, failed, NULL) : KILN_E_TLS_TRUNCATED;
+	kiln_relay_note(conn, code, failed,
+			code == KILN_E_SYSTEM
+			    ? "receiving from the TLS peer failed"
+			    : "the TLS peer went away without close_notify (truncation)");
 	counters->truncated += conn->code == KILN_E_TLS_TRUNCATED;
 }
 
@@ -213,11 +219,9 @@ static void tls_receive_failed(struct kiln_link *conn, int failed)
 	case KILN_OK: return; /* the pump arms it again */
 	case KILN_E_TLS_TRUNCATED:
 	case KILN_E_SYSTEM:
+		/* What came before may hold a close_notify: judged when that is through. */
 		conn->up.eof = true;
-		/* A reset is from a peer that closes without reading our close_notify: as a FIN. */
-		if (failed != ECONNRESET || !said_goodbye(conn))
-			kiln_relay_note(conn, err.code, failed,
-					"receiving from the TLS peer failed");
+		conn->receive_failed = failed;
 		return;
 	default: kiln_link_fail(conn, &err);
 	}
@@ -229,9 +233,10 @@ static void on_tls_in(struct kiln_op *op, const struct kiln_event *event)
 	struct kiln_flow *up = &conn->up;
 	if (kiln_link_absorb(conn, event))
 		return;
-	if (event->buffer != NULL && (up->told || up->end != KILN_FLOW_OPEN))
-		kiln_io_buffer_put(conn->worker->io, event->buffer);
-	else if (event->buffer != NULL && conn->rx.where == KILN_IN_KERNEL)
+	if (up->told || up->end != KILN_FLOW_OPEN) { /* behind the end nothing counts */
+		if (event->buffer != NULL)
+			kiln_io_buffer_put(conn->worker->io, event->buffer);
+	} else if (event->buffer != NULL && conn->rx.where == KILN_IN_KERNEL)
 		take_kernel_bytes(conn, event->buffer);
 	else if (event->buffer != NULL)
 		kiln_flow_push(up, event->buffer);

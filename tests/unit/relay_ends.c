@@ -201,6 +201,35 @@ static void test_close_notify_behind_slow_data(void **state)
 	}
 }
 
+/* What the socket has to say once the stream is over, and be it that the peer is gone. */
+static void test_error_behind_close_notify(void **state)
+{
+	static const int errors[] = {ECONNRESET, ETIMEDOUT, EBADMSG};
+	(void)state;
+	for (int kernel = 0; kernel <= 1; kernel++)
+		for (int e = 0; e < 2 + kernel; e++) {
+			start(kernel);
+			rig_peer_says(&rig, KILN_RECORD_DATA, "one", 3);
+			rig_turn(&rig);
+			if (kernel) {
+				rig_peer_says(&rig, KILN_RECORD_DATA, "two", 3);
+				rig_peer_close_notify(&rig);
+			} else { /* in one receive, not opened before the next one fails */
+				rig_peer_seals(&rig, KILN_RECORD_DATA, "two", 3);
+				rig_peer_seals(&rig, KILN_RECORD_ALERT, (const uint8_t[]){1, 0}, 2);
+				rig_peer_gives(&rig, SIZE_MAX);
+			}
+			rig_peer_ends(&rig, -errors[e]);
+			rig_flush(&rig);
+			assert_wire(rig.plain_got, "onetwo");
+			assert_true(rig_plain_sees_fin(&rig));
+			rig_plain_ends(&rig, 0);
+			rig_flush(&rig);
+			assert_true(rig.peer_close_notify);
+			finish(KILN_OK);
+		}
+}
+
 /* A close_notify that goes out in two parts counts as sent only at its end. */
 static void test_short_send_of_close_notify(void **state)
 {
@@ -264,6 +293,7 @@ int main(void)
 	    cmocka_unit_test(test_data_after_close_notify),
 	    cmocka_unit_test(test_one_receive_with_close_notify),
 	    cmocka_unit_test(test_close_notify_behind_slow_data),
+	    cmocka_unit_test(test_error_behind_close_notify),
 	    cmocka_unit_test(test_short_send_of_close_notify),
 	    cmocka_unit_test(test_user_canceled_then_close_notify),
 	    cmocka_unit_test(test_both_close_at_once),
