@@ -67,8 +67,8 @@ static void clear_socket_error(int fd)
 static bool send_alert(struct kiln_link *conn, uint8_t alert)
 {
 	const uint8_t fatal[2] = {2, alert};
-	if (alert == 0 || conn->tls_out.armed || conn->close_notify_sent || conn->down.discard ||
-	    conn->tx.suite == NULL)
+	if (alert == 0 || conn->alert_sent != 0 || conn->tls_out.armed || conn->close_notify_sent ||
+	    conn->down.discard || conn->tx.suite == NULL)
 		return false;
 	if (conn->tx.where == KILN_IN_KERNEL) {
 		clear_socket_error(conn->tls_fd);
@@ -153,7 +153,7 @@ static void linger(struct kiln_link *conn)
 	read_and_drop(conn);
 }
 
-static void remember(struct kiln_link *conn, const struct kiln_error *err)
+void kiln_link_remember(struct kiln_link *conn, const struct kiln_error *err)
 {
 	if (conn->code != KILN_OK)
 		return;
@@ -167,14 +167,22 @@ void kiln_relay_note(struct kiln_link *conn, enum kiln_code code, int sys_errno,
 	if (conn->code != KILN_OK)
 		return;
 	(void)kiln_fail_errno(&err, code, sys_errno, "%s", what);
-	remember(conn, &err);
+	kiln_link_remember(conn, &err);
+}
+
+void kiln_link_say_due(struct kiln_link *conn)
+{
+	if (!send_alert(conn, conn->alert_due))
+		return;
+	conn->alert_sent = conn->alert_due;
+	(void)shutdown(conn->tls_fd, SHUT_WR);
 }
 
 void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 {
 	if (conn->phase == KILN_PHASE_CLOSING || conn->phase == KILN_PHASE_LINGER)
 		return;
-	remember(conn, err);
+	kiln_link_remember(conn, err);
 	if (conn->phase == KILN_PHASE_HANDSHAKE) {
 		conn->worker->counters->handshakes_failed++;
 		if (err->code == KILN_E_ACCESS_DENIED)
@@ -191,7 +199,7 @@ void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 	if (spoke && !err->alert_received)
 		conn->alert_sent = err->alert;
 	kiln_link_abort_plain(conn);
-	if (spoke)
+	if (spoke || conn->alert_sent != 0)
 		linger(conn);
 	else
 		let_go(conn);
@@ -200,7 +208,10 @@ void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 void kiln_link_reset(struct kiln_link *conn)
 {
 	kiln_link_abort_plain(conn);
-	let_go(conn);
+	if (conn->alert_sent != 0)
+		linger(conn);
+	else
+		let_go(conn);
 }
 
 void kiln_link_drop(struct kiln_link *conn)

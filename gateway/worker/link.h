@@ -48,7 +48,7 @@ struct kiln_flow {
 	uint8_t queued;
 	uint8_t end;  /* enum kiln_flow_end: what the source did */
 	bool eof;     /* the source's socket is read to its end */
-	bool told;    /* the sink was told of it: nothing more goes that way */
+	bool told;    /* the sink was told of it, or of worse: nothing more goes that way */
 	bool discard; /* the sink took nothing any more: it was not told, it left */
 	bool slow;    /* receiving had to pause for the sink */
 	bool bursts;  /* one of the worker's few that may receive many buffers at once */
@@ -111,7 +111,7 @@ struct kiln_link {
 	char *peer_name; /* NULL when no certificate came */
 
 	enum kiln_code code; /* why it ended */
-	uint8_t alert_sent, alert_received;
+	uint8_t alert_sent, alert_received, alert_due;
 	char *why; /* sentence, NULL when there is nothing to say */
 };
 
@@ -171,17 +171,25 @@ bool kiln_link_absorb(struct kiln_link *conn, const struct kiln_event *event);
 void kiln_link_limit(struct kiln_link *conn, uint32_t ms);
 void kiln_link_expired(struct kiln_deadline *deadline);
 
+/* Sends the alert that is due (alert_due) and a FIN, unless a record is on its way. */
+void kiln_link_say_due(struct kiln_link *conn);
+/* Remembers the first thing that went wrong, for the access line. */
+void kiln_link_remember(struct kiln_link *conn, const struct kiln_error *err);
 /* The end of a broken connection whose plain side took what it takes: that side is reset. */
 void kiln_link_reset(struct kiln_link *conn);
 
 /* broken.c: the TLS peer is gone without close_notify: kiln_link_reset, but first the plain side
  * takes what came before. */
 void kiln_link_break(struct kiln_link *conn);
+/* A relaying connection that cannot go on, through no fault of what came: the TLS peer gets
+ * err->alert now, and the plain side what came before; then kiln_link_reset. */
+void kiln_link_cut(struct kiln_link *conn, const struct kiln_error *err);
 void kiln_link_broken_check(struct kiln_link *conn);
 
 /* queue.c */
 void kiln_flow_push(struct kiln_flow *flow, struct kiln_buffer *buffer);
 struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow);
+void kiln_flow_drop(struct kiln_flow *flow, struct kiln_io *io); /* all that waits */
 
 /* access_log.c */
 void kiln_link_log(const struct kiln_link *conn);

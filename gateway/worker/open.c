@@ -11,25 +11,32 @@ static bool broke(struct kiln_link *conn, struct kiln_error *err)
 	return false;
 }
 
+/* What came under the old key is as good as ever. */
+static bool cannot_follow(struct kiln_link *conn, struct kiln_error *err)
+{
+	conn->worker->counters->key_update_impossible++;
+	err->alert = KILN_ALERT_INTERNAL_ERROR;
+	kiln_link_cut(conn, err);
+	return false;
+}
+
 static bool follow_key_update(struct kiln_link *conn, const struct kiln_control *control,
 			      struct kiln_error *err)
 {
 	struct kiln_worker *worker = conn->worker;
 	if (conn->rx.where == KILN_IN_KERNEL && !worker->settings.kernel.rekey) {
-		worker->counters->key_update_impossible++;
 		(void)kiln_fail(
 		    err, KILN_E_TLS_KEY_UPDATE,
 		    "the peer changed its keys, and this kernel cannot follow (Linux 6.14 can)");
+		return cannot_follow(conn, err);
+	}
+	if (kiln_traffic_update(&conn->rx, err) != KILN_OK) {
 		err->alert = KILN_ALERT_INTERNAL_ERROR;
 		return broke(conn, err);
 	}
-	enum kiln_code rc = kiln_traffic_update(&conn->rx, err);
-	if (rc == KILN_OK && conn->rx.where == KILN_IN_KERNEL)
-		rc = kiln_ktls_rekey(worker->sys, conn->tls_fd, KILN_RX, &conn->rx, err);
-	if (rc != KILN_OK) {
-		err->alert = KILN_ALERT_INTERNAL_ERROR;
-		return broke(conn, err);
-	}
+	if (conn->rx.where == KILN_IN_KERNEL &&
+	    kiln_ktls_rekey(worker->sys, conn->tls_fd, KILN_RX, &conn->rx, err) != KILN_OK)
+		return cannot_follow(conn, err);
 	worker->counters->key_updates++;
 	conn->key_update_asked = false;
 	if (control->update_requested)

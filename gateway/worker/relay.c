@@ -78,8 +78,7 @@ static struct kiln_buffer *next_up(struct kiln_link *conn)
 		return kiln_flow_pop(up);
 	if (up->end == KILN_FLOW_OPEN)
 		return kiln_link_open_records(conn);
-	while (up->head != NULL) /* behind close_notify: not even looked at */
-		kiln_io_buffer_put(conn->worker->io, kiln_flow_pop(up));
+	kiln_flow_drop(up, conn->worker->io); /* behind close_notify: not even looked at */
 	return NULL;
 }
 
@@ -162,8 +161,7 @@ static void stop_up(struct kiln_link *conn, int failed)
 	struct kiln_worker *worker = conn->worker;
 	kiln_io_buffer_put(worker->io, up->out);
 	up->out = NULL;
-	while (up->head != NULL)
-		kiln_io_buffer_put(worker->io, kiln_flow_pop(up));
+	kiln_flow_drop(up, worker->io);
 	up->told = up->discard = true;
 	kiln_io_cancel(worker->io, &conn->tls_in);
 	kiln_relay_note(conn, KILN_E_TARGET, failed, "the target took no more bytes");
@@ -258,7 +256,7 @@ static void on_plain_in(struct kiln_op *op, const struct kiln_event *event)
 	struct kiln_flow *down = &conn->down;
 	if (kiln_link_absorb(conn, event))
 		return;
-	if (down->told) { /* only when the peer left: nobody waits for it */
+	if (down->told) { /* the peer left, or was sent away: nobody waits for it */
 		if (event->buffer != NULL)
 			kiln_io_buffer_put(conn->worker->io, event->buffer);
 		return;

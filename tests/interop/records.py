@@ -77,6 +77,37 @@ class KeyUpdates(RecordTest):
                 self.assertEqual(peer.read(40), b"".join(b"%02d" % n for n in range(20)))
         self.follows(change)
 
+    def test_what_came_before_is_delivered(self):
+        """Also where the connection ends with it, and the target is slow."""
+        data = pattern(300_000)
+        go, got = threading.Event(), []
+
+        def slow(sock):
+            go.wait(settings.PATIENCE)
+            got.append(receive_exactly(sock, len(data)))
+            if self.can_follow:
+                return
+            with self.assertRaises(ConnectionResetError):
+                sock.recv(1)
+        target = self.backend(slow)
+        gateway = self.server(target=target.address)
+        counter = "key_updates" if self.can_follow else "key_update_impossible"
+        with connect_raw(gateway.listen) as peer:
+            peer.send_data(data)
+            peer.key_update()
+            settings.wait_until("the gateway to see the update",
+                                lambda: gateway.counters()[counter] == 1)
+            if not self.can_follow:
+                peer.expect_alert("internal_error")  # before the target has read anything
+            go.set()
+            if self.can_follow:
+                self.assertEqual(peer.read_to_end(), b"")
+                peer.close_notify()
+            gateway.wait_conn(bytes_up=len(data),
+                              close="ok" if self.can_follow else "tls_key_update")
+        target.wait_idle()
+        self.assert_bytes(got[0], data)
+
     def test_many_in_a_row(self):
         def change(peer):
             for _ in range(10):
