@@ -20,6 +20,7 @@ const char *kiln_path_name(enum kiln_path_reason reason)
 	case KILN_PATH_REFUSED: return "refused_by_kernel";
 	case KILN_PATH_HALF_CLOSED: return "peer_half_closed";
 	case KILN_PATH_UNIX: return "unix_socket";
+	case KILN_PATH_UNDECIDED: /* never told */
 	case KILN_PATH_REASONS: break;
 	}
 	return "unknown";
@@ -72,8 +73,9 @@ static void log_path(struct kiln_log_line *line, const struct kiln_link *conn)
 	if (conn->suite == 0)
 		return;
 	kiln_log_str(line, "cipher", kiln_suite_name(conn->suite));
-	kiln_log_str(line, "path", path == KILN_PATH_KTLS ? "ktls" : "userspace");
-	if (path != KILN_PATH_KTLS)
+	if (path != KILN_PATH_UNDECIDED)
+		kiln_log_str(line, "path", path == KILN_PATH_KTLS ? "ktls" : "userspace");
+	if (path != KILN_PATH_UNDECIDED && path != KILN_PATH_KTLS)
 		kiln_log_str(line, "path_reason", kiln_path_name(path));
 	kiln_log_ms(line, "handshake_ms", conn->handshake_us);
 }

@@ -47,8 +47,9 @@ struct kiln_settings {
 	char target_name[256]; /* as the operator wrote it, for messages */
 };
 
-/* Why a connection stayed in user space. */
+/* Whether a connection stayed in user space, and why. */
 enum kiln_path_reason {
+	KILN_PATH_UNDECIDED,   /* it ended before that was known; not counted */
 	KILN_PATH_KTLS,        /* it did not */
 	KILN_PATH_OFF,         /* --ktls off */
 	KILN_PATH_NO_KERNEL,   /* this kernel has no kTLS */
