@@ -115,6 +115,8 @@ struct kiln_link {
 	char *why; /* sentence, NULL when there is nothing to say */
 };
 
+_Static_assert(sizeof(struct kiln_link) <= 832, "what an idle connection costs: architecture, A4");
+
 /* The connection that an operation is embedded in. */
 #define KILN_LINK_OF(op, member)                                                                   \
 	((struct kiln_link *)(void *)((char *)(op)-offsetof(struct kiln_link, member)))
