@@ -4,7 +4,7 @@
 packages_build=(gcc libc6-dev linux-libc-dev cmake ninja-build pkgconf clang llvm bpftool
 	libssl-dev liburing-dev libbpf-dev libjansson-dev libseccomp-dev zlib1g-dev
 	libcurl4-openssl-dev libcmocka-dev)
-packages_test=(libclang-rt-dev openssl curl gnutls-bin python3 procps iproute2 socat mandoc)
+packages_test=(libclang-rt-dev clang-format clang-tidy openssl curl gnutls-bin python3 procps iproute2 socat mandoc)
 packages_vm=(qemu-system-x86 busybox-static kmod python3)
 packages_bench=(python3 openssl procps iproute2 nginx libnginx-mod-stream haproxy hitch stunnel4)
 

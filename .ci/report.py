@@ -105,10 +105,12 @@ def main():
     with open(folder / "stages.tsv", encoding="utf-8") as lines:
         stages = [Stage(folder, line) for line in lines]
     in_ci = os.environ.get("CI", "") not in ("", "0", "false")
-    if in_ci and not any(s.passed for s in stages if "-vm-" in s.name):
+    stock = [s for s in stages if s.name == "dev-vm-stock"]
+    if in_ci and not any(s.passed and not s.skipped for s in stock):
         ktls = Stage.__new__(Stage)
         ktls.name, ktls.seconds, ktls.passed, ktls.skipped = "ktls", 0, 0, []
-        ktls.failed = [("kTLS", "no kTLS test ran on any kernel; CI does not accept that")]
+        ktls.failed = [("kTLS", "not every kTLS test ran on the stock kernel; CI does not accept "
+                        "that")]
         stages.append(ktls)
     show(stages)
     failed = sum(len(s.failed) for s in stages)

@@ -102,27 +102,57 @@ static void set_target_name(struct kiln_gateway_options *o)
 	o->target_name[len] = '\0';
 }
 
+static bool only_keys(const struct kiln_gateway_options *o)
+{
+	for (size_t i = 0; i < o->rule_count; i++)
+		if (o->rules[i].kind != KILN_ACCESS_SPKI)
+			return false;
+	return o->rule_count > 0;
+}
+
+/* --verify-name none: the rules alone decide. Names and addresses are what public authorities vouch
+ * for; anybody may have a certificate of theirs with any unit or common name. */
+static enum kiln_code check_no_name(struct kiln_parse *p)
+{
+	const struct kiln_gateway_options *o = p->options;
+	if (o->rule_count == 0)
+		return FAIL(p,
+			    "--verify-name none leaves nobody to expect; say whom with the other "
+			    "--verify flags");
+	for (size_t i = 0; o->cacert == NULL && i < o->rule_count; i++)
+		if (o->rules[i].kind == KILN_ACCESS_CN || o->rules[i].kind == KILN_ACCESS_OU ||
+		    o->rules[i].kind == KILN_ACCESS_URI)
+			return FAIL(p,
+				    "--verify-name none without --cacert would trust whoever "
+				    "has a public certificate that says '%.80s'; name the "
+				    "authority with --cacert",
+				    o->rules[i].value);
+	return KILN_OK;
+}
+
 /* Settles which name is asked for (SNI) and which the certificate must be for. RFC 6066 3: an IP
- * address is no name to ask for. */
+ * address is no name to ask for. Rules come on top of the name, as ghostunnel's do; a public key by
+ * itself says who somebody is, so that nothing but such rules needs no name. */
 static enum kiln_code settle_names(struct kiln_parse *p)
 {
 	struct kiln_gateway_options *o = p->options;
+	const bool by_key = only_keys(o) && o->server_name == NULL;
 	set_target_name(o);
 	if (o->server_name == NULL && o->target_name[0] != '\0')
 		o->server_name = o->target_name;
-	if (o->rule_count > 0 && o->verify_name != NULL)
-		return FAIL(p,
-			    "--verify-name contradicts the other --verify flags, which look at the "
-			    "certificate instead of its name; give either");
-	if (o->rule_count == 0 && o->verify_name == NULL)
+	if (o->verify_name != NULL && strcmp(o->verify_name, "none") == 0) {
+		o->verify_name = NULL;
+		if (check_no_name(p) != KILN_OK)
+			return KILN_E_CONFIG;
+	} else if (o->verify_name == NULL && !by_key) {
 		o->verify_name = o->server_name;
-	if (o->rule_count == 0 && o->verify_name == NULL)
-		return FAIL(
-		    p,
-		    "whom to expect at %.80s? Give --server-name NAME or --verify-name NAME, "
-		    "or look at the certificate with --verify-dns, --verify-uri, "
-		    "--verify-ip, --verify-cn, --verify-ou or --verify-spki",
-		    o->target_text);
+		if (o->verify_name == NULL)
+			return FAIL(p,
+				    "whom to expect at %.80s? Give --server-name NAME or "
+				    "--verify-name NAME, or a key with --verify-spki; "
+				    "--verify-name none leaves it to the other --verify flags",
+				    o->target_text);
+	}
 	if (o->server_name != NULL && kiln_address_is_number(o->server_name))
 		o->server_name = NULL;
 	return KILN_OK;

@@ -47,7 +47,7 @@ struct kiln_gateway_options {
 	struct kiln_access_rule rules[KILN_OPTION_RULES_MAX];
 	size_t rule_count;
 	const char *server_name;             /* client: the SNI, NULL for none */
-	const char *verify_name;             /* client: NULL when rules decide instead */
+	const char *verify_name;             /* client: NULL when rules alone decide */
 	char target_name[KILN_HOST_MAX + 1]; /* client: where the two names above come from */
 	const char *alpn, *cipher_suites;
 	uint64_t rekey_after_records; /* 0: the cipher suite's own limit */

@@ -21,7 +21,7 @@
 
 #define READY_MS      30000
 #define TRANSFER_MS   600000
-#define DEFAULT_BYTES (64u * 1024u * 1024u)
+#define DEFAULT_BYTES (UINT64_C(64) * 1024 * 1024)
 
 #define ALLOWED_URI  "spiffe://demo.example/orders"
 #define STRANGER_URI "spiffe://demo.example/stranger"

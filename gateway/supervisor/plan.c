@@ -10,7 +10,7 @@
 #include "doctor/probe.h"
 
 /* Descriptors of a worker that are not connections': listeners, ring, log, channel. */
-#define OTHER_FDS 64u
+#define OTHER_FDS UINT64_C(64)
 
 _Static_assert(KILN_OPTION_WORKERS_MAX <= KILN_WORKERS_MAX, "what was asked for can be had");
 

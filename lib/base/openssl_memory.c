@@ -27,7 +27,11 @@ static void give_back(void *block, const char *file, int line)
 
 static void *resize(void *block, size_t size, const char *file, int line)
 {
-	if (wiping == 0 || block == NULL || size == 0)
+	if (size == 0) { /* as OpenSSL's own does */
+		give_back(block, file, line);
+		return NULL;
+	}
+	if (wiping == 0 || block == NULL)
 		return realloc(block, size);
 	void *moved = malloc(size);
 	if (moved == NULL)

@@ -325,8 +325,8 @@ struct kiln_tls_config *kiln_tls_config_new(const struct kiln_tls_options *optio
 	kiln_openssl_wipe_end();
 	if (rc == KILN_OK)
 		return config;
-	kiln_tls_config_unref(config);
-	return NULL;
+	kiln_tls_config_unref(config); /* the only reference: freed */
+	return NULL; /* NOLINT(clang-analyzer-unix.Malloc): it does not follow the count */
 }
 
 struct kiln_tls_config *kiln_tls_config_ref(struct kiln_tls_config *config)

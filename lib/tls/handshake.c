@@ -128,8 +128,8 @@ static bool set_names(struct kiln_handshake *hs, int64_t now)
 	if (config->alpn != NULL &&
 	    SSL_set_alpn_protos(hs->ssl, config->alpn, config->alpn_len) != 0)
 		return false;
-	if (config->access.count > 0 || config->access.allow_any)
-		return true;
+	if (config->verify_name == NULL)
+		return true; /* then there are rules, or every verified peer will do (config.c) */
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
 						   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	return is_ip_address(config->verify_name)

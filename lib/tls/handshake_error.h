@@ -9,7 +9,7 @@
 
 /* What the callbacks noticed along the way. */
 struct kiln_handshake_trace {
-	const char *expected; /* a client's verify_name; NULL when rules decide */
+	const char *expected; /* a client's verify_name; NULL when rules alone decide */
 	uint8_t alert_sent, alert_received;
 	int verify_error;               /* X509_V_ERR_*, 0 for none */
 	char refused_name[256];         /* of the certificate that did not verify */

@@ -45,7 +45,8 @@ static bool expand(EVP_MAC_CTX *ctx, const char *label, uint8_t *out, size_t out
 	info[n++] = 0;
 	info[n++] = 1;
 	const bool ok = EVP_MAC_update(ctx, info, n) == 1 &&
-	                EVP_MAC_final(ctx, block, &block_len, sizeof block) == 1 && block_len >= out_len;
+			EVP_MAC_final(ctx, block, &block_len, sizeof block) == 1 &&
+			block_len >= out_len;
 	if (ok)
 		memcpy(out, block, out_len);
 	kiln_wipe(block, sizeof block);
@@ -53,8 +54,8 @@ static bool expand(EVP_MAC_CTX *ctx, const char *label, uint8_t *out, size_t out
 }
 
 enum kiln_code kiln_expand_label(const struct kiln_suite *suite, const uint8_t *secret,
-                                 const char *label, uint8_t *out, size_t out_len,
-                                 struct kiln_error *err)
+				 const char *label, uint8_t *out, size_t out_len,
+				 struct kiln_error *err)
 {
 	if (strlen(label) > LABEL_MAX || out_len > suite->hash_len)
 		return kiln_fail(err, KILN_E_USAGE, "HKDF-Expand-Label: label or output too long");
@@ -65,13 +66,13 @@ enum kiln_code kiln_expand_label(const struct kiln_suite *suite, const uint8_t *
 }
 
 enum kiln_code kiln_derive_keys(const struct kiln_suite *suite, const uint8_t *secret,
-                                struct kiln_traffic_keys *keys, struct kiln_error *err)
+				struct kiln_traffic_keys *keys, struct kiln_error *err)
 {
 	EVP_MAC_CTX *ctx = hmac_new(suite, secret);
 	/* The second start keeps the key of the first. */
 	const bool ok = ctx != NULL && expand(ctx, "key", keys->key, suite->key_len) &&
-	                EVP_MAC_init(ctx, NULL, 0, NULL) == 1 &&
-	                expand(ctx, "iv", keys->iv, sizeof keys->iv);
+			EVP_MAC_init(ctx, NULL, 0, NULL) == 1 &&
+			expand(ctx, "iv", keys->iv, sizeof keys->iv);
 	EVP_MAC_CTX_free(ctx);
 	return ok ? KILN_OK : kiln_fail(err, KILN_E_NO_MEMORY, "HMAC-%s failed", suite->hash);
 }

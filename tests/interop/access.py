@@ -205,6 +205,16 @@ class ClientRules(KilnTest):
                 self.distrusted(self.gateway_to(target, flag, wrong), target, "name_mismatch",
                                 "handshake failure")
 
+    def test_a_rule_does_not_replace_the_name(self):
+        """But for a key, which says who somebody is, and where no name is asked for."""
+        target = self.target_with("elsewhere")
+        for flags in (("--verify-dns", "elsewhere.kiln.test"), ("--verify-cn", "elsewhere.kiln.test")):
+            with self.subTest(flags=flags):
+                self.distrusted(self.gateway_to(target, *flags), target, "name_mismatch",
+                                "bad certificate")
+                self.trusted(self.gateway_to(target, *flags, "--verify-name", "none"))
+        self.trusted(self.gateway_to(target, "--verify-spki", spki("elsewhere")))
+
     def test_any_of_several_rules_will_do(self):
         target = self.target_with("server")
         self.trusted(self.gateway_to(target, "--verify-spki", spki("server2"), "--verify-dns",

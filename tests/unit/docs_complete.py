@@ -43,7 +43,7 @@ def anchors(path):
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in heads}
 
 
-for page in [top / "README.md", *sorted((top / "docs").rglob("*.md"))]:
+for page in [top / "README.md", *sorted((top / "docs").rglob("*.md")), top / "bench/README.md"]:
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
     for link in re.findall(r"\]\(([^)\s:]+)\)", text):
         name, _, anchor = link.partition("#")

@@ -140,7 +140,8 @@ bool rig_kernel_can_rekey(void)
 void rig_assert_path(const struct rig_way *way, const struct kiln_conn *conn)
 {
 	/* The kernel takes no keys on a socket whose peer has ended: who is refused meets that. */
-	if (!kiln_conn_in_kernel(conn) && strstr(kiln_conn_path_reason(conn), "peer closed its side"))
+	if (!kiln_conn_in_kernel(conn) &&
+	    strstr(kiln_conn_path_reason(conn), "peer closed its side"))
 		return;
 	const bool expected = !way->unix_socket && way->ktls != KILN_KTLS_OFF && rig_kernel_can();
 	if (expected && !kiln_conn_in_kernel(conn))

@@ -247,8 +247,8 @@ static int listen_on_loopback(struct sockaddr_in *address)
 {
 	socklen_t len = sizeof *address;
 	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	*address = (struct sockaddr_in){.sin_family = AF_INET,
-					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	*address =
+	    (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	assert_true(fd >= 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)address, sizeof *address), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)address, &len), 0);

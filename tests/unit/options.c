@@ -157,7 +157,15 @@ static void client_names(void **state)
 	assert_names("--listen :1 --target h:2 --server-name 10.0.0.2", NULL, "10.0.0.2");
 	assert_names("--listen :1 --target h:2 --verify-name v", "h", "v");
 	assert_names("--listen :1 --target h:2 --server-name n --verify-name v", "n", "v");
-	assert_names("--listen :1 --target h:2 --verify-dns d", "h", NULL);
+	assert_names("--listen :1 --target h:2 --verify-dns d", "h", "h");
+	assert_names("--listen :1 --target h:2 --verify-name v --verify-ou d", "h", "v");
+	assert_names("--listen :1 --target h:2 --verify-name none --verify-dns d", "h", NULL);
+	assert_names("--listen :1 --target h:2 --verify-name none --cacert ca.pem --verify-ou d",
+		     "h", NULL);
+	assert_names("--listen :1 --target h:2 --verify-spki " HASH, "h", NULL);
+	assert_names("--listen :1 --target h:2 --server-name n --verify-spki " HASH, "n", "n");
+	assert_names("--listen :1 --target h:2 --verify-cn c --verify-spki " HASH, "h", "h");
+	assert_names("--listen :1 --target unix:/t --verify-name none --verify-dns d", NULL, NULL);
 	assert_names("--listen :1 --target unix:/t --verify-spki " HASH, NULL, NULL);
 	assert_names("--listen :1 --target unix:/t --server-name n", "n", "n");
 	assert_names("--listen :1 --target unix:/t --verify-name v", NULL, "v");

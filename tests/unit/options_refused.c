@@ -93,7 +93,11 @@ static void refuses_contradictions(void **state)
 		"--disable-authentication contradicts --client-auth");
 	refuses(SERVER, ENDS PAIR "--keystore ks", "leave --cert and --key out");
 	refuses(CLIENT, ENDS PAIR "--disable-authentication", "contradicts --cert");
-	refuses(CLIENT, ENDS "--verify-name n --verify-cn c", "--verify-name contradicts");
+	refuses(CLIENT, ENDS "--verify-name none", "leaves nobody to expect");
+	refuses(CLIENT, ENDS "--verify-name none --verify-ou Web", "without --cacert");
+	refuses(CLIENT, ENDS "--verify-name none --verify-dns d --verify-uri spiffe://a/b",
+		"without --cacert");
+	refuses(CLIENT, "--listen 127.0.0.1:1 --target unix:/t --verify-dns d", "whom to expect");
 }
 
 static void refuses_addresses(void **state)

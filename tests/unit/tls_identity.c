@@ -184,7 +184,7 @@ static void test_server_names(void **state)
 	}
 }
 
-/* A client's rules stand in for the name. */
+/* A client's rules come on top of the name, and stand alone where there is none. */
 static void test_client_rules(void **state)
 {
 	(void)state;
@@ -205,6 +205,12 @@ static void test_client_rules(void **state)
 	/* Nothing of the client's own was shown. */
 	assert_null(SSL_get0_peer_certificate(pair.peer.ssl));
 	pair_close(&pair);
+	options.rules = &good;
+	options.verify_name = "elsewhere.example";
+	run_client(&options, pair_server, CERT_NOW);
+	pair_assert_failed(&pair, KILN_E_NAME_MISMATCH, 42);
+	pair_close(&pair);
+	options.verify_name = NULL;
 	options.rule_count = 0;
 	options.allow_any = true;
 	run_client(&options, pair_server, CERT_NOW);

@@ -128,9 +128,9 @@ static void test_no_record_behind_the_hello(void **state)
 	open_role(KILN_SERVER);
 	pair.peer_step = tls_peer_step(&pair.peer);
 	pair_take(&pair);
-	assert_int_equal(kiln_handshake_step(pair.hs, pair.to_kiln.data, pair.to_kiln.len,
-					     &consumed, &pair.err),
-			 KILN_STEP_NEED_INPUT);
+	assert_int_equal(
+	    kiln_handshake_step(pair.hs, pair.to_kiln.data, pair.to_kiln.len, &consumed, &pair.err),
+	    KILN_STEP_NEED_INPUT);
 	(void)kiln_handshake_output(pair.hs, &out_len);
 	kiln_handshake_sent(pair.hs, out_len);
 	assert_int_equal(

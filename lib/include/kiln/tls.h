@@ -115,8 +115,9 @@ struct kiln_tls_options {
 	size_t rule_count;
 	bool allow_any;
 
-	/* Client: the name to ask for (SNI). Unless there are rules or allow_any, the server's
-	 * certificate must be for verify_name, a DNS name or an IP address. */
+	/* Client: the name to ask for (SNI), and the DNS name or IP address that the server's
+	 * certificate must be for, in addition to any rules. verify_name may be NULL only when there
+	 * are rules or allow_any: then these alone decide. */
 	const char *server_name;
 	const char *verify_name;
 

@@ -48,7 +48,7 @@ class KilnTest(unittest.TestCase):
         """`kiln client`; the target is a gateway, an address or a backend."""
         where = getattr(target, "listen", None) or getattr(target, "address", target)
         if isinstance(where, str) and where.startswith("unix:") and \
-                not any(f.startswith(("--server-name", "--verify")) for f in flags):
+                not any(f.startswith(("--server-name", "--verify-name")) for f in flags):
             flags = ("--server-name", "localhost", *flags)
         return self.start("client", *client_flags(ca, cert), *flags, target=where, **options)
 

@@ -55,8 +55,8 @@ static int listen_tcp(const char *host, const char *port)
 	if (!is_six && inet_pton(AF_INET, host, &four.sin_addr) != 1)
 		die(host);
 	six.sin6_port = four.sin_port = number;
-	const int fd = socket(is_six ? AF_INET6 : AF_INET,
-			      SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int fd =
+	    socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
 	    bind(fd, is_six ? (void *)&six : (void *)&four, is_six ? sizeof six : sizeof four) !=
 		0 ||

@@ -207,11 +207,16 @@ static void parse(int argc, char **argv, struct options *o)
 {
 	enum { CONNECT = 1, CONNECTIONS, TLS, CERT, KEY, NAME, SIZE, REQUESTS, CHURN, OPENING };
 	static const struct option flags[] = {
-	    {"connect", 1, NULL, CONNECT}, {"connections", 1, NULL, CONNECTIONS},
-	    {"tls", 1, NULL, TLS},	   {"cert", 1, NULL, CERT},
-	    {"key", 1, NULL, KEY},	   {"name", 1, NULL, NAME},
-	    {"size", 1, NULL, SIZE},	   {"requests", 1, NULL, REQUESTS},
-	    {"churn", 0, NULL, CHURN},	   {"opening", 1, NULL, OPENING},
+	    {"connect", 1, NULL, CONNECT},
+	    {"connections", 1, NULL, CONNECTIONS},
+	    {"tls", 1, NULL, TLS},
+	    {"cert", 1, NULL, CERT},
+	    {"key", 1, NULL, KEY},
+	    {"name", 1, NULL, NAME},
+	    {"size", 1, NULL, SIZE},
+	    {"requests", 1, NULL, REQUESTS},
+	    {"churn", 0, NULL, CHURN},
+	    {"opening", 1, NULL, OPENING},
 	    {NULL, 0, NULL, 0},
 	};
 	const char *ca = NULL, *cert = NULL, *key = NULL;

@@ -18,9 +18,9 @@ struct options {
 	const char *name;
 	unsigned connections; /* at the same time */
 	unsigned opening;     /* of them, how many may be opening at once */
-	uint64_t size;	      /* bytes of a request, and of its answer */
+	uint64_t size;        /* bytes of a request, and of its answer */
 	uint64_t requests;    /* on one connection; 0: until it is told to stop */
-	bool churn;	      /* after those, connect again */
+	bool churn;           /* after those, connect again */
 };
 
 /* What has happened since the start, or since the last "mark". */
@@ -38,19 +38,19 @@ enum state {
 	HANDSHAKE,
 	ECHO,
 	CLOSING, /* we have said goodbye, and wait for the same */
-	OVER,	 /* and it will not connect again */
+	OVER,    /* and it will not connect again */
 };
 
 struct conn {
 	enum state state;
 	int fd;
 	SSL *ssl;
-	uint64_t seed;		  /* the bytes of this connection */
-	uint64_t sent, received;  /* in all */
-	uint64_t requests;	  /* completed on this connection */
-	uint64_t since_mark;	  /* completed since the last "mark" */
-	bool answered;		  /* ever */
-	uint8_t waiting[16384];	  /* bytes that a send did not take: TLS wants the same again */
+	uint64_t seed;           /* the bytes of this connection */
+	uint64_t sent, received; /* in all */
+	uint64_t requests;       /* completed on this connection */
+	uint64_t since_mark;     /* completed since the last "mark" */
+	bool answered;           /* ever */
+	uint8_t waiting[16384];  /* bytes that a send did not take: TLS wants the same again */
 	uint32_t waiting_len;
 };
 
