@@ -118,6 +118,14 @@ static void read_and_drop(struct kiln_link *conn)
 				  KILN_BUFFER_PAYLOAD);
 }
 
+/* Not when the peer has closed, or goes on for too long. */
+static bool may_linger_on(struct kiln_link *conn, const struct kiln_event *event)
+{
+	if (event->buffer != NULL)
+		return conn->dropped++ != LINGER_READS;
+	return event->result > 0 || event->result == -ECANCELED;
+}
+
 static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 {
 	struct kiln_link *conn = KILN_LINK_OF(op, tls_in);
@@ -128,13 +136,9 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 			kiln_worker_bury(conn);
 		return;
 	}
-	if (event->buffer == NULL && event->result == 0)
-		let_go(conn);
-	else if (event->buffer != NULL && conn->dropped++ == LINGER_READS)
-		let_go(conn);
-	else if (event->result >= 0 || event->result == -ECANCELED)
+	if (may_linger_on(conn, event))
 		read_and_drop(conn);
-	else if (conn->rx.where != KILN_IN_KERNEL)
+	else if (event->result >= 0 || conn->rx.where != KILN_IN_KERNEL)
 		let_go(conn);
 	/* A kernel that cannot decrypt any more cannot drop either: the deadline lets go. */
 }

@@ -116,8 +116,8 @@ struct kiln_tls_options {
 	bool allow_any;
 
 	/* Client: the name to ask for (SNI), and the DNS name or IP address that the server's
-	 * certificate must be for, in addition to any rules. verify_name may be NULL only when there
-	 * are rules or allow_any: then these alone decide. */
+	 * certificate must be for, in addition to any rules. verify_name may be NULL only when
+	 * there are rules or allow_any: then these alone decide. */
 	const char *server_name;
 	const char *verify_name;
 
