@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aws/json.h"
 #include "base/openssl_memory.h"
 #include "cli/suggest.h"
 #include "demo/certs_cmd.h"
@@ -110,6 +111,7 @@ int main(int argc, char **argv)
 		(void)fputs("kiln: OpenSSL was in use before main()\n", stderr);
 		return 1;
 	}
+	kiln_json_memory_take_over();
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

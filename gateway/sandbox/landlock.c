@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Landlock (Documentation/userspace-api/landlock.rst): a ruleset that handles rights and grants
- * none of them. Called by number, with our own constants: the C library and its headers know less
- * than the kernel. */
+ * none of them, but for connecting to the target's port. Called by number, with our own constants:
+ * the C library and its headers know less than the kernel. */
 #include <errno.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -12,6 +12,7 @@
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
+#define SYS_landlock_add_rule       445
 #define SYS_landlock_restrict_self  446
 #endif
 
@@ -20,13 +21,20 @@
 #define FS_REFER       (UINT64_C(1) << 13)       /* version 2 */
 #define FS_TRUNCATE    (UINT64_C(1) << 14)       /* version 3 */
 #define NET_BIND_TCP   (UINT64_C(1) << 0)        /* version 4 */
+#define NET_CONNECT    (UINT64_C(1) << 1)        /* version 4, TCP too */
 #define FS_IOCTL_DEV   (UINT64_C(1) << 15)       /* version 5 */
 #define SCOPE_SIGNAL   (UINT64_C(1) << 1)        /* version 6 */
 
-/* Connecting to a target, TCP or Unix, needs none of these rights. Abstract Unix sockets would be
+#define RULE_NET_PORT 2
+
+/* Connecting to a Unix socket needs none of these rights. Abstract Unix sockets would be
  * cut off by version 6's other scope, and they are allowed as targets. */
 struct ruleset {
 	uint64_t fs, net, scoped;
+};
+
+struct net_port_rule {
+	uint64_t allowed, port;
 };
 
 static size_t fill(struct ruleset *ruleset, int abi)
@@ -37,7 +45,7 @@ static size_t fill(struct ruleset *ruleset, int abi)
 	if (abi >= 3)
 		ruleset->fs |= FS_TRUNCATE;
 	if (abi >= 4)
-		ruleset->net = NET_BIND_TCP;
+		ruleset->net = NET_BIND_TCP | NET_CONNECT;
 	if (abi >= 5)
 		ruleset->fs |= FS_IOCTL_DEV;
 	if (abi >= 6)
@@ -45,7 +53,23 @@ static size_t fill(struct ruleset *ruleset, int abi)
 	return abi >= 6 ? sizeof *ruleset : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
 }
 
-enum kiln_code kiln_sandbox_landlock(int *abi, struct kiln_error *err)
+/* A rule of Landlock holds for a port at every address. */
+static enum kiln_code enforce(int fd, const struct ruleset *ruleset, uint16_t port,
+			      struct kiln_error *err)
+{
+	const struct net_port_rule target = {.allowed = NET_CONNECT, .port = port};
+
+	if (ruleset->net != 0 && port != 0 &&
+	    syscall(SYS_landlock_add_rule, fd, RULE_NET_PORT, &target, 0) != 0)
+		return kiln_fail_errno(err, KILN_E_SYSTEM, errno,
+				       "cannot allow port %u in a Landlock ruleset", port);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    syscall(SYS_landlock_restrict_self, fd, 0) != 0)
+		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "cannot enforce Landlock");
+	return KILN_OK;
+}
+
+enum kiln_code kiln_sandbox_landlock(uint16_t port, int *abi, struct kiln_error *err)
 {
 	struct ruleset ruleset;
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
@@ -57,12 +81,7 @@ enum kiln_code kiln_sandbox_landlock(int *abi, struct kiln_error *err)
 	long fd = syscall(SYS_landlock_create_ruleset, &ruleset, size, 0);
 	if (fd < 0)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "cannot make a Landlock ruleset");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-	    syscall(SYS_landlock_restrict_self, fd, 0) != 0) {
-		int failed = errno;
-		(void)close((int)fd);
-		return kiln_fail_errno(err, KILN_E_SYSTEM, failed, "cannot enforce Landlock");
-	}
+	enum kiln_code code = enforce((int)fd, &ruleset, port, err);
 	(void)close((int)fd);
-	return KILN_OK;
+	return code;
 }

@@ -5,9 +5,10 @@
 
 #include "sandbox/sandbox.h"
 
-/* Denies the file system, binding TCP ports and signals to others, as far as the kernel knows how.
- * *abi is Landlock's version, 0 when it is not there. */
-enum kiln_code kiln_sandbox_landlock(int *abi, struct kiln_error *err);
+/* Denies the file system, binding TCP ports, connecting to other TCP ports than port (0: to any)
+ * and signals to others, as far as the kernel knows how. *abi is Landlock's version, 0 when it is
+ * not there. */
+enum kiln_code kiln_sandbox_landlock(uint16_t port, int *abi, struct kiln_error *err);
 
 enum kiln_seccomp {
 	KILN_SECCOMP_ON,

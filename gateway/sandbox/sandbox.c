@@ -24,11 +24,12 @@ static void name_user(char *out, size_t size)
 
 #ifdef KILN_SANITIZED
 
-enum kiln_code kiln_sandbox_worker(char in_force[KILN_SANDBOX_TEXT], struct kiln_error *err)
+enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEXT],
+				   struct kiln_error *err)
 {
 	char user[48];
 
-	(void)err;
+	(void)err, (void)port;
 	name_user(user, sizeof user);
 	(void)snprintf(in_force, KILN_SANDBOX_TEXT,
 		       "user=%s landlock=off seccomp=off reason=built_with_sanitizers", user);
@@ -48,7 +49,8 @@ static enum kiln_seccomp wanted_mode(void)
 	return KILN_SECCOMP_ON;
 }
 
-enum kiln_code kiln_sandbox_worker(char in_force[KILN_SANDBOX_TEXT], struct kiln_error *err)
+enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEXT],
+				   struct kiln_error *err)
 {
 	static const char *const modes[] = {"on", "log", "off"};
 	enum kiln_seccomp mode = wanted_mode();
@@ -56,7 +58,7 @@ enum kiln_code kiln_sandbox_worker(char in_force[KILN_SANDBOX_TEXT], struct kiln
 	int abi;
 
 	name_user(user, sizeof user);
-	enum kiln_code code = kiln_sandbox_landlock(&abi, err);
+	enum kiln_code code = kiln_sandbox_landlock(port, &abi, err);
 	if (code != KILN_OK)
 		return code;
 	if (abi > 0)

@@ -2,7 +2,7 @@
  *
  * What a worker gives up once it has what it needs: its user, the file system, and the system calls
  * that are not its job. A break-in then finds the worker's own sockets, and nothing to open, run or
- * signal. In this order:
+ * signal, and nowhere to connect to but the target's port. In this order:
  *
  *   kiln_sandbox_drop_user   when whatever needs rights is open (rings, epoll, listeners)
  *   kiln_sandbox_worker      last, when files are no longer needed
@@ -27,17 +27,18 @@ enum kiln_code kiln_sandbox_drop_user(const char *user, struct kiln_error *err) 
 
 #define KILN_SANDBOX_TEXT 128u
 
-/* Landlock and seccomp. A kernel that lacks one is no error, but in_force says so, in a form for
- * the log: "user=nobody landlock=v3 seccomp=on". The variable KILN_SECCOMP of the environment makes
+/* Landlock and seccomp. TCP connections may go to port alone, on any address; with 0 to none at
+ * all. A kernel that lacks one is no error, but in_force says so, in a form for the log:
+ * "user=nobody landlock=v3 seccomp=on". The variable KILN_SECCOMP of the environment makes
  * violations be logged by the kernel ("log") instead of killing the process, or allows all ("off").
  *
  * From then on opening a file fails with EACCES, and a call that no worker needs ends the process
  * with SIGSYS. Built with sanitizers, which need files and calls of their own, neither is set. */
-enum kiln_code kiln_sandbox_worker(char in_force[KILN_SANDBOX_TEXT],
+enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEXT],
 				   struct kiln_error *err) KILN_NODISCARD;
 
-/* Limits a ring to the operations of the relay, none of which can name a file. For a ring that was
- * set up with IORING_SETUP_R_DISABLED, which this call enables. */
+/* Limits a ring to the operations of the relay, none of which can name a file or make a socket. For
+ * a ring that was set up with IORING_SETUP_R_DISABLED, which this call enables. */
 enum kiln_code kiln_sandbox_ring(struct io_uring *ring, struct kiln_error *err) KILN_NODISCARD;
 
 #endif

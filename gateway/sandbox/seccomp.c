@@ -36,8 +36,6 @@ static const int allowed[] = {
     SCMP_SYS(readv),
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(sendto),
     SCMP_SYS(setsockopt),
     SCMP_SYS(shutdown),
     SCMP_SYS(write),
@@ -123,10 +121,10 @@ struct condition {
 #define REFUSE   SCMP_ACT_ERRNO(EACCES)
 
 static const struct condition conditions[] = {
-    {SCMP_SYS(socket), 0, ANY_BITS, AF_INET, SCMP_ACT_ALLOW},
-    {SCMP_SYS(socket), 0, ANY_BITS, AF_INET6, SCMP_ACT_ALLOW},
-    {SCMP_SYS(socket), 0, ANY_BITS, AF_UNIX, SCMP_ACT_ALLOW},
-    {SCMP_SYS(socket), 0, ANY_BITS, AF_NETLINK, REFUSE},    /* the C library's interface lists */
+    {SCMP_SYS(socket), 0, ANY_BITS, AF_NETLINK, REFUSE}, /* the C library's interface lists */
+    /* Sending with it connects, and Landlock does not look. */
+    {SCMP_SYS(sendto), 3, MSG_FASTOPEN, 0, SCMP_ACT_ALLOW},
+    {SCMP_SYS(sendmsg), 2, MSG_FASTOPEN, 0, SCMP_ACT_ALLOW},
     {SCMP_SYS(ioctl), 1, ANY_BITS, TCGETS, SCMP_ACT_ALLOW}, /* stdio asks for a terminal */
     {SCMP_SYS(ioctl), 1, ANY_BITS, FIONBIO, SCMP_ACT_ALLOW},
     {SCMP_SYS(ioctl), 1, ANY_BITS, FIONREAD, SCMP_ACT_ALLOW},
@@ -149,13 +147,33 @@ static int add_condition(scmp_filter_ctx filter, const struct condition *c)
 	return seccomp_rule_add_array(filter, c->action, c->call, 1, &compare);
 }
 
+/* Streams of the family, and of its own protocol: Landlock sees connections of TCP, and neither
+ * datagrams nor SCTP, MPTCP and the like. */
+static int allow_streams(scmp_filter_ctx filter, int family)
+{
+	const struct scmp_arg_cmp compare[] = {
+	    {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (uint64_t)family},
+	    {.arg = 1,
+	     .op = SCMP_CMP_MASKED_EQ,
+	     .datum_a = ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+	     .datum_b = SOCK_STREAM},
+	    {.arg = 2, .op = SCMP_CMP_EQ, .datum_a = 0},
+	};
+
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), COUNT(compare),
+				      compare);
+}
+
 static int add_rules(scmp_filter_ctx filter)
 {
 	/* abort() signals its own process, and nobody else's is in reach. */
 	const struct condition abort_itself = {SCMP_SYS(tgkill), 0, ANY_BITS, (uint64_t)getpid(),
 					       SCMP_ACT_ALLOW};
+	static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
 	int rc = add_condition(filter, &abort_itself);
 
+	for (size_t i = 0; rc == 0 && i < COUNT(families); i++)
+		rc = allow_streams(filter, families[i]);
 	for (size_t i = 0; rc == 0 && i < COUNT(allowed); i++)
 		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; rc == 0 && i < COUNT(refused); i++)

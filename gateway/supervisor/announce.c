@@ -157,6 +157,7 @@ void kiln_announce_counters(const struct kiln_supervisor *s)
 			sum.path[p] += c->path[p];
 		sum.target_failed += c->target_failed;
 		sum.truncated += c->truncated;
+		sum.no_close_notify += c->no_close_notify;
 		sum.timeouts += c->timeouts;
 		sum.key_updates += c->key_updates;
 		sum.key_update_impossible += c->key_update_impossible;
@@ -181,6 +182,7 @@ void kiln_announce_counters(const struct kiln_supervisor *s)
 		}
 	kiln_log_u64(&line, "target_failed", sum.target_failed);
 	kiln_log_u64(&line, "truncated", sum.truncated);
+	kiln_log_u64(&line, "no_close_notify", sum.no_close_notify);
 	kiln_log_u64(&line, "timeouts", sum.timeouts);
 	kiln_log_u64(&line, "key_updates", sum.key_updates);
 	kiln_log_u64(&line, "key_update_impossible", sum.key_update_impossible);

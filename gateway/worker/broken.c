@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A stream that broke: the TLS peer went away without close_notify. The plain side is told by a
- * reset, and a reset overtakes whatever that side has not taken yet. So what came before the break,
- * which is good data, is waited for; the socket is looked at now and then, because no event tells
- * when the last byte was acknowledged. */
+ * A stream that broke: the TLS peer went away without close_notify, or can be followed no further.
+ * The plain side is told by a reset, and a reset overtakes whatever that side has not taken yet. So
+ * what came before the break, which is good data, is waited for; the socket is looked at now and
+ * then, because no event tells when the last byte was acknowledged. */
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -22,14 +22,6 @@ static uint64_t acknowledged(int fd, bool *rest)
 	return info.tcpi_bytes_acked;
 }
 
-static void tell(struct kiln_link *conn)
-{
-	struct kiln_error err = {0};
-	(void)kiln_fail(&err, KILN_E_TLS_TRUNCATED,
-			"the TLS peer went away without close_notify (truncation)");
-	kiln_link_fail(conn, &err);
-}
-
 void kiln_link_broken_check(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
@@ -41,17 +33,31 @@ void kiln_link_broken_check(struct kiln_link *conn)
 		conn->up.moved_at = worker->now;
 	}
 	if (!rest || (patience > 0 && worker->now - conn->up.moved_at >= patience))
-		tell(conn);
+		kiln_link_reset(conn);
 	else
 		kiln_link_limit(conn, KILN_WHEEL_TICK);
 }
 
 void kiln_link_break(struct kiln_link *conn)
 {
-	conn->worker->counters->truncated++;
 	conn->phase = KILN_PHASE_BROKEN;
 	conn->up.moved_at = conn->worker->now;
 	kiln_io_cancel(conn->worker->io, &conn->tls_in);
 	kiln_io_cancel(conn->worker->io, &conn->plain_in);
 	kiln_link_broken_check(conn);
+}
+
+void kiln_link_cut(struct kiln_link *conn, const struct kiln_error *err)
+{
+	struct kiln_io *io = conn->worker->io;
+	struct kiln_flow *down = &conn->down;
+	kiln_link_remember(conn, err);
+	conn->alert_due = err->alert;
+	kiln_link_say_due(conn);
+	down->told = true; /* nothing goes behind an alert */
+	kiln_flow_drop(down, io);
+	kiln_io_cancel(io, &conn->plain_in);
+	kiln_io_cancel(io, &conn->tls_in);
+	conn->up.end = KILN_FLOW_BROKEN;
+	kiln_link_pump_up(conn);
 }

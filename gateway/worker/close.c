@@ -67,8 +67,8 @@ static void clear_socket_error(int fd)
 static bool send_alert(struct kiln_link *conn, uint8_t alert)
 {
 	const uint8_t fatal[2] = {2, alert};
-	if (alert == 0 || conn->tls_out.armed || conn->close_notify_sent || conn->down.discard ||
-	    conn->tx.suite == NULL)
+	if (alert == 0 || conn->alert_sent != 0 || conn->tls_out.armed || conn->close_notify_sent ||
+	    conn->down.discard || conn->tx.suite == NULL)
 		return false;
 	if (conn->tx.where == KILN_IN_KERNEL) {
 		clear_socket_error(conn->tls_fd);
@@ -118,6 +118,14 @@ static void read_and_drop(struct kiln_link *conn)
 				  KILN_BUFFER_PAYLOAD);
 }
 
+/* Not when the peer has closed, or goes on for too long. */
+static bool may_linger_on(struct kiln_link *conn, const struct kiln_event *event)
+{
+	if (event->buffer != NULL)
+		return conn->dropped++ != LINGER_READS;
+	return event->result > 0 || event->result == -ECANCELED;
+}
+
 static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 {
 	struct kiln_link *conn = KILN_LINK_OF(op, tls_in);
@@ -128,13 +136,9 @@ static void on_lingering(struct kiln_op *op, const struct kiln_event *event)
 			kiln_worker_bury(conn);
 		return;
 	}
-	if (event->buffer == NULL && event->result == 0)
-		let_go(conn);
-	else if (event->buffer != NULL && conn->useless++ == LINGER_READS)
-		let_go(conn);
-	else if (event->result >= 0 || event->result == -ECANCELED)
+	if (may_linger_on(conn, event))
 		read_and_drop(conn);
-	else if (conn->rx.where != KILN_IN_KERNEL)
+	else if (event->result >= 0 || conn->rx.where != KILN_IN_KERNEL)
 		let_go(conn);
 	/* A kernel that cannot decrypt any more cannot drop either: the deadline lets go. */
 }
@@ -146,14 +150,14 @@ static void linger(struct kiln_link *conn)
 	struct kiln_worker *worker = conn->worker;
 	(void)shutdown(conn->tls_fd, SHUT_WR);
 	conn->phase = KILN_PHASE_LINGER;
-	conn->useless = 0;
+	conn->dropped = 0;
 	kiln_io_cancel(worker->io, &conn->plain_in);
 	kiln_io_cancel(worker->io, &conn->plain_out);
 	kiln_deadline_set(&worker->wheel, &conn->deadline, worker->now, LINGER_MS);
 	read_and_drop(conn);
 }
 
-static void remember(struct kiln_link *conn, const struct kiln_error *err)
+void kiln_link_remember(struct kiln_link *conn, const struct kiln_error *err)
 {
 	if (conn->code != KILN_OK)
 		return;
@@ -167,14 +171,22 @@ void kiln_relay_note(struct kiln_link *conn, enum kiln_code code, int sys_errno,
 	if (conn->code != KILN_OK)
 		return;
 	(void)kiln_fail_errno(&err, code, sys_errno, "%s", what);
-	remember(conn, &err);
+	kiln_link_remember(conn, &err);
+}
+
+void kiln_link_say_due(struct kiln_link *conn)
+{
+	if (!send_alert(conn, conn->alert_due))
+		return;
+	conn->alert_sent = conn->alert_due;
+	(void)shutdown(conn->tls_fd, SHUT_WR);
 }
 
 void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 {
 	if (conn->phase == KILN_PHASE_CLOSING || conn->phase == KILN_PHASE_LINGER)
 		return;
-	remember(conn, err);
+	kiln_link_remember(conn, err);
 	if (conn->phase == KILN_PHASE_HANDSHAKE || conn->phase == KILN_PHASE_ROAST) {
 		conn->worker->counters->handshakes_failed++;
 		if (err->code == KILN_E_ACCESS_DENIED)
@@ -191,7 +203,16 @@ void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 	if (spoke && !err->alert_received)
 		conn->alert_sent = err->alert;
 	kiln_link_abort_plain(conn);
-	if (spoke)
+	if (spoke || conn->alert_sent != 0)
+		linger(conn);
+	else
+		let_go(conn);
+}
+
+void kiln_link_reset(struct kiln_link *conn)
+{
+	kiln_link_abort_plain(conn);
+	if (conn->alert_sent != 0)
 		linger(conn);
 	else
 		let_go(conn);

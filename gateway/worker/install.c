@@ -81,14 +81,15 @@ static void install(struct kiln_link *conn)
 		kiln_flow_push(&conn->up, conn->early);
 		conn->early = next;
 	}
-	conn->path = KILN_PATH_KTLS;
-	if (rc != KILN_OK)
+	if (rc != KILN_OK) {
 		/* Linux attaches TLS to ESTABLISHED sockets only: a short request whose FIN came
 		 * along is past that. */
 		stay_in_user_space(conn, err.sys_errno == ENOTCONN ? KILN_PATH_HALF_CLOSED
 								   : KILN_PATH_REFUSED);
-	else
-		go_on(conn);
+		return;
+	}
+	conn->path = KILN_PATH_KTLS;
+	go_on(conn);
 }
 
 static void on_rest_of_record(struct kiln_op *op, const struct kiln_event *event);

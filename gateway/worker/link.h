@@ -53,7 +53,7 @@ struct kiln_flow {
 	uint8_t queued;
 	uint8_t end;  /* enum kiln_flow_end: what the source did */
 	bool eof;     /* the source's socket is read to its end */
-	bool told;    /* the sink was told of it: nothing more goes that way */
+	bool told;    /* the sink was told of it, or of worse: nothing more goes that way */
 	bool discard; /* the sink took nothing any more: it was not told, it left */
 	bool slow;    /* receiving had to pause for the sink */
 	bool bursts;  /* one of the worker's few that may receive many buffers at once */
@@ -85,8 +85,9 @@ struct kiln_link {
 	bool key_update_asked;   /* and have done so */
 	bool handshake_done;
 	bool close_notify_sent;
+	bool unanswered; /* the peer left with our close_notify, and without its own */
 	bool hungry;     /* in that list */
-	uint8_t useless; /* records in a row that brought no data */
+	uint8_t dropped; /* receives, while it lingers */
 	uint8_t target;  /* index of the address being tried */
 	/* A copy of that address: a reload may change the list meanwhile. */
 	struct kiln_endpoint *connecting;
@@ -104,6 +105,7 @@ struct kiln_link {
 	struct kiln_handshake *handshake;
 	struct kiln_buffer *early; /* bytes that came with the step before; a list */
 
+	int receive_failed;    /* errno that ended receiving from the TLS side, 0 for a FIN */
 	uint64_t acknowledged; /* by the plain side, while the stream is broken */
 	uint64_t id;
 	uint64_t started_at; /* ms */
@@ -117,9 +119,11 @@ struct kiln_link {
 	char *peer_name; /* NULL when no certificate came */
 
 	enum kiln_code code; /* why it ended */
-	uint8_t alert_sent, alert_received;
+	uint8_t alert_sent, alert_received, alert_due;
 	char *why; /* sentence, NULL when there is nothing to say */
 };
+
+_Static_assert(sizeof(struct kiln_link) <= 832, "what an idle connection costs: architecture, A4");
 
 /* The connection that an operation is embedded in. */
 #define KILN_LINK_OF(op, member)                                                                   \
@@ -158,9 +162,8 @@ void kiln_link_pump_down(struct kiln_link *conn);
  * what came, or the connection failed over it, or it is hungry. */
 struct kiln_buffer *kiln_link_open_records(struct kiln_link *conn);
 bool kiln_link_take_control(struct kiln_link *conn, uint8_t type, const uint8_t *data, size_t len);
-/* These two end the connection and return false when a rule is broken. */
-bool kiln_link_may_take_data(struct kiln_link *conn);
-bool kiln_link_count_useless(struct kiln_link *conn); /* one more event without data */
+/* Ends the connection and returns false when no data may come now. */
+bool kiln_link_take_data(struct kiln_link *conn, size_t len);
 
 /* close.c */
 /* Ends the connection: sends err->alert where the TLS side can still take it (0 sends none, and
@@ -182,14 +185,25 @@ bool kiln_link_absorb(struct kiln_link *conn, const struct kiln_event *event);
 void kiln_link_limit(struct kiln_link *conn, uint32_t ms);
 void kiln_link_expired(struct kiln_deadline *deadline);
 
-/* broken.c: the TLS peer is gone without close_notify; as kiln_link_fail, but what came before is
- * delivered. */
+/* Sends the alert that is due (alert_due) and a FIN, unless a record is on its way. */
+void kiln_link_say_due(struct kiln_link *conn);
+/* Remembers the first thing that went wrong, for the access line. */
+void kiln_link_remember(struct kiln_link *conn, const struct kiln_error *err);
+/* The end of a broken connection whose plain side took what it takes: that side is reset. */
+void kiln_link_reset(struct kiln_link *conn);
+
+/* broken.c: the TLS peer is gone without close_notify: kiln_link_reset, but first the plain side
+ * takes what came before. */
 void kiln_link_break(struct kiln_link *conn);
+/* A relaying connection that cannot go on, through no fault of what came: the TLS peer gets
+ * err->alert now, and the plain side what came before; then kiln_link_reset. */
+void kiln_link_cut(struct kiln_link *conn, const struct kiln_error *err);
 void kiln_link_broken_check(struct kiln_link *conn);
 
 /* queue.c */
 void kiln_flow_push(struct kiln_flow *flow, struct kiln_buffer *buffer);
 struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow);
+void kiln_flow_drop(struct kiln_flow *flow, struct kiln_io *io); /* all that waits */
 
 /* log_events.c */
 void kiln_link_log(const struct kiln_link *conn);

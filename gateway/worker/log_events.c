@@ -20,6 +20,7 @@ const char *kiln_path_name(enum kiln_path_reason reason)
 	case KILN_PATH_REFUSED: return "refused_by_kernel";
 	case KILN_PATH_HALF_CLOSED: return "peer_half_closed";
 	case KILN_PATH_UNIX: return "unix_socket";
+	case KILN_PATH_UNDECIDED: /* never told */
 	case KILN_PATH_REASONS: break;
 	}
 	return "unknown";
@@ -72,10 +73,18 @@ static void log_path(struct kiln_log_line *line, const struct kiln_link *conn)
 	if (conn->suite == 0)
 		return;
 	kiln_log_str(line, "cipher", kiln_suite_name(conn->suite));
-	kiln_log_str(line, "path", path == KILN_PATH_KTLS ? "ktls" : "userspace");
-	if (path != KILN_PATH_KTLS)
+	if (path != KILN_PATH_UNDECIDED)
+		kiln_log_str(line, "path", path == KILN_PATH_KTLS ? "ktls" : "userspace");
+	if (path != KILN_PATH_UNDECIDED && path != KILN_PATH_KTLS)
 		kiln_log_str(line, "path_reason", kiln_path_name(path));
 	kiln_log_ms(line, "handshake_ms", conn->handshake_us);
+}
+
+static const char *close_name(const struct kiln_link *conn)
+{
+	if (conn->code != KILN_OK)
+		return kiln_code_name(conn->code);
+	return conn->unanswered ? "ok_no_close_notify" : "ok";
 }
 
 void kiln_link_log(const struct kiln_link *conn)
@@ -91,7 +100,7 @@ void kiln_link_log(const struct kiln_link *conn)
 	kiln_log_u64(&line, "bytes_up", kiln_link_bytes_up(conn, role));
 	kiln_log_u64(&line, "bytes_down", kiln_link_bytes_down(conn, role));
 	kiln_log_ms(&line, "duration_ms", (conn->worker->now - conn->started_at) * 1000);
-	kiln_log_str(&line, "close", failed ? kiln_code_name(conn->code) : "ok");
+	kiln_log_str(&line, "close", close_name(conn));
 	kiln_log_str(&line, "error", conn->why);
 	if (conn->alert_sent != 0)
 		kiln_log_str(&line, "alert_sent", kiln_alert_name(conn->alert_sent));

@@ -5,24 +5,19 @@
 
 #include "worker/worker.h"
 
-/* A peer may send records without data; in a row, they only cost us. */
-#define USELESS_MAX 32u
-
 static bool broke(struct kiln_link *conn, struct kiln_error *err)
 {
 	kiln_link_fail(conn, err);
 	return false;
 }
 
-bool kiln_link_count_useless(struct kiln_link *conn)
+/* What came under the old key is as good as ever. */
+static bool cannot_follow(struct kiln_link *conn, struct kiln_error *err)
 {
-	struct kiln_error err = {0};
-	if (++conn->useless <= USELESS_MAX)
-		return true;
-	(void)kiln_fail(&err, KILN_E_TLS_MESSAGE, "more than %u records in a row without data",
-			USELESS_MAX);
-	err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
-	return broke(conn, &err);
+	conn->worker->counters->key_update_impossible++;
+	err->alert = KILN_ALERT_INTERNAL_ERROR;
+	kiln_link_cut(conn, err);
+	return false;
 }
 
 static bool follow_key_update(struct kiln_link *conn, const struct kiln_control *control,
@@ -30,20 +25,18 @@ static bool follow_key_update(struct kiln_link *conn, const struct kiln_control 
 {
 	struct kiln_worker *worker = conn->worker;
 	if (conn->rx.where == KILN_IN_KERNEL && !worker->settings.kernel.rekey) {
-		worker->counters->key_update_impossible++;
 		(void)kiln_fail(
 		    err, KILN_E_TLS_KEY_UPDATE,
 		    "the peer changed its keys, and this kernel cannot follow (Linux 6.14 can)");
+		return cannot_follow(conn, err);
+	}
+	if (kiln_traffic_update(&conn->rx, err) != KILN_OK) {
 		err->alert = KILN_ALERT_INTERNAL_ERROR;
 		return broke(conn, err);
 	}
-	enum kiln_code rc = kiln_traffic_update(&conn->rx, err);
-	if (rc == KILN_OK && conn->rx.where == KILN_IN_KERNEL)
-		rc = kiln_ktls_rekey(worker->sys, conn->tls_fd, KILN_RX, &conn->rx, err);
-	if (rc != KILN_OK) {
-		err->alert = KILN_ALERT_INTERNAL_ERROR;
-		return broke(conn, err);
-	}
+	if (conn->rx.where == KILN_IN_KERNEL &&
+	    kiln_ktls_rekey(worker->sys, conn->tls_fd, KILN_RX, &conn->rx, err) != KILN_OK)
+		return cannot_follow(conn, err);
 	worker->counters->key_updates++;
 	conn->key_update_asked = false;
 	if (control->update_requested)
@@ -60,21 +53,15 @@ bool kiln_link_take_control(struct kiln_link *conn, uint8_t type, const uint8_t 
 	const enum kiln_code rc = kiln_traffic_control(&conn->rx, type, data, len, &control, &err);
 	if (rc != KILN_OK)
 		return broke(conn, &err);
-	if (!kiln_link_count_useless(conn))
-		return false;
 	if (control.close_notify)
 		conn->up.end = KILN_FLOW_ENDED;
 	return control.key_update ? follow_key_update(conn, &control, &err) : true;
 }
 
-bool kiln_link_may_take_data(struct kiln_link *conn)
+bool kiln_link_take_data(struct kiln_link *conn, size_t len)
 {
 	struct kiln_error err = {0};
-	if (conn->rx.message_have == 0)
-		return true;
-	(void)kiln_fail(&err, KILN_E_TLS_MESSAGE, "data inside a handshake message (RFC 8446 5.1)");
-	err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
-	return broke(conn, &err);
+	return kiln_traffic_data(&conn->rx, len, &err) == KILN_OK || broke(conn, &err);
 }
 
 /* Opens one whole record behind out's content. False when the connection failed over it. */
@@ -89,11 +76,8 @@ static bool open_one(struct kiln_link *conn, const uint8_t *record, size_t len,
 		return broke(conn, &err);
 	if (type != KILN_RECORD_DATA)
 		return kiln_link_take_control(conn, type, at, n);
-	if (!kiln_link_may_take_data(conn))
+	if (!kiln_link_take_data(conn, n))
 		return false;
-	if (n == 0)
-		return kiln_link_count_useless(conn);
-	conn->useless = 0;
 	out->len += (uint32_t)n;
 	return true;
 }

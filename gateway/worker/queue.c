@@ -25,3 +25,9 @@ struct kiln_buffer *kiln_flow_pop(struct kiln_flow *flow)
 	buffer->next = NULL;
 	return buffer;
 }
+
+void kiln_flow_drop(struct kiln_flow *flow, struct kiln_io *io)
+{
+	while (flow->head != NULL)
+		kiln_io_buffer_put(io, kiln_flow_pop(flow));
+}

@@ -78,23 +78,43 @@ static struct kiln_buffer *next_up(struct kiln_link *conn)
 		return kiln_flow_pop(up);
 	if (up->end == KILN_FLOW_OPEN)
 		return kiln_link_open_records(conn);
-	while (up->head != NULL) /* behind close_notify: not even looked at */
-		kiln_io_buffer_put(conn->worker->io, kiln_flow_pop(up));
+	kiln_flow_drop(up, conn->worker->io); /* behind close_notify: not even looked at */
 	return NULL;
+}
+
+/* The peer has all of the plain side's stream, its close_notify too. */
+static bool said_goodbye(const struct kiln_link *conn)
+{
+	return conn->close_notify_sent && conn->down.told && !conn->down.discard;
+}
+
+/* A peer that only fails to answer our goodbye, as many do, is no failure; a reset is from one that
+ * does not even read it. But it may have meant to say more, and a plain side that still reads must
+ * not take this for the end. */
+static void note_break(struct kiln_link *conn)
+{
+	struct kiln_counters *counters = conn->worker->counters;
+	const int failed = conn->receive_failed;
+	if (conn->code == KILN_OK && said_goodbye(conn) && (failed == 0 || failed == ECONNRESET)) {
+		conn->unanswered = true;
+		counters->no_close_notify++;
+		return;
+	}
+	const enum kiln_code code =
+	    failed != 0 ? kiln_ktls_receive_verdict(&conn->rx, failed, NULL) : KILN_E_TLS_TRUNCATED;
+	kiln_relay_note(conn, code, failed,
+			code == KILN_E_SYSTEM
+			    ? "receiving from the TLS peer failed"
+			    : "the TLS peer went away without close_notify (truncation)");
+	counters->truncated += conn->code == KILN_E_TLS_TRUNCATED;
 }
 
 static void tell_plain(struct kiln_link *conn)
 {
 	struct kiln_flow *up = &conn->up;
 	if (up->end == KILN_FLOW_BROKEN) {
-		if (conn->down.told && !conn->down.discard) {
-			/* We had said goodbye and it only failed to answer, as many do: no failure.
-			 * But a plain side that still reads must not take this for the end. */
-			kiln_link_abort_plain(conn);
-			kiln_link_finish(conn);
-		} else {
-			kiln_link_break(conn);
-		}
+		note_break(conn);
+		kiln_link_break(conn);
 		return;
 	}
 	(void)shutdown(conn->plain_fd, SHUT_WR); /* fails only when the target is gone already */
@@ -141,8 +161,7 @@ static void stop_up(struct kiln_link *conn, int failed)
 	struct kiln_worker *worker = conn->worker;
 	kiln_io_buffer_put(worker->io, up->out);
 	up->out = NULL;
-	while (up->head != NULL)
-		kiln_io_buffer_put(worker->io, kiln_flow_pop(up));
+	kiln_flow_drop(up, worker->io);
 	up->told = up->discard = true;
 	kiln_io_cancel(worker->io, &conn->tls_in);
 	kiln_relay_note(conn, KILN_E_TARGET, failed, "the target took no more bytes");
@@ -181,11 +200,10 @@ static void take_kernel_bytes(struct kiln_link *conn, struct kiln_buffer *buffer
 		kiln_io_buffer_put(conn->worker->io, buffer);
 		return;
 	}
-	if (!kiln_link_may_take_data(conn)) {
+	if (!kiln_link_take_data(conn, buffer->len)) {
 		kiln_io_buffer_put(conn->worker->io, buffer);
 		return;
 	}
-	conn->useless = 0;
 	kiln_traffic_count(&conn->rx, buffer->len); /* RFC 8446 5.5 */
 	kiln_flow_push(&conn->up, buffer);
 }
@@ -193,33 +211,18 @@ static void take_kernel_bytes(struct kiln_link *conn, struct kiln_buffer *buffer
 static void tls_receive_failed(struct kiln_link *conn, int failed)
 {
 	struct kiln_error err = {0};
-	switch (failed) {
-	case ECANCELED: return; /* paused */
-	case EKEYEXPIRED:
-		/* Between a KeyUpdate and its key; the pump arms it again. Counted, because a peer
-		 * that cuts its message in pieces makes the kernel wait for a key for ever. */
-		(void)kiln_link_count_useless(conn);
-		return;
-	case EBADMSG:
-		(void)kiln_fail(&err, KILN_E_TLS_DECRYPT, "a record's tag does not verify");
-		err.alert = KILN_ALERT_BAD_RECORD_MAC;
-		break;
-	case EMSGSIZE:
-		(void)kiln_fail(&err, KILN_E_TLS_RECORD, "a record is too long (RFC 8446 5.2)");
-		err.alert = KILN_ALERT_RECORD_OVERFLOW;
-		break;
-	case EINVAL:
-	case EPROTO:
-		(void)kiln_fail(&err, KILN_E_TLS_RECORD, "the peer sent no valid TLS record");
-		err.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
-		break;
-	default:
+	if (failed == ECANCELED)
+		return; /* paused */
+	switch (kiln_ktls_receive_verdict(&conn->rx, failed, &err)) {
+	case KILN_OK: return; /* the pump arms it again */
+	case KILN_E_TLS_TRUNCATED:
+	case KILN_E_SYSTEM:
+		/* What came before may hold a close_notify: judged when that is through. */
 		conn->up.eof = true;
-		kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed,
-				"receiving from the TLS peer failed");
+		conn->receive_failed = failed;
 		return;
+	default: kiln_link_fail(conn, &err);
 	}
-	kiln_link_fail(conn, &err);
 }
 
 static void on_tls_in(struct kiln_op *op, const struct kiln_event *event)
@@ -228,9 +231,10 @@ static void on_tls_in(struct kiln_op *op, const struct kiln_event *event)
 	struct kiln_flow *up = &conn->up;
 	if (kiln_link_absorb(conn, event))
 		return;
-	if (event->buffer != NULL && (up->told || up->end != KILN_FLOW_OPEN))
-		kiln_io_buffer_put(conn->worker->io, event->buffer);
-	else if (event->buffer != NULL && conn->rx.where == KILN_IN_KERNEL)
+	if (up->told || up->end != KILN_FLOW_OPEN) { /* behind the end nothing counts */
+		if (event->buffer != NULL)
+			kiln_io_buffer_put(conn->worker->io, event->buffer);
+	} else if (event->buffer != NULL && conn->rx.where == KILN_IN_KERNEL)
 		take_kernel_bytes(conn, event->buffer);
 	else if (event->buffer != NULL)
 		kiln_flow_push(up, event->buffer);
@@ -252,7 +256,7 @@ static void on_plain_in(struct kiln_op *op, const struct kiln_event *event)
 	struct kiln_flow *down = &conn->down;
 	if (kiln_link_absorb(conn, event))
 		return;
-	if (down->told) { /* only when the peer left: nobody waits for it */
+	if (down->told) { /* the peer left, or was sent away: nobody waits for it */
 		if (event->buffer != NULL)
 			kiln_io_buffer_put(conn->worker->io, event->buffer);
 		return;

@@ -106,7 +106,8 @@ static bool check_limits(struct kiln_link *conn)
 		    &err, KILN_E_TLS_RECORD_LIMIT,
 		    "a key has protected as many records as RFC 8446 5.5 allows, and this "
 		    "kernel cannot change it (Linux 6.14 can)");
-		fail_internal(conn, &err);
+		err.alert = KILN_ALERT_INTERNAL_ERROR;
+		kiln_link_cut(conn, &err);
 		return false;
 	}
 	conn->key_update_wanted = true;
@@ -185,6 +186,11 @@ static void sent_completely(struct kiln_link *conn)
 	if (conn->down.out != NULL)
 		kiln_io_buffer_put(conn->worker->io, conn->down.out);
 	conn->down.out = NULL;
+	if (conn->down.told) {                       /* the connection was cut meanwhile */
+		if (what != KILN_SENDING_KEY_UPDATE) /* else the peer expects another key */
+			kiln_link_say_due(conn);
+		return;
+	}
 	if (what == KILN_SENDING_KEY_UPDATE && !switch_key(conn))
 		return;
 	if (what == KILN_SENDING_CLOSE_NOTIFY) {
@@ -207,8 +213,7 @@ static void stop_down(struct kiln_link *conn, int failed)
 	if (down->out != NULL)
 		kiln_io_buffer_put(io, down->out);
 	down->out = NULL;
-	while (down->head != NULL)
-		kiln_io_buffer_put(io, kiln_flow_pop(down));
+	kiln_flow_drop(down, io);
 	down->told = down->discard = true;
 	kiln_io_cancel(io, &conn->plain_in);
 	kiln_relay_note(conn, KILN_E_TLS_TRUNCATED, failed,

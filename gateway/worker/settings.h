@@ -52,8 +52,9 @@ struct kiln_settings {
 	size_t role_count;
 };
 
-/* Why a connection stayed in user space. */
+/* Whether a connection stayed in user space, and why. */
 enum kiln_path_reason {
+	KILN_PATH_UNDECIDED,   /* it ended before that was known; not counted */
 	KILN_PATH_KTLS,        /* it did not */
 	KILN_PATH_OFF,         /* --ktls off */
 	KILN_PATH_NO_KERNEL,   /* this kernel has no kTLS */
@@ -68,7 +69,7 @@ struct kiln_counters {
 	uint64_t accepted, active, refused_limit, accept_errors;
 	uint64_t handshakes_ok, handshakes_failed, access_denied;
 	uint64_t path[KILN_PATH_REASONS];
-	uint64_t target_failed, truncated, timeouts;
+	uint64_t target_failed, truncated, no_close_notify, timeouts;
 	uint64_t key_updates, key_update_impossible, record_limit;
 	uint64_t bytes_up, bytes_down;
 	uint64_t buffers_peak;

@@ -4,9 +4,6 @@
 
 #include "driver/driver.h"
 
-/* A peer may send records without data; in a row, they only cost us. */
-#define USELESS_MAX 32u
-
 enum kiln_code kiln_driver_break(struct kiln_conn *conn, const struct kiln_error *why,
 				 struct kiln_error *err)
 {
@@ -22,17 +19,6 @@ enum kiln_code kiln_driver_break(struct kiln_conn *conn, const struct kiln_error
 	if (err != NULL)
 		*err = *why;
 	return why->code;
-}
-
-enum kiln_code kiln_driver_count_useless(struct kiln_conn *conn, struct kiln_error *err)
-{
-	struct kiln_error why = {0};
-	if (++conn->useless <= USELESS_MAX)
-		return KILN_OK;
-	(void)kiln_fail(&why, KILN_E_TLS_MESSAGE, "more than %u records in a row without data",
-			USELESS_MAX);
-	why.alert = KILN_ALERT_UNEXPECTED_MESSAGE;
-	return kiln_driver_break(conn, &why, err);
 }
 
 static enum kiln_code follow_key_update(struct kiln_conn *conn, bool asked, struct kiln_error *err)
@@ -63,9 +49,6 @@ enum kiln_code kiln_driver_take_control(struct kiln_conn *conn, uint8_t type, co
 	struct kiln_error why = {0};
 	if (kiln_traffic_control(&conn->session.rx, type, data, len, &control, &why) != KILN_OK)
 		return kiln_driver_break(conn, &why, err);
-	const enum kiln_code rc = kiln_driver_count_useless(conn, err);
-	if (rc != KILN_OK)
-		return rc;
 	conn->rx_closed = control.close_notify;
 	return control.key_update ? follow_key_update(conn, control.update_requested, err)
 				  : KILN_OK;

@@ -42,7 +42,6 @@ struct kiln_conn {
 	bool tx_closed;     /* and so is the FIN */
 	bool update_wanted; /* the peer asked for a new key of ours */
 	bool rekey_works;   /* seen on this socket */
-	uint8_t useless;    /* records in a row that brought no data */
 
 	struct kiln_error broken;    /* the peer broke a rule or left: nothing works any more */
 	struct kiln_error tx_failed; /* sending failed: reading may still tell why */
@@ -75,10 +74,6 @@ enum kiln_code kiln_driver_handshake(struct kiln_handshake *handshake, const str
 /* Acts on a record that is not data, or is empty. On failure the connection is broken. */
 enum kiln_code kiln_driver_take_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data,
 					size_t len, struct kiln_error *err) KILN_NODISCARD;
-
-/* Counts records without data; a peer may not send them for ever. */
-enum kiln_code kiln_driver_count_useless(struct kiln_conn *conn,
-					 struct kiln_error *err) KILN_NODISCARD;
 
 /* Changes our key when it is due or was asked for. flags: MSG_DONTWAIT or 0. */
 enum kiln_code kiln_driver_update_key(struct kiln_conn *conn, int flags,

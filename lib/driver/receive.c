@@ -10,49 +10,26 @@ static enum kiln_code again(struct kiln_error *err)
 	return kiln_fail(err, KILN_E_AGAIN, "nothing to read now");
 }
 
-static enum kiln_code broke(struct kiln_conn *conn, enum kiln_code code, uint8_t alert,
-			    int sys_errno, const char *what, struct kiln_error *err)
-{
-	struct kiln_error why = {0};
-	(void)kiln_fail_errno(&why, code, sys_errno, "%s", what);
-	why.alert = alert;
-	return kiln_driver_break(conn, &why, err);
-}
-
-/* What the kernel says about the peer's records, in our words (Documentation/networking/tls.rst
- * and net/tls/tls_sw.c). */
 static enum kiln_code receive_failed(struct kiln_conn *conn, int sys_errno, struct kiln_error *err)
 {
-	switch (sys_errno) {
-	case EBADMSG:
-		return broke(conn, KILN_E_TLS_DECRYPT, KILN_ALERT_BAD_RECORD_MAC, sys_errno,
-			     "record refused: its tag does not verify (RFC 8446 5.2)", err);
-	case EMSGSIZE:
-		return broke(conn, KILN_E_TLS_RECORD, KILN_ALERT_RECORD_OVERFLOW, sys_errno,
-			     "record refused: too long (RFC 8446 5.2)", err);
-	case EINVAL:
-		return broke(conn, KILN_E_TLS_RECORD, KILN_ALERT_UNEXPECTED_MESSAGE, sys_errno,
-			     "record refused: no TLS 1.3 record (RFC 8446 5.2)", err);
-	case ECONNRESET:
-		return broke(conn, KILN_E_TLS_TRUNCATED, 0, sys_errno,
-			     "the peer reset the connection without close_notify", err);
-	default: return broke(conn, KILN_E_SYSTEM, 0, sys_errno, "receiving failed", err);
-	}
+	struct kiln_error why = {0};
+	const enum kiln_code rc = kiln_ktls_receive_verdict(&conn->session.rx, sys_errno, &why);
+	return rc == KILN_OK ? KILN_OK : kiln_driver_break(conn, &why, err);
 }
 
 static enum kiln_code truncated(struct kiln_conn *conn, struct kiln_error *err)
 {
-	return broke(conn, KILN_E_TLS_TRUNCATED, 0, 0,
-		     "the connection ended without close_notify (RFC 8446 6.1)", err);
+	struct kiln_error why = {0};
+	(void)kiln_fail(&why, KILN_E_TLS_TRUNCATED,
+			"the connection ended without close_notify (RFC 8446 6.1)");
+	return kiln_driver_break(conn, &why, err);
 }
 
-static enum kiln_code took_data(struct kiln_conn *conn, struct kiln_error *err)
+static enum kiln_code took_data(struct kiln_conn *conn, size_t len, struct kiln_error *err)
 {
-	if (conn->session.rx.message_have != 0)
-		return broke(conn, KILN_E_TLS_MESSAGE, KILN_ALERT_UNEXPECTED_MESSAGE, 0,
-			     "data inside a handshake message (RFC 8446 5.1)", err);
-	conn->useless = 0;
-	return KILN_OK;
+	struct kiln_error why = {0};
+	const enum kiln_code rc = kiln_traffic_data(&conn->session.rx, len, &why);
+	return rc == KILN_OK ? KILN_OK : kiln_driver_break(conn, &why, err);
 }
 
 /* ---- in the kernel -------------------------------------------------------------------------- */
@@ -80,7 +57,7 @@ static enum kiln_code read_kernel(struct kiln_conn *conn, uint8_t *data, size_t 
 	const ssize_t n = conn->sys->recv(conn->fd, data, len, 0);
 	if (n > 0) {
 		*got = (size_t)n;
-		return took_data(conn, err);
+		return took_data(conn, (size_t)n, err);
 	}
 	if (n == 0)
 		return truncated(conn, err);
@@ -116,11 +93,9 @@ static enum kiln_code open_record(struct kiln_conn *conn, size_t length, struct 
 		return kiln_driver_break(conn, &why, err);
 	if (type != KILN_RECORD_DATA)
 		return kiln_driver_take_control(conn, type, plain, n, err);
-	if (n == 0)
-		return kiln_driver_count_useless(conn, err);
 	user->plain = plain;
 	user->plain_len = (uint32_t)n;
-	return took_data(conn, err);
+	return took_data(conn, n, err);
 }
 
 static enum kiln_code fill(struct kiln_conn *conn, struct kiln_error *err)

@@ -52,6 +52,9 @@ static enum kiln_code judge_header(struct kiln_traffic *traffic, struct kiln_err
 	const uint32_t length = kiln_load_be24(traffic->message + 1);
 	switch (traffic->message[0]) {
 	case NEW_SESSION_TICKET:
+		if (!traffic->takes_tickets)
+			return refuse(err, KILN_E_TLS_MESSAGE, KILN_ALERT_UNEXPECTED_MESSAGE,
+				      "NewSessionTicket from a client (RFC 8446 4.6.1)");
 		if (length > TICKET_MAX)
 			return refuse(
 			    err, KILN_E_TLS_MESSAGE, KILN_ALERT_DECODE_ERROR,
@@ -122,11 +125,31 @@ static enum kiln_code read_messages(struct kiln_traffic *traffic, const uint8_t 
 	return KILN_OK;
 }
 
-enum kiln_code kiln_traffic_control(struct kiln_traffic *traffic, uint8_t type, const uint8_t *data,
-				    size_t len, struct kiln_control *control,
-				    struct kiln_error *err)
+enum kiln_code kiln_traffic_count_useless(struct kiln_traffic *traffic, struct kiln_error *err)
 {
-	memset(control, 0, sizeof *control);
+	if (traffic->useless++ < KILN_USELESS_MAX)
+		return KILN_OK;
+	(void)kiln_fail(err, KILN_E_TLS_MESSAGE, "more than %u records in a row without data",
+			KILN_USELESS_MAX);
+	if (err != NULL)
+		err->alert = KILN_ALERT_UNEXPECTED_MESSAGE;
+	return KILN_E_TLS_MESSAGE;
+}
+
+enum kiln_code kiln_traffic_data(struct kiln_traffic *traffic, size_t len, struct kiln_error *err)
+{
+	if (traffic->message_have != 0)
+		return refuse(err, KILN_E_TLS_MESSAGE, KILN_ALERT_UNEXPECTED_MESSAGE,
+			      "data inside a handshake message (RFC 8446 5.1)");
+	if (len == 0)
+		return kiln_traffic_count_useless(traffic, err);
+	traffic->useless = 0;
+	return KILN_OK;
+}
+
+static enum kiln_code read_record(struct kiln_traffic *traffic, uint8_t type, const uint8_t *data,
+				  size_t len, struct kiln_control *control, struct kiln_error *err)
+{
 	if (type == KILN_RECORD_HANDSHAKE)
 		return read_messages(traffic, data, len, control, err);
 	if (traffic->message_have != 0)
@@ -136,6 +159,15 @@ enum kiln_code kiln_traffic_control(struct kiln_traffic *traffic, uint8_t type, 
 		return read_alert(data, len, control, err);
 	return refuse(err, KILN_E_TLS_RECORD, KILN_ALERT_UNEXPECTED_MESSAGE,
 		      "a content type that may not come here (RFC 8446 5)");
+}
+
+enum kiln_code kiln_traffic_control(struct kiln_traffic *traffic, uint8_t type, const uint8_t *data,
+				    size_t len, struct kiln_control *control,
+				    struct kiln_error *err)
+{
+	memset(control, 0, sizeof *control);
+	const enum kiln_code rc = read_record(traffic, type, data, len, control, err);
+	return rc == KILN_OK ? kiln_traffic_count_useless(traffic, err) : rc;
 }
 
 void kiln_key_update_message(uint8_t out[KILN_KEY_UPDATE_LEN], bool request_update)

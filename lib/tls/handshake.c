@@ -370,6 +370,7 @@ enum kiln_code kiln_handshake_finish(struct kiln_handshake *hs, struct kiln_sess
 	if (rc == KILN_OK)
 		rc = kiln_traffic_init(&session->tx, session->suite,
 				       server ? hs->server_secret : hs->client_secret, 0, err);
+	session->rx.takes_tickets = !server;
 	if (rc == KILN_OK)
 		rc = describe_session(hs, session, err);
 	if (rc != KILN_OK)

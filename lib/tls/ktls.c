@@ -179,3 +179,56 @@ ssize_t kiln_ktls_receive(const struct kiln_sys *sys, int fd, void *data, size_t
 		*type = *CMSG_DATA(c);
 	return n;
 }
+
+static enum kiln_code refuse(struct kiln_error *err, enum kiln_code code, uint8_t alert,
+			     int sys_errno, const char *rule)
+{
+	(void)kiln_fail_errno(err, code, sys_errno, "record refused: %s", rule);
+	if (err != NULL)
+		err->alert = alert;
+	return code;
+}
+
+/* What the kernel says about the peer's records (Documentation/networking/tls.rst and
+ * net/tls/tls_sw.c). KILN_OK: it is not about records. */
+static enum kiln_code judge_record(int sys_errno, struct kiln_error *err)
+{
+	switch (sys_errno) {
+	case EBADMSG:
+		return refuse(err, KILN_E_TLS_DECRYPT, KILN_ALERT_BAD_RECORD_MAC, sys_errno,
+			      "its tag does not verify (RFC 8446 5.2)");
+	case EMSGSIZE:
+		return refuse(err, KILN_E_TLS_RECORD, KILN_ALERT_RECORD_OVERFLOW, sys_errno,
+			      "too long (RFC 8446 5.2)");
+	case EINVAL:
+	case EPROTO:
+		return refuse(err, KILN_E_TLS_RECORD, KILN_ALERT_UNEXPECTED_MESSAGE, sys_errno,
+			      "no TLS 1.3 record (RFC 8446 5.2)");
+	default: return KILN_OK;
+	}
+}
+
+enum kiln_code kiln_ktls_receive_verdict(struct kiln_traffic *rx, int sys_errno,
+					 struct kiln_error *err)
+{
+	if (rx->where == KILN_IN_KERNEL && sys_errno == EKEYEXPIRED)
+		return kiln_traffic_count_useless(rx, err);
+	if (rx->where == KILN_IN_KERNEL) {
+		const enum kiln_code rc = judge_record(sys_errno, err);
+		if (rc != KILN_OK)
+			return rc;
+	}
+	switch (sys_errno) {
+	case ECONNRESET:
+	case EPIPE:
+		return kiln_fail_errno(err, KILN_E_TLS_TRUNCATED, sys_errno,
+				       "the peer reset the connection without close_notify");
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
+		return kiln_fail_errno(err, KILN_E_TLS_TRUNCATED, sys_errno,
+				       "the peer cannot be reached any more");
+	default: return kiln_fail_errno(err, KILN_E_SYSTEM, sys_errno, "receiving failed");
+	}
+}

@@ -8,4 +8,8 @@
 /* Frees the user-space cipher once the kernel has the keys. */
 void kiln_traffic_release_cipher(struct kiln_traffic *traffic);
 
+/* Received, and it brought no data; KILN_E_TLS_MESSAGE when that was once too often. */
+enum kiln_code kiln_traffic_count_useless(struct kiln_traffic *traffic,
+					  struct kiln_error *err) KILN_NODISCARD;
+
 #endif

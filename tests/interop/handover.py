@@ -148,7 +148,10 @@ class WithFinished(SharedServer):
         peer.sock.sendall(flight + record)
         peer.expect_alert("bad_record_mac")
         peer.sock.close()
-        self.wait_conn(close="tls_decrypt", alert_sent="bad_record_mac", bytes_up=0)
+        line = self.wait_conn(close="tls_decrypt", alert_sent="bad_record_mac", bytes_up=0)
+        # Where the kernel was to take the keys, it had not yet.
+        self.assertEqual(line.get("path"), None if self.gateway.path == "ktls" else "userspace")
+        self.assertIn("cipher", line)
 
 
 class FromServers(KilnTest):

@@ -77,6 +77,37 @@ class KeyUpdates(RecordTest):
                 self.assertEqual(peer.read(40), b"".join(b"%02d" % n for n in range(20)))
         self.follows(change)
 
+    def test_what_came_before_is_delivered(self):
+        """Also where the connection ends with it, and the target is slow."""
+        data = pattern(300_000)
+        go, got = threading.Event(), []
+
+        def slow(sock):
+            go.wait(settings.PATIENCE)
+            got.append(receive_exactly(sock, len(data)))
+            if self.can_follow:
+                return
+            with self.assertRaises(ConnectionResetError):
+                sock.recv(1)
+        target = self.backend(slow)
+        gateway = self.server(target=target.address)
+        counter = "key_updates" if self.can_follow else "key_update_impossible"
+        with connect_raw(gateway.listen) as peer:
+            peer.send_data(data)
+            peer.key_update()
+            settings.wait_until("the gateway to see the update",
+                                lambda: gateway.counters()[counter] == 1)
+            if not self.can_follow:
+                peer.expect_alert("internal_error")  # before the target has read anything
+            go.set()
+            if self.can_follow:
+                self.assertEqual(peer.read_to_end(), b"")
+                peer.close_notify()
+            gateway.wait_conn(bytes_up=len(data),
+                              close="ok" if self.can_follow else "tls_key_update")
+        target.wait_idle()
+        self.assert_bytes(got[0], data)
+
     def test_many_in_a_row(self):
         def change(peer):
             for _ in range(10):
@@ -230,11 +261,11 @@ class Refused(RecordTest):
         self.refused(lambda peer: peer.tx.seal(b"", ALERT), "decode_error", "tls_record")
 
     def test_data_inside_a_handshake_message(self):
-        self.refused(lambda peer: peer.tx.seal(b"\4\0\0\x20\0", HANDSHAKE) + peer.tx.seal(b"x"),
+        self.refused(lambda peer: peer.tx.seal(b"\x18\0\0", HANDSHAKE) + peer.tx.seal(b"x"),
                      "unexpected_message", "tls_message")
 
     def test_an_alert_inside_a_handshake_message(self):
-        self.refused(lambda peer: peer.tx.seal(b"\4\0\0\x20\0", HANDSHAKE) +
+        self.refused(lambda peer: peer.tx.seal(b"\x18\0\0", HANDSHAKE) +
                      peer.tx.seal(b"\1\0", ALERT), "unexpected_message", "tls_message")
 
     def test_bytes_behind_a_key_update(self):
@@ -251,9 +282,13 @@ class Refused(RecordTest):
         self.refused(lambda peer: b"".join(peer.tx.seal(b"") for _ in range(200)),
                      "unexpected_message", "tls_message")
 
-    def test_tickets_from_a_client_without_end(self):
+    def test_a_ticket_from_a_client(self):
         ticket = b"\4" + (8 + 1 + 2 + 1 + 2).to_bytes(3, "big") + bytes(9) + b"\0\1t\0\0"
-        self.refused(lambda peer: b"".join(peer.tx.seal(ticket, HANDSHAKE) for _ in range(200)),
+        self.refused(lambda peer: peer.tx.seal(ticket, HANDSHAKE), "unexpected_message",
+                     "tls_message")
+
+    def test_user_canceled_without_end(self):
+        self.refused(lambda peer: b"".join(peer.tx.seal(b"\1\x5a", ALERT) for _ in range(200)),
                      "unexpected_message", "tls_message")
 
 
@@ -310,6 +345,32 @@ class Ends(RecordTest):
             reset(peer.sock)
             self.wait_conn(close="tls_truncated")
             self.target.wait_reset()
+
+    def test_an_end_after_our_close_notify_is_no_failure(self):
+        """The target has ended and still reads; the peer knows, and just closes."""
+        got = []
+
+        def ended(sock):
+            sock.shutdown(socket.SHUT_WR)
+            got.append(receive_exactly(sock, 4))
+            with self.assertRaises(ConnectionResetError):
+                sock.recv(1)
+        target = self.backend(ended)
+        gateway = self.server(target=target.address)
+        for how in (lambda sock: sock.shutdown(socket.SHUT_WR), reset):
+            since = gateway.position()
+            with connect_raw(gateway.listen) as peer:
+                self.assertEqual(peer.read_to_end(), b"")
+                peer.send(b"said")
+                wait_taken(peer.sock)
+                how(peer.sock)
+                line = gateway.wait_conn(since, close="ok_no_close_notify", bytes_up=4)
+                self.assertEqual(line["level"], "info")
+                self.assertNotIn("error", line)
+            target.wait_idle()
+        self.assertEqual(got, [b"said"] * 2)
+        counters = gateway.counters()
+        self.assertEqual((counters["no_close_notify"], counters["truncated"]), (2, 0))
 
     def test_close_notify_leaves_our_half_open(self):
         """RFC 8446 6.1: the other direction goes on."""

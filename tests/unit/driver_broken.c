@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Peers that are silent, slow, gone, or in a hurry: deadlines, truncation at every stage, and data
  * in the same packet as Finished. */
+#include "driver/driver.h"
 #include "driver_rig.h"
 
 #include <openssl/err.h>
@@ -307,6 +308,31 @@ static void test_tampered(void **state)
 	rig_finish(&rig);
 }
 
+/* RFC 8446 4.6.1: only servers send tickets. */
+static void client_with_a_ticket(int fd, int sync, const void *arg)
+{
+	static const uint8_t ticket[] = {4, 0, 0, 0};
+	struct kiln_error err;
+	struct kiln_conn *conn = rig_child_open(fd, arg, (struct kiln_conn_options){0});
+	RIG_CHECK(kiln_driver_send_control(conn, KILN_RECORD_HANDSHAKE, ticket, sizeof ticket, 0,
+					   &err) == KILN_OK);
+	RIG_CHECK(kiln_driver_flush(conn, 0, &err) == KILN_OK);
+	RIG_CHECK(kiln_conn_read(conn, &(char[1]){0}, 1, &err) == -1);
+	RIG_CHECK(err.code == KILN_E_TLS_ALERT && err.alert == KILN_ALERT_UNEXPECTED_MESSAGE);
+	rig_hear(sync);
+}
+
+static void test_ticket_from_a_client(void **state)
+{
+	struct rig rig;
+	rig_start(&rig, *state, client_with_a_ticket, *state);
+	struct kiln_conn *conn = rig_open(&rig, rig_server, KILN_SERVER);
+	rig_expect_end(conn, KILN_E_TLS_MESSAGE);
+	rig_say(rig.sync);
+	kiln_conn_close(conn);
+	rig_finish(&rig);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -319,6 +345,7 @@ int main(void)
 	    RIG_TEST_EACH(test_truncation),
 	    RIG_TEST_EACH(test_not_tls),
 	    RIG_TEST_EACH(test_tampered),
+	    RIG_TEST_EACH(test_ticket_from_a_client),
 	};
 	return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -131,8 +131,37 @@ static void test_receive_errors(void **state)
 	expect_receive_error(EBADMSG, KILN_E_TLS_DECRYPT, KILN_ALERT_BAD_RECORD_MAC);
 	expect_receive_error(EMSGSIZE, KILN_E_TLS_RECORD, KILN_ALERT_RECORD_OVERFLOW);
 	expect_receive_error(EINVAL, KILN_E_TLS_RECORD, KILN_ALERT_UNEXPECTED_MESSAGE);
+	expect_receive_error(EPROTO, KILN_E_TLS_RECORD, KILN_ALERT_UNEXPECTED_MESSAGE);
 	expect_receive_error(ECONNRESET, KILN_E_TLS_TRUNCATED, 0);
+	expect_receive_error(ETIMEDOUT, KILN_E_TLS_TRUNCATED, 0);
 	expect_receive_error(ENOMEM, KILN_E_SYSTEM, 0);
+}
+
+/* A KeyUpdate cut in two: Linux takes its first byte for the whole, and waits for a key. */
+static void test_key_expired(void **state)
+{
+	struct stage_step steps[6 + KILN_USELESS_MAX] = {
+	    STAGE_INSTALLED, STAGE_NO_DATA, stage_control(KILN_RECORD_HANDSHAKE, "\x18", 1)};
+	size_t count = 5;
+	(void)state;
+	while (count < 5 + KILN_USELESS_MAX)
+		steps[count++] = stage_fails(STAGE_RECV, EKEYEXPIRED);
+	steps[count++] = stage_alert(2, KILN_ALERT_UNEXPECTED_MESSAGE);
+	struct kiln_conn *conn = STAGE_OPEN(steps);
+	rig_expect_end(conn, KILN_E_TLS_MESSAGE);
+	stage_close(conn);
+}
+
+/* RFC 8446 4.6.1: only servers send tickets, and this is one. */
+static void test_ticket_from_a_client(void **state)
+{
+	const struct stage_step steps[] = {STAGE_INSTALLED, STAGE_NO_DATA,
+					   stage_control(KILN_RECORD_HANDSHAKE, "\4\0\0\0", 4),
+					   stage_alert(2, KILN_ALERT_UNEXPECTED_MESSAGE)};
+	(void)state;
+	struct kiln_conn *conn = STAGE_OPEN(steps);
+	rig_expect_end(conn, KILN_E_TLS_MESSAGE);
+	stage_close(conn);
 }
 
 /* EIO without a record that explains it is an error like any other. */
@@ -209,6 +238,8 @@ int main(void)
 	    cmocka_unit_test(test_record_limit_before_6_14),
 	    cmocka_unit_test(test_our_update_fails_late),
 	    cmocka_unit_test(test_receive_errors),
+	    cmocka_unit_test(test_key_expired),
+	    cmocka_unit_test(test_ticket_from_a_client),
 	    cmocka_unit_test(test_eio_is_eio),
 	    cmocka_unit_test(test_key_refused),
 	    cmocka_unit_test(test_half_installed),

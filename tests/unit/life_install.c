@@ -240,6 +240,7 @@ static void test_bad_record_glued(void **state)
 	assert_int_equal(life.rig.conn->alert_sent, KILN_ALERT_BAD_RECORD_MAC);
 	rig_peer_ends(&life.rig, 0);
 	rig_turn(&life.rig);
+	assert_int_equal(rig_ended.path, KILN_PATH_UNDECIDED);
 	end(KILN_E_TLS_DECRYPT);
 }
 
@@ -256,6 +257,7 @@ static void test_cut_off_inside_a_record(void **state)
 		rig_peer_ends(&life.rig, results[i]);
 		rig_turn(&life.rig);
 		wire_drop(&life.rig.from_peer, life.rig.from_peer.len);
+		assert_int_equal(rig_ended.path, KILN_PATH_UNDECIDED);
 		end(KILN_E_TLS_TRUNCATED);
 	}
 }
@@ -313,6 +315,9 @@ static void test_kernel_refuses_half_way(void **state)
 	assert_int_equal(rig_sys.sends, 0);
 	uint8_t byte;
 	assert_true(recv(life.rig.tls_far, &byte, 1, MSG_DONTWAIT) <= 0);
+	assert_int_equal(rig_ended.path, KILN_PATH_UNDECIDED);
+	for (int path = 0; path < KILN_PATH_REASONS; path++)
+		assert_int_equal(life.rig.counters.path[path], 0);
 	end(KILN_E_SYSTEM);
 }
 

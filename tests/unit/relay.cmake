@@ -1,5 +1,5 @@
 # The worker's code on a scripted engine. relay_rig wraps the clock and the access line.
-foreach(_part data ends fail fair kernel random starved time)
+foreach(_part cut data ends fail fair kernel random starved time)
   kiln_unit_test(relay_${_part}
     SOURCES relay_${_part}.c relay_rig.c relay_peer.c script_io.c
       wire.c)

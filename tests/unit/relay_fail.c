@@ -88,6 +88,7 @@ static void test_useless_records(void **state)
 	for (int kernel = 0; kernel <= 1; kernel++)
 		for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
 			start(kernel);
+			rig.conn->rx.takes_tickets = true; /* as from a server */
 			unsigned n = 0;
 			for (; rig.conn->phase == KILN_PHASE_RELAY && n < 100; n++) {
 				memset(&rig_sys, 0, sizeof rig_sys);
@@ -101,6 +102,19 @@ static void test_useless_records(void **state)
 			assert_int_equal(rig_direct_alert(&rig), KILN_ALERT_UNEXPECTED_MESSAGE);
 			finish(KILN_E_TLS_MESSAGE, KILN_ALERT_UNEXPECTED_MESSAGE);
 		}
+}
+
+/* RFC 8446 4.6.1: a client has no tickets to give. */
+static void test_ticket_from_a_client(void **state)
+{
+	(void)state;
+	for (int kernel = 0; kernel <= 1; kernel++) {
+		start(kernel);
+		rig_peer_says(&rig, KILN_RECORD_HANDSHAKE, (const uint8_t[]){4, 0, 0, 0}, 4);
+		rig_turn(&rig);
+		assert_int_equal(rig_direct_alert(&rig), KILN_ALERT_UNEXPECTED_MESSAGE);
+		finish(KILN_E_TLS_MESSAGE, KILN_ALERT_UNEXPECTED_MESSAGE);
+	}
 }
 
 /* Records without content, many of them in one receive. */
@@ -327,6 +341,7 @@ int main(void)
 	    cmocka_unit_test(test_no_records),
 	    cmocka_unit_test(test_fatal_alert),
 	    cmocka_unit_test(test_useless_records),
+	    cmocka_unit_test(test_ticket_from_a_client),
 	    cmocka_unit_test(test_empty_records),
 	    cmocka_unit_test(test_useful_in_between),
 	    cmocka_unit_test(test_peer_reset),

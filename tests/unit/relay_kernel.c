@@ -144,6 +144,7 @@ static void test_kernel_refuses_receiving_key(void **state)
 	peer_updates(update);
 	rig_flush(&rig);
 	assert_int_equal(rig_direct_alert(&rig), KILN_ALERT_INTERNAL_ERROR);
+	assert_int_equal(rig.counters.key_update_impossible, 1);
 	fail_with(KILN_E_TLS_KEY_UPDATE, KILN_ALERT_INTERNAL_ERROR);
 }
 
@@ -216,6 +217,7 @@ static void test_limit_without_rekey(void **state)
 	start(true);
 	rig.worker.settings.kernel.rekey = false;
 	rig.conn->tx.limit = 1;
+	rig_peer_says(&rig, KILN_RECORD_DATA, "before", 6);
 	rig_plain_says(&rig, "last", 4);
 	rig_turn(&rig);
 	rig_peer_takes(&rig, SIZE_MAX);
@@ -223,6 +225,9 @@ static void test_limit_without_rekey(void **state)
 	assert_wire(rig.peer_got, "last");
 	assert_int_equal(rig_direct_alert(&rig), KILN_ALERT_INTERNAL_ERROR);
 	assert_int_equal(rig.counters.record_limit, 1);
+	rig_plain_takes(&rig, SIZE_MAX);
+	rig_turn(&rig);
+	assert_wire(rig.plain_got, "before");
 	fail_with(KILN_E_TLS_RECORD_LIMIT, KILN_ALERT_INTERNAL_ERROR);
 }
 
@@ -284,8 +289,9 @@ static void test_kernel_errors(void **state)
 	    {EINVAL, KILN_ALERT_UNEXPECTED_MESSAGE, KILN_E_TLS_RECORD},
 	    {EPROTO, KILN_ALERT_UNEXPECTED_MESSAGE, KILN_E_TLS_RECORD},
 	    {ECONNRESET, 0, KILN_E_TLS_TRUNCATED},
-	    {EIO, 0, KILN_E_TLS_TRUNCATED},
-	    {ENOMEM, 0, KILN_E_TLS_TRUNCATED},
+	    {ETIMEDOUT, 0, KILN_E_TLS_TRUNCATED},
+	    {EIO, 0, KILN_E_SYSTEM},
+	    {ENOMEM, 0, KILN_E_SYSTEM},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

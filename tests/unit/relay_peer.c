@@ -49,6 +49,7 @@ static void peer_hears(struct rig *rig, uint8_t type, const uint8_t *data, size_
 {
 	assert_false(rig->peer_close_notify); /* nothing may follow it */
 	if (type == KILN_RECORD_DATA) {
+		assert_int_equal(kiln_traffic_data(&rig->peer_rx, len, NULL), KILN_OK);
 		wire_add(&rig->peer_got, data, len);
 		return;
 	}

@@ -79,7 +79,7 @@ static void peer_speaks(struct script *peer)
 static void peer_updates(const struct script *peer)
 {
 	const uint8_t update[] = {24, 0, 0, 1, (uint8_t)random_below(2)};
-	if (peer->ended || rig.conn->useless > 20 || rig_sys.sets + 4 > RIG_CALLS)
+	if (peer->ended || rig.conn->rx.useless > 20 || rig_sys.sets + 4 > RIG_CALLS)
 		return;
 	if (rig.kernel)
 		rig_peer_says(&rig, KILN_RECORD_HANDSHAKE, update, sizeof update);

@@ -33,6 +33,7 @@ void __wrap_kiln_link_log(const struct kiln_link *conn)
 	rig_ended.alert_sent = conn->alert_sent;
 	rig_ended.alert_received = conn->alert_received;
 	rig_ended.path = conn->path;
+	rig_ended.unanswered = conn->unanswered;
 	rig_ended.bytes_up = conn->up.bytes;
 	rig_ended.bytes_down = conn->down.bytes;
 	(void)snprintf(rig_ended.why, sizeof rig_ended.why, "%s",
@@ -131,6 +132,7 @@ static struct kiln_link *new_conn(struct kiln_worker *worker, int *tls_far, int 
 	socket_pair(&conn->tls_fd, tls_far);
 	socket_pair(&conn->plain_fd, plain_far);
 	set_keys(&conn->rx, &conn->tx);
+	conn->rx.takes_tickets = worker->settings.role == KILN_CLIENT;
 	return conn;
 }
 

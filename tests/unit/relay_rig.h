@@ -29,6 +29,7 @@ struct rig_end {
 	unsigned count;
 	enum kiln_code code;
 	uint8_t alert_sent, alert_received, path;
+	bool unanswered;
 	uint64_t bytes_up, bytes_down;
 	char why[KILN_ERROR_MAX];
 };

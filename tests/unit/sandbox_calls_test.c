@@ -24,13 +24,15 @@
 
 #ifndef KILN_SANITIZED
 
-static void enter(const char *expected)
+static int landlock; /* its version, from enter on; 0 without */
+
+static void enter_for(uint16_t port, const char *expected)
 {
 	struct kiln_error err = {0};
 	char in_force[KILN_SANDBOX_TEXT] = "";
 
 	NEED(kiln_sandbox_drop_user(geteuid() == 0 ? "nobody" : NULL, &err) == KILN_OK);
-	if (kiln_sandbox_worker(in_force, &err) != KILN_OK)
+	if (kiln_sandbox_worker(port, in_force, &err) != KILN_OK)
 		dprintf(STDERR_FILENO, "%s\n", err.message);
 	NEED(err.code == KILN_OK);
 	NEED(strstr(in_force, "user=") != NULL && strstr(in_force, " landlock=") != NULL);
@@ -38,6 +40,13 @@ static void enter(const char *expected)
 		dprintf(STDERR_FILENO, "%s\n", in_force);
 		NEED(false);
 	}
+	const char *version = strstr(in_force, " landlock=v");
+	landlock = version != NULL ? atoi(version + 11) : 0;
+}
+
+static void enter(const char *expected)
+{
+	enter_for(0, expected);
 }
 
 static void use_files(void)
@@ -78,9 +87,10 @@ static void use_sockets(void)
 	struct sockaddr_in addr;
 	struct epoll_event event = {.events = EPOLLIN};
 	char byte = 0;
+	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 	int one = 1, listener = listen_on_loopback(&addr), poll = epoll_create1(0);
 
-	enter("seccomp=on");
+	enter_for(ntohs(addr.sin_port), "seccomp=on");
 	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	NEED(client >= 0 && setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0);
 	NEED(connect(client, (struct sockaddr *)&addr, sizeof addr) == 0);
@@ -90,7 +100,9 @@ static void use_sockets(void)
 	NEED(send(client, "x", 1, MSG_NOSIGNAL) == 1);
 	NEED(epoll_wait(poll, &event, 1, 5000) == 1);
 	NEED(recv(conn, &byte, 1, 0) == 1 && byte == 'x');
-	NEED(shutdown(client, SHUT_WR) == 0 && close(conn) == 0 && close(client) == 0);
+	NEED(shutdown(client, SHUT_WR) == 0);
+	NEED(connect(client, &nowhere, sizeof nowhere) == 0); /* as a reset is sent */
+	NEED(close(conn) == 0 && close(client) == 0);
 
 	for (size_t i = 0; i < 2; i++) {
 		int target = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -98,6 +110,51 @@ static void use_sockets(void)
 		NEED(connect(target, (struct sockaddr *)&targets[i], sizeof targets[i]) == 0);
 	}
 	NEED(socket(AF_NETLINK, SOCK_RAW, 0) < 0 && errno == EACCES);
+}
+
+/* The target's port at any address, and no other port. */
+static void connect_elsewhere(void)
+{
+	struct sockaddr_in target, other;
+	(void)listen_on_loopback(&target);
+	(void)listen_on_loopback(&other);
+	enter_for(ntohs(target.sin_port), "seccomp=on");
+	if (landlock < 4)
+		_exit(77);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	NEED(connect(fd, (struct sockaddr *)&other, sizeof other) < 0 && errno == EACCES);
+	target.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	NEED(connect(fd, (struct sockaddr *)&target, sizeof target) < 0 && errno == ECONNREFUSED);
+	target.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	NEED(connect(fd, (struct sockaddr *)&target, sizeof target) == 0);
+}
+
+/* With a Unix socket as target. */
+static void connect_anywhere(void)
+{
+	struct sockaddr_in target;
+	(void)listen_on_loopback(&target);
+	enter("seccomp=on");
+	if (landlock < 4)
+		_exit(77);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	NEED(connect(fd, (struct sockaddr *)&target, sizeof target) < 0 && errno == EACCES);
+}
+
+static void only_the_target_is_in_reach(void **state)
+{
+	static void (*const children[])(void) = {connect_elsewhere, connect_anywhere};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		int status = status_of(children[i]);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+			print_message("this kernel's Landlock does not rule over connections\n");
+			skip();
+		}
+		if (status != 0)
+			fail_msg("child %zu ended with status %#x", i, (unsigned)status);
+	}
 }
 
 static int listen_on_unix(const struct sockaddr_un *un)
@@ -200,6 +257,46 @@ static void open_a_raw_socket(void)
 	(void)socket(AF_PACKET, SOCK_RAW, 0);
 }
 
+/* Everything but streams of the family's own protocol. */
+static void open_a_datagram_socket(void)
+{
+	enter("seccomp=on");
+	(void)socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+static void open_a_unix_datagram_socket(void)
+{
+	enter("seccomp=on");
+	(void)socket(AF_UNIX, SOCK_DGRAM, 0);
+}
+
+static void open_a_raw_ipv6_socket(void)
+{
+	enter("seccomp=on");
+	(void)socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
+}
+
+static void open_an_sctp_socket(void)
+{
+	enter("seccomp=on");
+	(void)socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+}
+
+static void open_an_mptcp_socket(void)
+{
+	enter("seccomp=on");
+	(void)socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+}
+
+static void connect_by_sending(void)
+{
+	struct sockaddr_in addr;
+	(void)listen_on_loopback(&addr);
+	enter("seccomp=on");
+	const int fd = socket(AF_INET, SOCK_STREAM, 0);
+	(void)sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&addr, sizeof addr);
+}
+
 static void call_abort(void)
 {
 	enter("seccomp=on");
@@ -208,8 +305,17 @@ static void call_abort(void)
 
 static void other_calls_kill(void **state)
 {
-	static void (*const children[])(void) = {run_a_program, start_a_process, map_code,
-						 signal_the_parent, open_a_raw_socket};
+	static void (*const children[])(void) = {run_a_program,
+						 start_a_process,
+						 map_code,
+						 signal_the_parent,
+						 open_a_raw_socket,
+						 open_a_datagram_socket,
+						 open_a_unix_datagram_socket,
+						 open_a_raw_ipv6_socket,
+						 open_an_sctp_socket,
+						 open_an_mptcp_socket,
+						 connect_by_sending};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
@@ -243,8 +349,11 @@ static void the_environment_loosens_it(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(files_are_out_of_reach),     cmocka_unit_test(sockets_still_work),
-    cmocka_unit_test(libraries_still_work),       cmocka_unit_test(other_calls_kill),
+    cmocka_unit_test(files_are_out_of_reach),
+    cmocka_unit_test(sockets_still_work),
+    cmocka_unit_test(only_the_target_is_in_reach),
+    cmocka_unit_test(libraries_still_work),
+    cmocka_unit_test(other_calls_kill),
     cmocka_unit_test(the_environment_loosens_it),
 };
 
@@ -254,7 +363,7 @@ static void the_log_line_says_why_not(void)
 {
 	char in_force[KILN_SANDBOX_TEXT] = "";
 
-	NEED(kiln_sandbox_worker(in_force, NULL) == KILN_OK);
+	NEED(kiln_sandbox_worker(0, in_force, NULL) == KILN_OK);
 	NEED(strstr(in_force, "landlock=off seccomp=off reason=built_with_sanitizers") != NULL);
 	NEED(access("/etc/passwd", R_OK) == 0);
 }

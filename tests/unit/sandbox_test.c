@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The sandbox part by part, each time in a child of its own: the user, Landlock, the ring. */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -80,7 +82,7 @@ static void use_files_under_landlock(void)
 {
 	int abi = -1;
 
-	NEED(kiln_sandbox_landlock(&abi, NULL) == KILN_OK);
+	NEED(kiln_sandbox_landlock(0, &abi, NULL) == KILN_OK);
 	if (abi == 0)
 		_exit(77);
 	NEED(open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES);
@@ -141,8 +143,50 @@ static void use_a_ring(void)
 	NEED(complete_one(&ring) == -EACCES);
 	io_uring_prep_splice(io_uring_get_sqe(&ring), fds[0], -1, fds[1], -1, 1, 0);
 	NEED(complete_one(&ring) == -EACCES);
+	io_uring_prep_rw(IORING_OP_SOCKET, io_uring_get_sqe(&ring), AF_INET, NULL, 0, SOCK_DGRAM);
+	NEED(complete_one(&ring) == -EACCES);
 	NEED(io_uring_register_files(&ring, fds, 2) == -EACCES);
 	NEED(io_uring_register_ring_fd(&ring) == 1);
+}
+
+/* What goes through a ring is seen by Landlock, other than by seccomp. */
+static void connect_through_a_ring(void)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof addr;
+	struct io_uring ring;
+	int abi, listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	NEED(bind(listener, (struct sockaddr *)&addr, len) == 0 && listen(listener, 8) == 0);
+	NEED(getsockname(listener, (struct sockaddr *)&addr, &len) == 0);
+	int rc = io_uring_queue_init(8, &ring, IORING_SETUP_R_DISABLED);
+	if (rc == -EPERM || rc == -ENOSYS)
+		_exit(77);
+	NEED(rc == 0 && kiln_sandbox_ring(&ring, NULL) == KILN_OK);
+	NEED(kiln_sandbox_landlock(ntohs(addr.sin_port), &abi, NULL) == KILN_OK);
+	if (abi < 4)
+		_exit(77);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	io_uring_prep_connect(io_uring_get_sqe(&ring), fd, (struct sockaddr *)&addr, len);
+	NEED(complete_one(&ring) == 0);
+	addr.sin_port = htons((uint16_t)(ntohs(addr.sin_port) ^ 1));
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	io_uring_prep_connect(io_uring_get_sqe(&ring), fd, (struct sockaddr *)&addr, len);
+	NEED(complete_one(&ring) == -EACCES);
+}
+
+static void a_ring_connects_to_the_target_alone(void **state)
+{
+	int status = status_of(connect_through_a_ring);
+
+	(void)state;
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("no io_uring here, or Landlock does not rule over connections\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void a_ring_takes_only_the_relays_operations(void **state)
@@ -166,6 +210,7 @@ int main(void)
 	    cmocka_unit_test(an_unknown_user_is_refused),
 	    cmocka_unit_test(landlock_closes_the_file_system),
 	    cmocka_unit_test(a_ring_takes_only_the_relays_operations),
+	    cmocka_unit_test(a_ring_connects_to_the_target_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

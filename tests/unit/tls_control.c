@@ -24,6 +24,7 @@ static enum kiln_code take(uint8_t type, const void *data, size_t len)
 	assert_non_null(copy);
 	memcpy(copy, data, len);
 	memset(&err, 0, sizeof err);
+	traffic.useless = 0; /* this limit has a test of its own */
 	const enum kiln_code rc = kiln_traffic_control(&traffic, type, copy, len, &control, &err);
 	free(copy);
 	return rc;
@@ -35,6 +36,7 @@ static enum kiln_code take(uint8_t type, const void *data, size_t len)
 static void start(void)
 {
 	memset(&traffic, 0, sizeof traffic);
+	traffic.takes_tickets = true;
 }
 
 static void assert_refused(enum kiln_code rc, enum kiln_code code, uint8_t alert)
@@ -214,6 +216,25 @@ static void test_long_ticket(void **state)
 	assert_refused(take(HANDSHAKE, ticket, 4), KILN_E_TLS_MESSAGE, KILN_ALERT_DECODE_ERROR);
 }
 
+/* RFC 8446 4.6.1: only servers send them. Judged by the header, before the rest comes. */
+static void test_ticket_from_a_client(void **state)
+{
+	uint8_t ticket[100];
+	(void)state;
+	for (size_t body = 0; body < 90; body++) {
+		const size_t len = make_ticket(ticket, body);
+		start();
+		traffic.takes_tickets = false;
+		assert_refused(take(HANDSHAKE, ticket, len), KILN_E_TLS_MESSAGE,
+			       KILN_ALERT_UNEXPECTED_MESSAGE);
+		start();
+		traffic.takes_tickets = false;
+		assert_int_equal(take(HANDSHAKE, ticket, 3), KILN_OK);
+		assert_refused(take(HANDSHAKE, ticket + 3, 1), KILN_E_TLS_MESSAGE,
+			       KILN_ALERT_UNEXPECTED_MESSAGE);
+	}
+}
+
 static void test_other_messages(void **state)
 {
 	(void)state;
@@ -238,6 +259,43 @@ static void test_interleaved(void **state)
 			start();
 			assert_int_equal(take(HANDSHAKE, "\x18\0\0\1\0", have), KILN_OK);
 			assert_refused(TAKE((uint8_t)type, 1, 0), KILN_E_TLS_MESSAGE,
+				       KILN_ALERT_UNEXPECTED_MESSAGE);
+		}
+}
+
+/* Records without data: 32 in a row, and with data in between for ever. */
+static void test_useless_records(void **state)
+{
+	static const uint8_t canceled[] = {1, 90};
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(kiln_traffic_control(&traffic, ALERT, canceled, 2, &control, &err),
+				 KILN_OK);
+		assert_int_equal(kiln_traffic_data(&traffic, 0, &err), KILN_OK);
+		assert_int_equal(traffic.useless, 2);
+		assert_int_equal(kiln_traffic_data(&traffic, 1, &err), KILN_OK);
+	}
+	for (unsigned i = 0; i < KILN_USELESS_MAX; i += 2) {
+		assert_int_equal(kiln_traffic_control(&traffic, ALERT, canceled, 2, &control, &err),
+				 KILN_OK);
+		assert_int_equal(kiln_traffic_data(&traffic, 0, &err), KILN_OK);
+	}
+	struct kiln_traffic full = traffic;
+	assert_refused(kiln_traffic_data(&traffic, 0, &err), KILN_E_TLS_MESSAGE,
+		       KILN_ALERT_UNEXPECTED_MESSAGE);
+	assert_refused(kiln_traffic_control(&full, ALERT, canceled, 2, &control, &err),
+		       KILN_E_TLS_MESSAGE, KILN_ALERT_UNEXPECTED_MESSAGE);
+}
+
+static void test_data_inside_a_message(void **state)
+{
+	(void)state;
+	for (size_t have = 1; have < 5; have++)
+		for (size_t len = 0; len < 2; len++) {
+			start();
+			assert_int_equal(take(HANDSHAKE, "\x18\0\0\1\0", have), KILN_OK);
+			assert_refused(kiln_traffic_data(&traffic, len, &err), KILN_E_TLS_MESSAGE,
 				       KILN_ALERT_UNEXPECTED_MESSAGE);
 		}
 }
@@ -268,8 +326,11 @@ int main(void)
 	    cmocka_unit_test(test_bytes_behind_key_update),
 	    cmocka_unit_test(test_tickets_byte_by_byte),
 	    cmocka_unit_test(test_long_ticket),
+	    cmocka_unit_test(test_ticket_from_a_client),
 	    cmocka_unit_test(test_other_messages),
 	    cmocka_unit_test(test_interleaved),
+	    cmocka_unit_test(test_useless_records),
+	    cmocka_unit_test(test_data_inside_a_message),
 	    cmocka_unit_test(test_without_error),
 	};
 	return cmocka_run_group_tests_name("tls: control records", tests, NULL, NULL);

@@ -291,12 +291,59 @@ static void test_receive(void **state)
 	receives(0, -EKEYEXPIRED, -1, 0);
 }
 
+static void test_receive_verdicts(void **state)
+{
+	static const struct {
+		int failed;
+		enum kiln_code kernel, user; /* where the keys are */
+		uint8_t alert;
+	} cases[] = {
+	    {EBADMSG, KILN_E_TLS_DECRYPT, KILN_E_SYSTEM, KILN_ALERT_BAD_RECORD_MAC},
+	    {EMSGSIZE, KILN_E_TLS_RECORD, KILN_E_SYSTEM, KILN_ALERT_RECORD_OVERFLOW},
+	    {EINVAL, KILN_E_TLS_RECORD, KILN_E_SYSTEM, KILN_ALERT_UNEXPECTED_MESSAGE},
+	    {EPROTO, KILN_E_TLS_RECORD, KILN_E_SYSTEM, KILN_ALERT_UNEXPECTED_MESSAGE},
+	    {EKEYEXPIRED, KILN_OK, KILN_E_SYSTEM, 0},
+	    {ECONNRESET, KILN_E_TLS_TRUNCATED, KILN_E_TLS_TRUNCATED, 0},
+	    {EPIPE, KILN_E_TLS_TRUNCATED, KILN_E_TLS_TRUNCATED, 0},
+	    {ETIMEDOUT, KILN_E_TLS_TRUNCATED, KILN_E_TLS_TRUNCATED, 0},
+	    {EHOSTUNREACH, KILN_E_TLS_TRUNCATED, KILN_E_TLS_TRUNCATED, 0},
+	    {EIO, KILN_E_SYSTEM, KILN_E_SYSTEM, 0},
+	    {ENOMEM, KILN_E_SYSTEM, KILN_E_SYSTEM, 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		for (int user = 0; user <= 1; user++) {
+			struct kiln_traffic traffic = {.where =
+							   user ? KILN_IN_USER : KILN_IN_KERNEL};
+			struct kiln_error err = {0};
+			const enum kiln_code want = user ? cases[i].user : cases[i].kernel;
+			assert_int_equal(kiln_ktls_receive_verdict(&traffic, cases[i].failed, &err),
+					 want);
+			assert_int_equal(err.code, want);
+			assert_int_equal(err.alert, user ? 0 : cases[i].alert);
+			assert_int_equal(err.sys_errno, want != KILN_OK ? cases[i].failed : 0);
+		}
+}
+
+static void test_no_key_for_ever(void **state)
+{
+	struct kiln_traffic traffic = {.where = KILN_IN_KERNEL};
+	struct kiln_error err = {0};
+	(void)state;
+	for (unsigned i = 0; i < KILN_USELESS_MAX; i++)
+		assert_int_equal(kiln_ktls_receive_verdict(&traffic, EKEYEXPIRED, &err), KILN_OK);
+	assert_int_equal(kiln_ktls_receive_verdict(&traffic, EKEYEXPIRED, &err),
+			 KILN_E_TLS_MESSAGE);
+	assert_int_equal(err.alert, KILN_ALERT_UNEXPECTED_MESSAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_install), cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_rekey),   cmocka_unit_test(test_send_record),
-	    cmocka_unit_test(test_receive),
+	    cmocka_unit_test(test_install),         cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_rekey),           cmocka_unit_test(test_send_record),
+	    cmocka_unit_test(test_receive),         cmocka_unit_test(test_receive_verdicts),
+	    cmocka_unit_test(test_no_key_for_ever),
 	};
 	return cmocka_run_group_tests_name("tls: kernel TLS calls", tests, NULL, NULL);
 }

@@ -64,6 +64,15 @@ KILN_API ssize_t kiln_ktls_send_record(const struct kiln_sys *sys, int fd, uint8
 KILN_API ssize_t kiln_ktls_receive(const struct kiln_sys *sys, int fd, void *data, size_t len,
 				   int flags, uint8_t *type);
 
+/* What a failed receive means (not EAGAIN, not EINTR), on a socket with keys or without:
+ *   KILN_OK               not yet a failure: the kernel waits for the next key (EKEYEXPIRED).
+ * Receive again; it counts as useless, because a peer that cuts its KeyUpdate in pieces makes the
+ * kernel wait for ever KILN_E_TLS_DECRYPT, KILN_E_TLS_RECORD, KILN_E_TLS_MESSAGE the peer broke a
+ * rule: err->alert is ours to send KILN_E_TLS_TRUNCATED  the peer is gone, or the way to it
+ *   KILN_E_SYSTEM         the receive itself failed */
+KILN_API enum kiln_code kiln_ktls_receive_verdict(struct kiln_traffic *rx, int sys_errno,
+						  struct kiln_error *err) KILN_NODISCARD;
+
 #ifdef __cplusplus
 }
 #endif

@@ -162,9 +162,12 @@ struct kiln_traffic {
 	uint8_t message[5];
 	uint8_t message_have;
 	uint32_t message_left;
+	uint8_t useless;    /* records in a row that brought no data */
+	bool takes_tickets; /* the peer is a server: clients send none (RFC 8446 4.6.1) */
 };
 
-/* Sets up one direction; secret has the hash length of the suite (32 or 48 bytes). */
+/* Sets up one direction; secret has the hash length of the suite (32 or 48 bytes). A client that
+ * receives sets takes_tickets, as kiln_handshake_finish does. */
 KILN_API enum kiln_code kiln_traffic_init(struct kiln_traffic *traffic, uint16_t suite,
 					  const uint8_t *secret, uint64_t sequence,
 					  struct kiln_error *err) KILN_NODISCARD;
@@ -215,8 +218,17 @@ struct kiln_control {
 	unsigned tickets;      /* NewSessionTickets skipped */
 };
 
-/* Reads a control record's content. A fatal alert gives KILN_E_TLS_ALERT with err->alert set to
- * the peer's; anything not allowed gives an error whose alert is ours to send. */
+/* A peer may send records without data; in a row, they only cost us. One more is refused. */
+#define KILN_USELESS_MAX 32u
+
+/* Received data, len bytes of it: none counts as useless, and inside a handshake message there may
+ * be no data at all (RFC 8446 5.1). */
+KILN_API enum kiln_code kiln_traffic_data(struct kiln_traffic *traffic, size_t len,
+					  struct kiln_error *err) KILN_NODISCARD;
+
+/* Reads a control record's content, and counts it as useless. A fatal alert gives KILN_E_TLS_ALERT
+ * with err->alert set to the peer's; anything not allowed gives an error whose alert is ours to
+ * send. */
 KILN_API enum kiln_code kiln_traffic_control(struct kiln_traffic *traffic, uint8_t type,
 					     const uint8_t *data, size_t len,
 					     struct kiln_control *control,
