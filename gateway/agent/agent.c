@@ -57,6 +57,8 @@ static void listen_to_supervisor(struct kiln_agent *agent)
 			(void)close(fd);
 		if (message.type == KILN_MESSAGE_STOP)
 			agent->stopping = true;
+		else if (message.type == KILN_MESSAGE_RELOAD)
+			kiln_identity_refresh(agent->identity);
 	}
 	/* Without a supervisor: workers may still be finishing what they have, but no handshake. */
 	if (got < 0)
@@ -113,6 +115,21 @@ static void tell_workers(void *arg)
 	kiln_agent_say_all(agent, &message);
 }
 
+static enum kiln_code enter_sandbox(const struct kiln_gateway_options *o, struct kiln_error *err)
+{
+	char in_force[KILN_SANDBOX_TEXT];
+	struct kiln_log_line line;
+	enum kiln_code rc = kiln_sandbox_drop_user(o->user, err);
+	if (rc == KILN_OK)
+		rc = kiln_sandbox_agent(in_force, err);
+	if (rc != KILN_OK)
+		return rc;
+	kiln_log_begin(&line, KILN_LOG_INFO, "sandbox");
+	kiln_log_str(&line, "in_force", in_force);
+	kiln_log_end(&line);
+	return KILN_OK;
+}
+
 static enum kiln_code set_up(struct kiln_agent *agent, struct kiln_error *err)
 {
 	const struct kiln_gateway_options *o = agent->job->options;
@@ -136,7 +153,7 @@ static enum kiln_code set_up(struct kiln_agent *agent, struct kiln_error *err)
 	agent->identity = kiln_identity_new(&identity, err);
 	if (agent->identity == NULL)
 		return err->code;
-	return kiln_sandbox_drop_user(o->user, err);
+	return enter_sandbox(o, err);
 }
 
 static void tear_down(struct kiln_agent *agent)

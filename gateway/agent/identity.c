@@ -68,7 +68,8 @@ struct kiln_identity *kiln_identity_new(const struct kiln_identity_options *opti
 		free(identity);
 		return NULL;
 	}
-	(void)kiln_fail(&identity->problem, KILN_E_CREDENTIALS,
+	/* AGAIN: whoever hears it waits. */
+	(void)kiln_fail(&identity->problem, KILN_E_AGAIN,
 			"AWS credentials are still being looked for");
 	return identity;
 }
@@ -322,6 +323,12 @@ int kiln_identity_turn(struct kiln_identity *identity, uint64_t now_ms)
 	if (identity->exchange_under_way || identity->asking)
 		return -1;
 	return until(identity);
+}
+
+void kiln_identity_refresh(struct kiln_identity *identity)
+{
+	kiln_chain_refresh(identity->chain);
+	identity->ask_at_ms = 0;
 }
 
 /* ---- for the others ------------------------------------------------------------------------ */

@@ -30,6 +30,10 @@ void kiln_identity_free(struct kiln_identity *identity);
  * exchange is under way. */
 int kiln_identity_turn(struct kiln_identity *identity, uint64_t now_ms);
 
+/* Looks for credentials anew at the next turn; the old ones stay in use until there are new ones.
+ */
+void kiln_identity_refresh(struct kiln_identity *identity);
+
 /* True when the first attempt has ended, well or not. */
 bool kiln_identity_settled(const struct kiln_identity *identity);
 

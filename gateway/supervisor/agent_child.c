@@ -88,6 +88,12 @@ int kiln_agent_child_channel(struct kiln_supervisor *s)
 	return -1;
 }
 
+void kiln_agent_child_reload(struct kiln_supervisor *s)
+{
+	if (s->agent.pid != 0)
+		(void)kiln_control_send(s->agent.channel, KILN_MESSAGE_RELOAD, NULL, -1);
+}
+
 void kiln_agent_child_forget(struct kiln_supervisor *s)
 {
 	if (s->agent.pid != 0)

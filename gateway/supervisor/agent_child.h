@@ -32,6 +32,9 @@ void kiln_agent_child_ended(struct kiln_supervisor *s, pid_t pid, int status);
 /* Starts it again when its time has come; returns ms until then, or -1. */
 int kiln_agent_child_watch(struct kiln_supervisor *s);
 
+/* SIGHUP: it looks for its credentials anew. */
+void kiln_agent_child_reload(struct kiln_supervisor *s);
+
 /* In a child after fork: its descriptors are the supervisor's. */
 void kiln_agent_child_forget(struct kiln_supervisor *s);
 

@@ -86,6 +86,7 @@ static bool all_draining(const struct kiln_supervisor *s)
 static void reload(struct kiln_supervisor *s)
 {
 	kiln_reload_begin(s);
+	kiln_agent_child_reload(s);
 	kiln_target_look_up(s);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "log/log.h"
 #include "roast/roast.h"
 #include "sandbox/sandbox.h"
@@ -212,6 +213,15 @@ static enum kiln_code enter_sandbox(struct process *p, struct kiln_error *err)
 	return KILN_OK;
 }
 
+/* AWS secrets are the identity agent's. What came in the environment is in this process too, since
+ * the fork: not any more. */
+static void forget_aws_secrets(void)
+{
+	for (char **variable = environ; *variable != NULL; variable++)
+		if (strncmp(*variable, "AWS_", 4) == 0)
+			kiln_wipe(*variable + 4, strlen(*variable + 4));
+}
+
 static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 {
 	const struct kiln_worker_job *job = p->job;
@@ -267,6 +277,7 @@ int kiln_worker_process(const struct kiln_worker_job *job)
 	struct kiln_error err = {0};
 	memset(p, 0, sizeof *p);
 	p->job = job;
+	forget_aws_secrets();
 	p->signal_fd = open_signals();
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "kiln-worker", 0, 0, 0);

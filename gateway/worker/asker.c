@@ -16,7 +16,7 @@ void kiln_asker_init(struct kiln_asker *asker, struct kiln_io *io)
 	asker->io = io;
 	asker->channel = -1;
 	asker->first_free = NOWHERE;
-	(void)kiln_fail(&asker->unknown, KILN_E_STS, "the identity agent has not started yet");
+	asker->pending = true;
 }
 
 /* ---- places -------------------------------------------------------------------------------- */
@@ -66,37 +66,29 @@ static struct kiln_link *leave_place(struct kiln_asker *asker, uint64_t question
 
 /* ---- the channel --------------------------------------------------------------------------- */
 
-static void refuse_all(struct kiln_asker *asker, const char *why)
+static void lose(struct kiln_asker *asker)
 {
-	struct kiln_agent_message answer;
-	memset(&answer, 0, sizeof answer);
-	answer.type = KILN_AGENT_REFUSED;
-	answer.code = KILN_E_STS;
-	memcpy(answer.text, why, strlen(why));
+	asker->known = false;
+	asker->pending = true;
 	for (uint32_t i = 0; i < asker->place_count; i++) {
 		if (asker->places[i].link == NULL)
 			continue;
 		struct kiln_link *link =
 		    leave_place(asker, (uint64_t)asker->places[i].count << 32 | i);
-		kiln_link_answered(link, &answer);
+		kiln_link_unasked(link);
 	}
-}
-
-static void lose(struct kiln_asker *asker)
-{
-	static const char why[] = "the identity agent is gone; a new one is being started";
-	asker->known = false;
-	(void)kiln_fail(&asker->unknown, KILN_E_STS, why);
-	refuse_all(asker, why);
 }
 
 static void hear(struct kiln_asker *asker, struct kiln_agent_message *m)
 {
 	if (m->type == KILN_AGENT_IDENTITY) {
 		asker->known = m->code == KILN_OK;
+		asker->pending = m->code == KILN_E_AGAIN;
 		asker->role = m->role;
 		asker->unknown.code = m->code;
 		memcpy(asker->unknown.message, m->text, sizeof asker->unknown.message);
+		if (asker->changed != NULL && !asker->pending)
+			asker->changed(asker);
 		return;
 	}
 	struct kiln_link *link = leave_place(asker, m->id);
@@ -168,9 +160,12 @@ enum kiln_code kiln_asker_ask(struct kiln_asker *asker, struct kiln_link *link,
 			      struct kiln_agent_message *message, uint64_t *question,
 			      struct kiln_error *err)
 {
-	*question = asker->channel >= 0 ? take_place(asker, link) : 0;
+	*question = 0;
+	if (asker->channel < 0)
+		return kiln_fail(err, KILN_E_AGAIN, "there is no identity agent");
+	*question = take_place(asker, link);
 	if (*question == 0)
-		return kiln_fail(err, KILN_E_STS, "the identity agent cannot be asked");
+		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a question");
 	message->id = *question;
 	const int sent = kiln_agent_send(asker->channel, message);
 	if (sent == 1)
@@ -179,7 +174,7 @@ enum kiln_code kiln_asker_ask(struct kiln_asker *asker, struct kiln_link *link,
 	*question = 0;
 	return sent == 0 ? kiln_fail(err, KILN_E_LIMIT,
 				     "the identity agent has more questions than it can take")
-			 : kiln_fail(err, KILN_E_STS, "the identity agent is gone");
+			 : kiln_fail(err, KILN_E_AGAIN, "the identity agent is gone");
 }
 
 void kiln_asker_forget(struct kiln_asker *asker, uint64_t question)

@@ -327,8 +327,9 @@ static const char *step_name(const struct kiln_link *conn)
 	case KILN_PHASE_CONNECT: return "connecting to the target";
 	case KILN_PHASE_PROXY_SEND: return "sending the PROXY v2 header";
 	case KILN_PHASE_ROAST:
-		return conn->question != 0 ? "waiting for the identity agent and STS"
-					   : "waiting for the peer's hello";
+		return conn->question != 0 || conn->unasked || conn->roast == NULL
+			   ? "waiting for the identity agent and STS"
+			   : "waiting for the peer's hello";
 	case KILN_PHASE_HANDSHAKE:
 	case KILN_PHASE_INSTALL:
 	case KILN_PHASE_RELAY:

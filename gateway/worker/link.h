@@ -87,6 +87,7 @@ struct kiln_link {
 	bool close_notify_sent;
 	bool unanswered; /* the peer left with our close_notify, and without its own */
 	bool hungry;     /* in that list */
+	bool unasked;    /* Roast has a question, and there is no agent to ask */
 	uint8_t dropped; /* receives, while it lingers */
 	uint8_t target;  /* index of the address being tried */
 	/* A copy of that address: a reload may change the list meanwhile. */
@@ -139,6 +140,10 @@ void kiln_link_after_connect(struct kiln_link *conn);
 /* roast.c */
 void kiln_link_roast(struct kiln_link *conn);
 void kiln_link_answered(struct kiln_link *conn, const struct kiln_agent_message *answer);
+/* The agent that was asked is gone: the question is for the next one. */
+void kiln_link_unasked(struct kiln_link *conn);
+/* Who we are is known, or why not: what waited for that goes on. */
+void kiln_link_identity(struct kiln_link *conn);
 
 /* handshake.c */
 void kiln_link_handshake(struct kiln_link *conn);

@@ -82,7 +82,10 @@ static void ask(struct kiln_link *conn)
 		message.proof = *question->proof;
 		fill_source(conn, message.source);
 	}
-	if (kiln_asker_ask(&conn->worker->asker, conn, &message, &conn->question, &err) == KILN_OK)
+	const enum kiln_code rc =
+	    kiln_asker_ask(&conn->worker->asker, conn, &message, &conn->question, &err);
+	conn->unasked = rc == KILN_E_AGAIN;
+	if (rc == KILN_OK || rc == KILN_E_AGAIN)
 		return;
 	struct kiln_error why = {0};
 	const enum kiln_roast_step step = kiln_roast_unanswered(conn->roast, &err, &why);
@@ -204,7 +207,7 @@ static void format_host(const struct sockaddr_storage *address, char text[INET6_
 		text[0] = '\0';
 }
 
-void kiln_link_roast(struct kiln_link *conn)
+static void begin(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	const struct kiln_settings *settings = &worker->settings;
@@ -223,19 +226,10 @@ void kiln_link_roast(struct kiln_link *conn)
 	    .allowed = settings->roles,
 	    .allowed_count = settings->role_count,
 	    .require_binding = settings->require_binding,
-	    .own_role = worker->asker.known ? &worker->asker.role : NULL,
+	    .own_role = &worker->asker.role,
 	    .server_name = host,
 	    .peer = peer,
 	};
-	conn->phase = KILN_PHASE_ROAST;
-	conn->started_us = kiln_worker_micros();
-	if (!worker->asker.known) {
-		err = worker->asker.unknown;
-		kiln_link_fail(conn, &err);
-		return;
-	}
-	if (settings->role == KILN_CLIENT)
-		kiln_link_limit(conn, settings->handshake_timeout);
 	conn->roast = kiln_roast_new(&options, kiln_worker_wall_clock(), worker->now, &err);
 	if (conn->roast == NULL) {
 		kiln_link_fail(conn, &err);
@@ -244,4 +238,37 @@ void kiln_link_roast(struct kiln_link *conn)
 	const enum kiln_roast_step step =
 	    kiln_roast_step(conn->roast, NULL, 0, &consumed, worker->now, &err);
 	act(conn, step, &err);
+}
+
+void kiln_link_unasked(struct kiln_link *conn)
+{
+	conn->question = 0;
+	conn->unasked = true;
+}
+
+void kiln_link_identity(struct kiln_link *conn)
+{
+	const struct kiln_asker *asker = &conn->worker->asker;
+	struct kiln_error err;
+	if (conn->phase != KILN_PHASE_ROAST || (conn->roast != NULL && !conn->unasked))
+		return;
+	if (!asker->known) {
+		err = asker->unknown;
+		kiln_link_fail(conn, &err);
+	} else if (conn->roast == NULL) {
+		begin(conn);
+	} else {
+		ask(conn);
+	}
+}
+
+void kiln_link_roast(struct kiln_link *conn)
+{
+	struct kiln_worker *worker = conn->worker;
+	conn->phase = KILN_PHASE_ROAST;
+	conn->started_us = kiln_worker_micros();
+	if (worker->settings.role == KILN_CLIENT)
+		kiln_link_limit(conn, worker->settings.handshake_timeout);
+	if (!worker->asker.pending)
+		kiln_link_identity(conn);
 }

@@ -2,6 +2,7 @@
  * The worker's loop and what its connections share. */
 #include "worker/worker.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -47,6 +48,16 @@ void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings 
 	kiln_wheel_init(&worker->wheel, worker->now);
 }
 
+static void on_identity(struct kiln_asker *asker)
+{
+	struct kiln_worker *worker =
+	    (struct kiln_worker *)(void *)((char *)asker - offsetof(struct kiln_worker, asker));
+	for (struct kiln_link *conn = worker->conns, *next; conn != NULL; conn = next) {
+		next = conn->next; /* it may end meanwhile */
+		kiln_link_identity(conn);
+	}
+}
+
 enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
 				unsigned index, struct kiln_tls_config *config,
 				struct kiln_counters *counters, char engine_why[160],
@@ -63,6 +74,7 @@ enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_se
 	}
 	worker->config = kiln_tls_config_ref(config);
 	worker->asker.io = worker->io;
+	worker->asker.changed = on_identity;
 	return KILN_OK;
 }
 

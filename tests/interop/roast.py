@@ -44,12 +44,9 @@ class RoastTest(KilnTest):
                 "AWS_SESSION_TOKEN": keys["session_token"], "AWS_REGION": "us-east-1",
                 "AWS_ENDPOINT_URL_STS": self.sts.url}
 
-    def party(self, mode, target, *flags, name, allow, known=True, **options):
-        gateway = self.start(mode, "--roast", "--development-sts", "--allow-role", allow, *flags,
-                             target=target, env=self.env(name), **options)
-        if known:
-            gateway.wait_event("identity")
-        return gateway
+    def party(self, mode, target, *flags, name, allow, **options):
+        return self.start(mode, "--roast", "--development-sts", "--allow-role", allow, *flags,
+                          target=target, env=self.env(name), **options)
 
     def both(self, *flags, allow_client=CLIENT, allow_server=SERVER, client_is="Orders",
              handler=None, client_flags=(), **options):
@@ -101,6 +98,22 @@ class Both(RoastTest):
         self.server.wait_conn(identity=CLIENT, close="ok", path=self.server.path,
                               bytes_up=len(data), bytes_down=len(data))
         self.client.wait_conn(identity=SERVER, close="ok", path=self.client.path)
+
+    def test_workers_hold_no_secret_of_aws(self):
+        self.both()
+        secret = self.keys["Ledger"]["secret_access_key"].encode()
+        self.assertIn(secret, pathlib.Path(f"/proc/{self.server.process.pid}/environ").read_bytes())
+        for pid in self.server.workers():
+            memory = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+            self.assertTrue(memory)
+            self.assertNotIn(secret, memory)
+
+    def test_new_credentials_on_sighup(self):
+        self.both()
+        since = self.server.position()
+        self.server.signal(signal.SIGHUP)
+        self.server.wait_event("reloaded", since)
+        self.assertEqual(self.echo(), b"hello")
 
     def test_on_ipv6(self):
         self.both(listen="[::1]:0")
@@ -156,6 +169,7 @@ class Nonsense(RoastTest):
     def setUp(self):
         super().setUp()
         self.both()
+        self.echo() # both know who they are
         self.asked = len([e for e in self.sts.events if e["event"] == "sts_request"])
 
     def test_what_is_no_hello(self):
@@ -225,9 +239,10 @@ class Trouble(RoastTest):
             since = self.server.position()
             os.kill(old, signal.SIGKILL)
             self.server.wait_event("agent_died", since, signal="KILL")
+            self.assertEqual(self.echo(), b"hello")
             self.server.wait_event("identity", since)
             self.assertNotEqual(self.agent(self.server), old)
-            wait_until("the new agent to be asked", lambda: not self.fails_quickly())
+            self.assertEqual(self.echo(), b"hello")
             standing.sendall(b"b")
             self.assertEqual(receive_exactly(standing, 1), b"b")
 
