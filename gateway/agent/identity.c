@@ -2,18 +2,14 @@
  * The gateway's own identity; see identity.h. */
 #include "agent/identity.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "agent/program.h"
 #include "aws/chain.h"
-#include "base/bytes.h"
+#include "driver/file.h"
+#include "driver/program.h"
 #include "log/log.h"
 
 extern char **environ;
@@ -87,31 +83,12 @@ void kiln_identity_free(struct kiln_identity *identity)
 
 static void answer_file(struct kiln_identity *identity, const struct kiln_chain_question *q)
 {
-	struct kiln_chain_answer answer = {0};
-	const size_t max = q->max;
-	uint8_t *data = malloc(max + 1);
-	/* Never waits: a FIFO in the place of a file is an error. */
-	const int fd = data != NULL ? open(q->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-	if (fd < 0)
-		answer.error = data != NULL ? errno : ENOMEM;
-	while (answer.error == 0 && answer.len <= max) {
-		const ssize_t n = read(fd, data + answer.len, max + 1 - answer.len);
-		if (n == 0)
-			break;
-		if (n > 0)
-			answer.len += (size_t)n;
-		else if (errno != EINTR)
-			answer.error = errno;
-	}
-	if (answer.len > max)
-		answer.error = EFBIG;
-	answer.data = data;
+	struct kiln_file file;
+	const int failed = kiln_file_read_some(q->path, q->max, &file);
+	const struct kiln_chain_answer answer = {
+	    .error = failed, .data = file.data, .len = file.len};
 	kiln_chain_answer(identity->chain, wall_clock(), &answer);
-	if (fd >= 0)
-		(void)close(fd);
-	if (data != NULL)
-		kiln_wipe(data, answer.len);
-	free(data);
+	kiln_file_clear(&file);
 }
 
 static void start_command(struct kiln_identity *identity, const struct kiln_chain_question *q)

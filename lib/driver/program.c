@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Running a credential_process; see command.h. */
-#include "agent/program.h"
+ * Running a credential_process; see program.h. */
+#include "driver/program.h"
 
 #include <errno.h>
 #include <fcntl.h>

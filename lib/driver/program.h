@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A program that prints credentials (credential_process): run without a shell, its output bounded,
  * its time too, and nobody waits for it. */
-#ifndef KILN_AGENT_PROGRAM_H
-#define KILN_AGENT_PROGRAM_H
+#ifndef KILN_DRIVER_PROGRAM_H
+#define KILN_DRIVER_PROGRAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
