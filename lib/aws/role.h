@@ -8,8 +8,6 @@
 
 #include <kiln/aws.h>
 
-#define KILN_AWS_SESSION_MAX 64u
-
 /* arn has len bytes and needs no NUL. KILN_E_ACCESS_DENIED for a caller that is no role,
  * KILN_E_ROAST_PROOF for what is no ARN of a caller at all. */
 KILN_NODISCARD enum kiln_code kiln_aws_role_of_session(const char *arn, size_t len,

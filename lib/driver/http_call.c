@@ -64,6 +64,9 @@ static bool set_limits(struct kiln_http_call *x, const struct kiln_http_request 
 	CURL *c = x->easy;
 	const char *protocols = strncmp(request->url, "http:", 5) == 0 ? "http" : "https";
 	const long ms = (long)request->timeout_ms;
+	/* Or cleaning up would wait for a resolver that does not answer, however long it takes. */
+	if (curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L) != CURLE_OK)
+		return false;
 	return curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, ms) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, ms < CONNECT_MS ? ms : CONNECT_MS) ==
 		   CURLE_OK &&

@@ -28,6 +28,7 @@ struct kiln_roast {
 	char peer_name[KILN_ROAST_PEER_MAX];
 	int64_t started_at;  /* seconds since 1970 */
 	uint64_t started_ms; /* the same moment on the caller's clock */
+	uint32_t time_ms;    /* and how long everything may take */
 
 	struct kiln_roast_scan scan;
 	uint8_t *hello; /* the peer's, while it arrives */

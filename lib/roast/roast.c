@@ -51,6 +51,8 @@ static enum kiln_code set_up(struct kiln_roast *r, const struct kiln_roast_optio
 	r->allowed = o->allowed;
 	r->allowed_count = o->allowed_count;
 	r->require_binding = o->require_binding;
+	r->time_ms = o->time_ms > 0 && o->time_ms < KILN_ROAST_DEADLINE_MS ? o->time_ms
+									   : KILN_ROAST_DEADLINE_MS;
 	r->knows_own_role = o->own_role != NULL;
 	if (o->own_role != NULL)
 		r->own_role = *o->own_role;
@@ -132,10 +134,10 @@ static const char *describe_wait(const struct kiln_roast *r)
 
 static bool is_late(struct kiln_roast *r, uint64_t ms, struct kiln_error *err)
 {
-	if (ms - r->started_ms < KILN_ROAST_DEADLINE_MS)
+	if (ms - r->started_ms < r->time_ms)
 		return false;
-	(void)kiln_fail(err, KILN_E_TIMEOUT, "%s %s: %u s have passed while waiting %s",
-			kiln_roast_peer_role(r), r->peer_name, KILN_ROAST_DEADLINE_MS / 1000,
+	(void)kiln_fail(err, KILN_E_TIMEOUT, "%s %s: %g s have passed while waiting %s",
+			kiln_roast_peer_role(r), r->peer_name, (double)r->time_ms / 1000,
 			describe_wait(r));
 	(void)kiln_roast_fail(r);
 	return true;
@@ -236,7 +238,7 @@ void kiln_roast_sent(struct kiln_roast *r, size_t len)
 
 uint64_t kiln_roast_deadline(const struct kiln_roast *r)
 {
-	return r->started_ms + KILN_ROAST_DEADLINE_MS;
+	return r->started_ms + r->time_ms;
 }
 
 const struct kiln_roast_peer *kiln_roast_peer(const struct kiln_roast *r)

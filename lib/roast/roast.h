@@ -13,7 +13,7 @@
 #ifndef KILN_ROAST_ROAST_H
 #define KILN_ROAST_ROAST_H
 
-#include <kiln/tls.h>
+#include <kiln/roast.h>
 
 #include "aws/proof.h"
 #include "aws/role.h"
@@ -35,6 +35,7 @@ struct kiln_roast_options {
 	const struct kiln_aws_role *own_role; /* NULL: not known, and then no binding is sent */
 	const char *server_name; /* client: the target's address or host name, without a port */
 	const char *peer;        /* what to call the peer in messages, "192.0.2.1:4711"; or NULL */
+	uint32_t time_ms;        /* for everything; 0, or more than that: KILN_ROAST_DEADLINE_MS */
 };
 
 enum kiln_roast_step {
@@ -52,13 +53,6 @@ struct kiln_roast_question {
 	const uint8_t *payload; /* PROVE: the body to sign */
 	size_t payload_len;
 	const struct kiln_aws_proof *proof; /* VERIFY: checked by kiln_aws_proof_check */
-};
-
-/* Who the peer is. */
-struct kiln_roast_peer {
-	struct kiln_aws_role role;
-	char session[KILN_AWS_SESSION_MAX + 1];
-	bool bound; /* by the binding of two Kilns */
 };
 
 struct kiln_roast;
