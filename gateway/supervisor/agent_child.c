@@ -14,7 +14,6 @@
 #include "log/log.h"
 #include "supervisor/children.h"
 
-#define QUICK_DEATH_MS 1000u
 #define RESTART_MAX_MS 5000u
 #define STOP_MS        2000
 
@@ -119,11 +118,8 @@ void kiln_agent_child_ended(struct kiln_supervisor *s, pid_t pid, int status)
 	if (agent->pid == 0 || agent->pid != pid)
 		return;
 	agent->quick_deaths =
-	    s->now - agent->started_at < QUICK_DEATH_MS ? agent->quick_deaths + 1 : 0;
-	const unsigned shift = agent->quick_deaths < 7 ? agent->quick_deaths : 7;
-	uint64_t delay = agent->quick_deaths == 0 ? 0 : UINT64_C(50) << shift;
-	if (delay > RESTART_MAX_MS)
-		delay = RESTART_MAX_MS;
+	    s->now - agent->started_at < KILN_QUICK_DEATH_MS ? agent->quick_deaths + 1 : 0;
+	const uint64_t delay = kiln_restart_delay(agent->quick_deaths);
 	log_death(agent, status, delay);
 	(void)close(agent->channel);
 	agent->pid = 0;

@@ -14,8 +14,6 @@
 #include "log/log.h"
 #include "supervisor/reload.h"
 
-/* A worker that died sooner than this after its start is not started again at once. */
-#define QUICK_DEATH_MS 1000u
 #define RESTART_MAX_MS 5000u
 
 static void close_inherited(struct kiln_supervisor *s, unsigned self)
@@ -119,7 +117,7 @@ static void retire(struct kiln_supervisor *s, unsigned i)
 	s->retired[s->retired_count++] = *child;
 	memset(child, 0, sizeof *child);
 	if (!kiln_children_start(s, i))
-		child->start_again_at = s->now + QUICK_DEATH_MS;
+		child->start_again_at = s->now + KILN_QUICK_DEATH_MS;
 }
 
 void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
@@ -213,11 +211,11 @@ void kiln_children_kill(struct kiln_supervisor *s)
 		kill_one(s, &s->retired[i]);
 }
 
-static uint64_t restart_delay(const struct kiln_child *child)
+uint64_t kiln_restart_delay(unsigned quick_deaths)
 {
-	if (child->quick_deaths == 0)
+	if (quick_deaths == 0)
 		return 0;
-	const unsigned shift = child->quick_deaths < 7 ? child->quick_deaths : 7;
+	const unsigned shift = quick_deaths < 7 ? quick_deaths : 7;
 	const uint64_t delay = UINT64_C(50) << shift;
 	return delay < RESTART_MAX_MS ? delay : RESTART_MAX_MS;
 }
@@ -230,10 +228,11 @@ static void ended(struct kiln_supervisor *s, unsigned i, int status)
 	(void)close(child->channel);
 	if (!s->announced && !child->ready)
 		s->failed = true; /* it said why */
-	child->quick_deaths =
-	    !expected && s->now - child->started_at < QUICK_DEATH_MS ? child->quick_deaths + 1 : 0;
+	child->quick_deaths = !expected && s->now - child->started_at < KILN_QUICK_DEATH_MS
+				  ? child->quick_deaths + 1
+				  : 0;
 	const bool again = !s->stopping && !s->failed;
-	const uint64_t delay = restart_delay(child);
+	const uint64_t delay = kiln_restart_delay(child->quick_deaths);
 	take_status(s, child, status, expected, again ? (int64_t)delay : -1);
 	child->pid = 0;
 	child->channel = 0;

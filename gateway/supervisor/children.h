@@ -73,6 +73,11 @@ int kiln_children_restart(struct kiln_supervisor *s);
 /* Acts on what worker i has said. */
 void kiln_children_listen(struct kiln_supervisor *s, unsigned i);
 
+/* A process that died sooner than this after its start is not started again at once, but after so
+ * many ms, by how often that has happened in a row. */
+#define KILN_QUICK_DEATH_MS 1000u
+uint64_t kiln_restart_delay(unsigned quick_deaths);
+
 /* Times to wait, as poll(2) takes them: -1 is for ever. */
 int kiln_ms_until(const struct kiln_supervisor *s, uint64_t when);
 int kiln_sooner(int a, int b);
