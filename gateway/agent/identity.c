@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #include "agent/program.h"
-#include "aws/chain.h"
 #include "base/bytes.h"
 #include "log/log.h"
 
@@ -190,7 +190,8 @@ static void say_problem(struct kiln_identity *identity)
 {
 	struct kiln_log_line line;
 	uint64_t suppressed;
-	if (!kiln_log_limit_pass(&identity->said, identity->now_ms, SAY_AGAIN_MS, &suppressed))
+	if (identity->options.silent ||
+	    !kiln_log_limit_pass(&identity->said, identity->now_ms, SAY_AGAIN_MS, &suppressed))
 		return;
 	kiln_log_begin(&line, KILN_LOG_ERROR, "identity_failed");
 	kiln_log_error(&line, &identity->problem);
@@ -214,7 +215,8 @@ static void say_identity(const struct kiln_identity *identity)
 	const struct kiln_aws_credentials *credentials;
 	struct kiln_log_line line;
 	char arn[KILN_AWS_ROLE_ARN_MAX];
-	if (kiln_chain_credentials(identity->chain, wall_clock(), &credentials, NULL) != KILN_OK)
+	if (identity->options.silent ||
+	    kiln_chain_credentials(identity->chain, wall_clock(), &credentials, NULL) != KILN_OK)
 		return;
 	kiln_aws_role_format(&identity->role, arn);
 	kiln_log_begin(&line, KILN_LOG_INFO, "identity");
@@ -353,6 +355,29 @@ const struct kiln_sts_endpoints *kiln_identity_endpoints(const struct kiln_ident
 const struct kiln_sts_identity *kiln_identity_caller(const struct kiln_identity *identity)
 {
 	return identity->caller.arn[0] != '\0' ? &identity->caller : NULL;
+}
+
+const struct kiln_chain *kiln_identity_chain(const struct kiln_identity *identity)
+{
+	return identity->chain;
+}
+
+void kiln_identity_doing(const struct kiln_identity *identity, char text[KILN_IDENTITY_DOING_MAX])
+{
+	const size_t room = KILN_IDENTITY_DOING_MAX;
+	text[0] = '\0';
+	if (identity->asking) {
+		(void)snprintf(text, room, "asking STS whose credentials these are");
+		return;
+	}
+	if (!identity->exchange_under_way && identity->command.pid == 0)
+		return;
+	const struct kiln_chain_question *q = kiln_chain_step(identity->chain, wall_clock());
+	if (q != NULL && q->ask == KILN_CHAIN_HTTP) /* a query may hold a token */
+		(void)snprintf(text, room, "asking %.*s", (int)strcspn(q->http->url, "?"),
+			       q->http->url);
+	else if (q != NULL && q->ask == KILN_CHAIN_COMMAND)
+		(void)snprintf(text, room, "running credential_process %s", q->argv[0]);
 }
 
 void kiln_identity_describe(const struct kiln_identity *identity,
