@@ -250,8 +250,8 @@ static void on_caller(void *arg, const struct kiln_http_answer *http)
 	memcpy(identity->session, session, sizeof session);
 	memcpy(identity->known_key, identity->asked_key, sizeof identity->known_key);
 	identity->known = true;
+	tell(identity); /* first: who reads the line may count on the workers knowing it */
 	say_identity(identity);
-	tell(identity);
 }
 
 static void ask_caller(struct kiln_identity *identity,

@@ -22,6 +22,8 @@
  * still arrive; they are waited for this long. */
 #define LAST_ARRIVALS_MS 200u
 
+#define AGENT_WORD_MS 1000 /* an agent answers at once; one that hangs delays no more than so */
+
 struct process {
 	struct kiln_worker worker;
 	const struct kiln_worker_job *job;
@@ -230,8 +232,10 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 	if (rc != KILN_OK)
 		return rc;
 	p->worker.targets = targets;
-	if (job->agent >= 0)
+	if (job->agent >= 0) {
 		kiln_asker_use(&p->worker.asker, job->agent);
+		kiln_asker_await(&p->worker.asker, AGENT_WORD_MS);
+	}
 	take_listeners(p);
 	p->worker.board = &job->listeners->board;
 	p->pulse.expired = on_pulse;

@@ -2,6 +2,7 @@
  * Questions to the identity agent; see asker.h. */
 #include "worker/asker.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -163,6 +164,24 @@ void kiln_asker_close(struct kiln_asker *asker)
 }
 
 /* ---- asking -------------------------------------------------------------------------------- */
+
+/* Its end is left to the poll. */
+bool kiln_asker_knows(struct kiln_asker *asker)
+{
+	struct kiln_agent_message message;
+	while (!asker->known && asker->channel >= 0 &&
+	       kiln_agent_receive(asker->channel, &message) == 1) {
+		hear(asker, &message);
+		kiln_agent_message_clear(&message);
+	}
+	return asker->known;
+}
+
+void kiln_asker_await(const struct kiln_asker *asker, int ms)
+{
+	struct pollfd word = {.fd = asker->channel, .events = POLLIN};
+	(void)poll(&word, 1, ms);
+}
 
 enum kiln_code kiln_asker_ask(struct kiln_asker *asker, struct kiln_link *link,
 			      struct kiln_agent_message *message, uint64_t *question,

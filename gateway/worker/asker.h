@@ -34,6 +34,14 @@ void kiln_asker_close(struct kiln_asker *asker);
 /* A channel to a new agent, taken over. Whoever waits for the old one is told that it is gone. */
 void kiln_asker_use(struct kiln_asker *asker, int channel);
 
+/* Whether this gateway's role is known, also when the agent's word of it is still in the channel: a
+ * connection may be here before that has been read. */
+bool kiln_asker_knows(struct kiln_asker *asker);
+
+/* Waits, ms at most, for the first word of an agent that was just started: for a worker that is
+ * about to say that it accepts. */
+void kiln_asker_await(const struct kiln_asker *asker, int ms);
+
 /* Asks for link; its answer comes to kiln_link_answered, unless kiln_asker_forget(link's question)
  * is called before. *question is not 0. message->id is set. */
 enum kiln_code kiln_asker_ask(struct kiln_asker *asker, struct kiln_link *link,

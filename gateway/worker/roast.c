@@ -213,6 +213,7 @@ void kiln_link_roast(struct kiln_link *conn)
 	char host[INET6_ADDRSTRLEN] = "", peer[KILN_ADDRESS_TEXT] = "";
 	struct kiln_error err = {0};
 	size_t consumed;
+	const bool known = kiln_asker_knows(&worker->asker);
 	memset(&address, 0, sizeof address);
 	if (getpeername(conn->tls_fd, (struct sockaddr *)&address, &len) == 0) {
 		format_host(&address, host);
@@ -223,13 +224,13 @@ void kiln_link_roast(struct kiln_link *conn)
 	    .allowed = settings->roles,
 	    .allowed_count = settings->role_count,
 	    .require_binding = settings->require_binding,
-	    .own_role = worker->asker.known ? &worker->asker.role : NULL,
+	    .own_role = known ? &worker->asker.role : NULL,
 	    .server_name = host,
 	    .peer = peer,
 	};
 	conn->phase = KILN_PHASE_ROAST;
 	conn->started_us = kiln_worker_micros();
-	if (!worker->asker.known) {
+	if (!known) {
 		err = worker->asker.unknown;
 		kiln_link_fail(conn, &err);
 		return;
