@@ -199,7 +199,7 @@ static const char *first_given(const struct kiln_parse *p, const char *const nam
 	return NULL;
 }
 
-#define FIRST_GIVEN(p, names) first_given(p, names, sizeof names / sizeof names[0])
+#define FIRST_GIVEN(p, names) first_given(p, names, sizeof(names) / sizeof((names)[0]))
 
 static enum kiln_code check_roast(struct kiln_parse *p)
 {

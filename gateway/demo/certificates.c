@@ -110,7 +110,7 @@ static enum kiln_code start_client(struct kiln_demo_stage *stage, const char *se
 static enum kiln_code try_stranger(struct kiln_demo_stage *stage, struct kiln_demo_process *server,
 				   struct kiln_demo_part *part, struct kiln_error *err)
 {
-	struct kiln_demo_process *stranger;
+	struct kiln_demo_process *stranger = NULL;
 	json_t *ready = NULL;
 	struct kiln_demo_refusal *refusal = &part->refusals[part->refusal_count++];
 	*refusal = (struct kiln_demo_refusal){
@@ -128,7 +128,7 @@ static enum kiln_code try_stranger(struct kiln_demo_stage *stage, struct kiln_de
 enum kiln_code kiln_demo_certificates(struct kiln_demo_stage *stage, struct kiln_demo_part *part,
 				      struct kiln_error *err)
 {
-	struct kiln_demo_process *server, *client;
+	struct kiln_demo_process *server = NULL, *client = NULL;
 	part->client_name = ALLOWED_URI;
 	part->server_name = "localhost";
 	kiln_demo_say("\nCertificates: throw-away ones of one CA; the server lets in %s only",

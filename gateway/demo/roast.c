@@ -105,7 +105,7 @@ static enum kiln_code attempt(struct cast *cast, const char *is, const char *all
 			      struct kiln_demo_part *part, struct kiln_demo_refusal what,
 			      struct kiln_error *err)
 {
-	struct kiln_demo_process *client;
+	struct kiln_demo_process *client = NULL;
 	struct kiln_demo_refusal *refusal = &part->refusals[part->refusal_count++];
 	json_t *ready = NULL;
 	*refusal = what;
