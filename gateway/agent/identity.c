@@ -2,6 +2,7 @@
  * The gateway's own identity; see identity.h. */
 #include "agent/identity.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -168,7 +169,8 @@ static void say_problem(struct kiln_identity *identity)
 {
 	struct kiln_log_line line;
 	uint64_t suppressed;
-	if (!kiln_log_limit_pass(&identity->said, identity->now_ms, SAY_AGAIN_MS, &suppressed))
+	if (identity->options.silent ||
+	    !kiln_log_limit_pass(&identity->said, identity->now_ms, SAY_AGAIN_MS, &suppressed))
 		return;
 	kiln_log_begin(&line, KILN_LOG_ERROR, "identity_failed");
 	kiln_log_error(&line, &identity->problem);
@@ -192,7 +194,8 @@ static void say_identity(const struct kiln_identity *identity)
 	const struct kiln_aws_credentials *credentials;
 	struct kiln_log_line line;
 	char arn[KILN_AWS_ROLE_ARN_MAX];
-	if (kiln_chain_credentials(identity->chain, wall_clock(), &credentials, NULL) != KILN_OK)
+	if (identity->options.silent ||
+	    kiln_chain_credentials(identity->chain, wall_clock(), &credentials, NULL) != KILN_OK)
 		return;
 	kiln_aws_role_format(&identity->role, arn);
 	kiln_log_begin(&line, KILN_LOG_INFO, "identity");
@@ -226,8 +229,8 @@ static void on_caller(void *arg, const struct kiln_http_answer *http)
 	memcpy(identity->session, session, sizeof session);
 	memcpy(identity->known_key, identity->asked_key, sizeof identity->known_key);
 	identity->known = true;
+	tell(identity); /* first: who reads the line may count on the workers knowing it */
 	say_identity(identity);
-	tell(identity);
 }
 
 static void ask_caller(struct kiln_identity *identity,
@@ -337,6 +340,29 @@ const struct kiln_sts_endpoints *kiln_identity_endpoints(const struct kiln_ident
 const struct kiln_sts_identity *kiln_identity_caller(const struct kiln_identity *identity)
 {
 	return identity->caller.arn[0] != '\0' ? &identity->caller : NULL;
+}
+
+const struct kiln_chain *kiln_identity_chain(const struct kiln_identity *identity)
+{
+	return identity->chain;
+}
+
+void kiln_identity_doing(const struct kiln_identity *identity, char text[KILN_IDENTITY_DOING_MAX])
+{
+	const size_t room = KILN_IDENTITY_DOING_MAX;
+	text[0] = '\0';
+	if (identity->asking) {
+		(void)snprintf(text, room, "asking STS whose credentials these are");
+		return;
+	}
+	if (!identity->exchange_under_way && identity->command.pid == 0)
+		return;
+	const struct kiln_chain_question *q = kiln_chain_step(identity->chain, wall_clock());
+	if (q != NULL && q->ask == KILN_CHAIN_HTTP) /* a query may hold a token */
+		(void)snprintf(text, room, "asking %.*s", (int)strcspn(q->http->url, "?"),
+			       q->http->url);
+	else if (q != NULL && q->ask == KILN_CHAIN_COMMAND)
+		(void)snprintf(text, room, "running credential_process %s", q->argv[0]);
 }
 
 void kiln_identity_describe(const struct kiln_identity *identity,

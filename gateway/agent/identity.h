@@ -9,6 +9,7 @@
 
 #include "agent/exchange.h"
 #include "agent/message.h"
+#include "aws/chain.h"
 #include "aws/sts.h"
 
 struct kiln_identity;
@@ -16,6 +17,7 @@ struct kiln_identity;
 struct kiln_identity_options {
 	struct kiln_exchanges *http; /* outlives it */
 	const char *region;          /* NULL: as the SDKs find it */
+	bool silent;                 /* nothing goes to the log */
 	bool development;            /* STS may be on loopback */
 	/* Called when the identity is there, has changed, or cannot be had; NULL for nobody. */
 	void (*changed)(void *arg);
@@ -46,6 +48,13 @@ const struct kiln_sts_endpoints *kiln_identity_endpoints(const struct kiln_ident
 
 /* What STS says about our credentials; NULL while they are not known. */
 const struct kiln_sts_identity *kiln_identity_caller(const struct kiln_identity *identity);
+
+/* For whoever wants to know how it was found. */
+const struct kiln_chain *kiln_identity_chain(const struct kiln_identity *identity);
+
+/* What is being waited for, as in "asking http://169.254.169.254/latest/api/token". */
+#define KILN_IDENTITY_DOING_MAX 200u
+void kiln_identity_doing(const struct kiln_identity *identity, char text[KILN_IDENTITY_DOING_MAX]);
 
 /* The IDENTITY message as of now. */
 void kiln_identity_describe(const struct kiln_identity *identity,

@@ -2,6 +2,7 @@
  * Rules between flags: what is missing, what contradicts, and what follows. */
 #include <string.h>
 
+#include "aws/region.h"
 #include "cli/flags.h"
 
 #define FAIL(p, ...) kiln_fail((p)->err, KILN_E_CONFIG, __VA_ARGS__)
@@ -198,7 +199,7 @@ static const char *first_given(const struct kiln_parse *p, const char *const nam
 	return NULL;
 }
 
-#define FIRST_GIVEN(p, names) first_given(p, names, sizeof names / sizeof names[0])
+#define FIRST_GIVEN(p, names) first_given(p, names, sizeof(names) / sizeof((names)[0]))
 
 static enum kiln_code check_roast(struct kiln_parse *p)
 {
@@ -215,6 +216,9 @@ static enum kiln_code check_roast(struct kiln_parse *p)
 	if (o->target.is_unix && o->mode == KILN_GATEWAY_CLIENT)
 		return FAIL(p, "--target: Roast names the server by its address, and a Unix socket "
 			       "has none");
+	if (o->region != NULL && kiln_aws_region_known(o->region) == NULL)
+		return FAIL(p, "--region: AWS has no region '%.40s'; write one as in eu-central-1",
+			    o->region);
 	o->peer_auth = KILN_PEER_REQUIRED;
 	if (kiln_flag_given(p, "--handshake-timeout") == NULL)
 		o->handshake_timeout = ROAST_TIMEOUT_MS;

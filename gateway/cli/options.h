@@ -56,13 +56,12 @@ struct kiln_gateway_options {
 	uint64_t rekey_after_records; /* 0: the cipher suite's own limit */
 
 	/* Roast: AWS roles in place of certificates. */
-	bool roast;
 	struct kiln_aws_role roles[KILN_OPTION_ROLES_MAX]; /* any of them is let in */
 	size_t role_count;
-	bool require_binding;
-	const char *region;   /* NULL: as the AWS SDKs find it */
-	unsigned roast_rate;  /* verifications a second for one source; 0 is no limit */
+	bool roast, require_binding;
 	bool development_sts; /* AWS_ENDPOINT_URL_STS may name a server on loopback */
+	unsigned roast_rate;  /* verifications a second for one source; 0 is no limit */
+	const char *region;   /* NULL: as the AWS SDKs find it */
 
 	unsigned workers; /* 0: one per CPU */
 	bool pin_workers;

@@ -133,9 +133,7 @@ static void ask_for_file(struct kiln_chain *chain, int64_t now, enum kiln_phase 
 {
 	const bool config = phase == KILN_PHASE_CONFIG_FILE;
 	const char *path =
-	    kiln_chain_env(chain, config ? "AWS_CONFIG_FILE" : "AWS_SHARED_CREDENTIALS_FILE");
-	if (path == NULL)
-		path = config ? "~/.aws/config" : "~/.aws/credentials";
+	    config ? kiln_chain_config_file(chain) : kiln_chain_credentials_file(chain);
 	chain->phase = phase;
 	if (kiln_chain_ask_file(chain, path, KILN_INI_FILE_MAX) != KILN_STEP_ASK)
 		search_failed(chain, now);
@@ -189,6 +187,7 @@ static void take_file(struct kiln_chain *chain, int64_t now, const struct kiln_c
 {
 	const bool config = chain->phase == KILN_PHASE_CONFIG_FILE;
 	struct kiln_ini *ini = config ? &chain->profiles.config : &chain->profiles.credentials;
+	chain->file_errors[config ? 1 : 0] = answer->error;
 	if (answer->error == 0) {
 		char what[100];
 		(void)snprintf(what, sizeof what, "%.90s", chain->path.data);
@@ -215,6 +214,7 @@ const struct kiln_chain_question *kiln_chain_step(struct kiln_chain *chain, int6
 {
 	if (chain->phase == KILN_PHASE_REST && now >= chain->wake_at) {
 		chain->file_problem[0] = '\0';
+		chain->tried_count = 0;
 		ask_for_file(chain, now, KILN_PHASE_CREDENTIALS_FILE);
 	}
 	return chain->asking ? &chain->question : NULL;
@@ -263,6 +263,11 @@ enum kiln_code kiln_chain_credentials(const struct kiln_chain *chain, int64_t no
 const char *kiln_chain_region(const struct kiln_chain *chain)
 {
 	return chain->region[0] != '\0' ? chain->region : NULL;
+}
+
+const char *kiln_chain_region_source(const struct kiln_chain *chain)
+{
+	return chain->region_source[0] != '\0' ? chain->region_source : NULL;
 }
 
 const struct kiln_sts_endpoints *kiln_chain_endpoints(const struct kiln_chain *chain)

@@ -84,6 +84,19 @@ KILN_NODISCARD enum kiln_code kiln_chain_credentials(const struct kiln_chain *ch
 const char *kiln_chain_region(const struct kiln_chain *chain);
 /* From environment and profile; good once there are credentials. */
 const struct kiln_sts_endpoints *kiln_chain_endpoints(const struct kiln_chain *chain);
+/* Whose word the region is: "AWS_REGION", "the instance's metadata", ...; NULL while there is none,
+ * and for an explicit one. */
+const char *kiln_chain_region_source(const struct kiln_chain *chain);
+
+/* Where the last search looked and what it found there, in its order, for the operator who wonders
+ * why there is nothing; NULL behind the last. No secrets. */
+#define KILN_CHAIN_TRIED_MAX 6u
+struct kiln_chain_tried {
+	char where[32];
+	char found[200];
+};
+const struct kiln_chain_tried *kiln_chain_tried(const struct kiln_chain *chain, unsigned index);
+
 /* What the last refresh failed of; NULL: it did not. */
 const struct kiln_error *kiln_chain_problem(const struct kiln_chain *chain);
 

@@ -69,12 +69,16 @@ struct kiln_chain {
 	struct kiln_imds imds;
 	struct kiln_aws_credentials fresh;
 	char file_problem[120]; /* a shared file that is there and cannot be read */
+	int file_errors[2];     /* of the credentials file and the config file; 0: it was read */
+	struct kiln_chain_tried tried[KILN_CHAIN_TRIED_MAX];
+	unsigned tried_count;
 
 	/* what was found */
 	struct kiln_aws_credentials current;
 	bool current_is_imds;
 	bool have_current;
 	char region[33];
+	char region_source[160];
 	struct kiln_sts_endpoints endpoints;
 	struct kiln_error problem;
 	bool failed;
@@ -93,6 +97,16 @@ const char *kiln_chain_setting(const struct kiln_chain *chain, const char *name,
 KILN_NODISCARD enum kiln_code kiln_chain_settle(struct kiln_chain *chain, struct kiln_error *err);
 /* Where the credentials come from. */
 KILN_NODISCARD enum kiln_code kiln_chain_plan(struct kiln_chain *chain, struct kiln_error *err);
+/* The files' names as the operator knows them. */
+const char *kiln_chain_credentials_file(const struct kiln_chain *chain);
+const char *kiln_chain_config_file(const struct kiln_chain *chain);
+
+/* ---- what the search met, for the operator (chain_tried.c) */
+
+void kiln_chain_tried_environment(struct kiln_chain *chain);
+void kiln_chain_tried_files(struct kiln_chain *chain);
+/* What comes behind the files, down to the plan's base. */
+void kiln_chain_tried_rest(struct kiln_chain *chain);
 
 /* ---- questions (chain_ask.c); a leading "~/" is HOME */
 
@@ -124,5 +138,6 @@ bool kiln_provider_environment_set(const struct kiln_chain *chain);
 bool kiln_provider_web_identity_set(const struct kiln_chain *chain);
 bool kiln_provider_container_set(const struct kiln_chain *chain);
 bool kiln_provider_imds_off(const struct kiln_chain *chain);
+const char *kiln_provider_imds_endpoint(const struct kiln_chain *chain);
 
 #endif

@@ -26,6 +26,18 @@ const char *kiln_chain_profile(const struct kiln_chain *chain)
 	return named != NULL ? named : "default";
 }
 
+const char *kiln_chain_credentials_file(const struct kiln_chain *chain)
+{
+	const char *path = kiln_chain_env(chain, "AWS_SHARED_CREDENTIALS_FILE");
+	return path != NULL ? path : "~/.aws/credentials";
+}
+
+const char *kiln_chain_config_file(const struct kiln_chain *chain)
+{
+	const char *path = kiln_chain_env(chain, "AWS_CONFIG_FILE");
+	return path != NULL ? path : "~/.aws/config";
+}
+
 const char *kiln_chain_setting(const struct kiln_chain *chain, const char *name, const char *key)
 {
 	const char *value = kiln_chain_env(chain, name);
@@ -74,16 +86,27 @@ static enum kiln_code settle_endpoints(struct kiln_chain *chain, struct kiln_err
 /* A region that was found once, also by asking, stays until something else is configured. */
 static enum kiln_code settle_region(struct kiln_chain *chain, struct kiln_error *err)
 {
-	const char *region = chain->explicit_region[0] != '\0' ? chain->explicit_region : NULL;
-	if (region == NULL)
-		region = kiln_chain_env(chain, "AWS_REGION");
-	if (region == NULL)
-		region = kiln_chain_setting(chain, "AWS_DEFAULT_REGION", "region");
-	if (region == NULL)
+	const char *profile = kiln_chain_profile(chain);
+	char of_profile[160];
+	(void)snprintf(of_profile, sizeof of_profile, "the AWS profile '%.128s'", profile);
+	const struct {
+		const char *value, *source;
+	} places[] = {
+	    {chain->explicit_region[0] != '\0' ? chain->explicit_region : NULL, ""},
+	    {kiln_chain_env(chain, "AWS_REGION"), "AWS_REGION"},
+	    {kiln_chain_env(chain, "AWS_DEFAULT_REGION"), "AWS_DEFAULT_REGION"},
+	    {kiln_profile_get(&chain->profiles, profile, "region"), of_profile},
+	};
+	size_t i = 0;
+	while (i < sizeof places / sizeof places[0] && places[i].value == NULL)
+		i++;
+	if (i == sizeof places / sizeof places[0])
 		return KILN_OK;
-	if (kiln_aws_region_plausible(region) == NULL)
-		return kiln_fail(err, KILN_E_CONFIG, "'%.40s' is no region of AWS", region);
-	(void)snprintf(chain->region, sizeof chain->region, "%s", region);
+	if (kiln_aws_region_plausible(places[i].value) == NULL)
+		return kiln_fail(err, KILN_E_CONFIG, "'%.40s' is no region of AWS",
+				 places[i].value);
+	(void)snprintf(chain->region, sizeof chain->region, "%s", places[i].value);
+	(void)snprintf(chain->region_source, sizeof chain->region_source, "%s", places[i].source);
 	return KILN_OK;
 }
 
@@ -115,26 +138,35 @@ static enum kiln_code plan_profile(struct kiln_chain *chain, struct kiln_error *
 	return KILN_OK;
 }
 
-enum kiln_code kiln_chain_plan(struct kiln_chain *chain, struct kiln_error *err)
+static void plan_rest(struct kiln_chain *chain)
 {
-	if (chain->explicit_profile == NULL && kiln_provider_environment_set(chain)) {
-		chain->plan = (struct kiln_plan){.base = KILN_BASE_ENVIRONMENT};
-		return KILN_OK;
-	}
-	const enum kiln_code code = plan_profile(chain, err);
-	if (code != KILN_OK || chain->plan.base != KILN_BASE_NONE)
-		return code;
-	chain->plan.profile = NULL; /* what follows is configured by the environment alone */
 	if (kiln_provider_web_identity_set(chain))
 		chain->plan.base = KILN_BASE_WEB_IDENTITY;
 	else if (kiln_provider_container_set(chain))
 		chain->plan.base = KILN_BASE_CONTAINER;
 	else if (!kiln_provider_imds_off(chain))
 		chain->plan.base = KILN_BASE_IMDS;
-	else
-		return kiln_fail(err, KILN_E_CREDENTIALS,
-				 "neither environment nor shared files nor a container have AWS "
-				 "credentials, and the metadata service is switched off%s%s",
-				 chain->file_problem[0] != '\0' ? "; " : "", chain->file_problem);
-	return KILN_OK;
+}
+
+enum kiln_code kiln_chain_plan(struct kiln_chain *chain, struct kiln_error *err)
+{
+	if (chain->explicit_profile == NULL)
+		kiln_chain_tried_environment(chain);
+	if (chain->explicit_profile == NULL && kiln_provider_environment_set(chain)) {
+		chain->plan = (struct kiln_plan){.base = KILN_BASE_ENVIRONMENT};
+		return KILN_OK;
+	}
+	const enum kiln_code code = plan_profile(chain, err);
+	kiln_chain_tried_files(chain);
+	if (code != KILN_OK || chain->plan.base != KILN_BASE_NONE)
+		return code;
+	chain->plan.profile = NULL; /* what follows is configured by the environment alone */
+	plan_rest(chain);
+	kiln_chain_tried_rest(chain);
+	if (chain->plan.base != KILN_BASE_NONE)
+		return KILN_OK;
+	return kiln_fail(err, KILN_E_CREDENTIALS,
+			 "neither environment nor shared files nor a container have AWS "
+			 "credentials, and the metadata service is switched off%s%s",
+			 chain->file_problem[0] != '\0' ? "; " : "", chain->file_problem);
 }

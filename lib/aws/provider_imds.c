@@ -33,7 +33,7 @@ static bool may_be_asked(const char *endpoint)
 	       strcmp(url.host, url.is_v6 ? "fd00:ec2::254" : "169.254.169.254") == 0;
 }
 
-static const char *endpoint_of(const struct kiln_chain *chain)
+const char *kiln_provider_imds_endpoint(const struct kiln_chain *chain)
 {
 	const char *endpoint = kiln_chain_env(chain, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
 	const char *mode = kiln_chain_env(chain, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
@@ -47,7 +47,7 @@ static enum kiln_step ask(struct kiln_chain *chain, unsigned state, const char *
 			  const char *path, const char *name, const char *value)
 {
 	char url[512];
-	const char *endpoint = endpoint_of(chain);
+	const char *endpoint = kiln_provider_imds_endpoint(chain);
 	if (!may_be_asked(endpoint))
 		return kiln_chain_fail(chain, KILN_E_CONFIG,
 				       "AWS_EC2_METADATA_SERVICE_ENDPOINT '%.80s' is refused: only "
@@ -146,6 +146,8 @@ static enum kiln_step take_place(struct kiln_chain *chain, const struct kiln_htt
 		return kiln_chain_fail(chain, KILN_E_CREDENTIALS,
 				       "the metadata service names a region that cannot be one");
 	memcpy(chain->region, region, sizeof region);
+	(void)snprintf(chain->region_source, sizeof chain->region_source,
+		       "the instance's metadata");
 	return KILN_STEP_DONE;
 }
 

@@ -127,7 +127,7 @@ class Tree(Installation):
         source = (self.prefix / "share/man/man1/kiln.1").read_text()
         written = set(re.findall(r"Fl -([a-z][a-z-]+)", source)) - {"help"}
         known = set()
-        for command in ("server", "client", "doctor", "demo", "certs"):
+        for command in ("server", "client", "doctor", "demo", "certs", "sts", "whoami"):
             text = run(str(self.prefix / "bin/kiln"), command, "--help").stdout
             # An X in a flag is a place holder (--allow-X).
             known |= set(re.findall(r"(?<![\w-])--([a-z][a-z-]*[a-z])(?![\w-])", text)) - {"help"}

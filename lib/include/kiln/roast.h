@@ -14,8 +14,8 @@
  * protocol, and what it is worth.
  *
  * Who we are is a struct kiln_aws (kiln/aws.h). Where none is given, the process has one of its
- *own, made at first use from the environment as it is then, and kept until the process ends. What
- *is kept: credentials, and the peers' proofs that were seen, without which somebody could show a
+ * own, made at first use from the environment as it is then, and kept until the process ends. What
+ * is kept: credentials, and the peers' proofs that were seen, without which somebody could show a
  * server the same hello twice (he would get no further than that: the keys behind it are not his).
  *
  * Errors. *err is filled on failure and left alone on success; err may be NULL. The message names
@@ -27,7 +27,7 @@
  * before fork() is known on both sides; what comes later, on one.
  *
  * Limits. A call asks STS once for its peer, and where it is new once for itself; how many peers
- *are served at once, and how many of one source, is for the program to say.
+ * are served at once, and how many of one source, is for the program to say.
  */
 #ifndef KILN_ROAST_H
 #define KILN_ROAST_H
