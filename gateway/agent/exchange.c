@@ -55,8 +55,10 @@ void kiln_exchanges_free(struct kiln_exchanges *e)
 {
 	if (e == NULL)
 		return;
-	while (e->all != NULL)
-		forget(e, e->all);
+	for (struct exchange *x = e->all, *next; x != NULL; x = next) {
+		next = x->next;
+		forget(e, x);
+	}
 	(void)curl_multi_cleanup(e->multi);
 	curl_global_cleanup();
 	free(e);

@@ -54,7 +54,11 @@ struct kiln_identity *kiln_identity_new(const struct kiln_identity_options *opti
 	}
 	identity->options = *options;
 	identity->command.fd = -1;
-	(void)getrandom(&seed, sizeof seed, 0);
+	if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+		(void)kiln_fail(err, KILN_E_SYSTEM, "no random numbers");
+		free(identity);
+		return NULL;
+	}
 	const struct kiln_chain_options chain = {
 	    .environ = (const char *const *)environ,
 	    .region = options->region,

@@ -134,23 +134,33 @@ static enum kiln_code ask(struct kiln_agent *agent, struct question *q,
 	return rc;
 }
 
+static enum kiln_code begin(struct kiln_agent *agent, struct question *q,
+			    const struct kiln_agent_message *m, struct kiln_error *err)
+{
+	enum kiln_code rc = may_ask(agent, m, q->key_id, err);
+	if (rc != KILN_OK)
+		return rc;
+	memcpy(q->signature, kiln_aws_proof_signature(&m->proof), sizeof q->signature);
+	rc = ask(agent, q, &m->proof, err);
+	if (rc != KILN_OK)
+		kiln_roast_replay_forget(agent->replay, q->signature);
+	return rc;
+}
+
 void kiln_agent_verify(struct kiln_agent *agent, uint64_t serial,
 		       const struct kiln_agent_message *m)
 {
 	struct kiln_error err = {0};
 	struct question *q = calloc(1, sizeof *q);
-	enum kiln_code rc = q != NULL ? may_ask(agent, m, q->key_id, &err)
-				      : kiln_fail(&err, KILN_E_NO_MEMORY, "no memory to verify");
-	if (rc == KILN_OK) {
-		q->agent = agent;
-		q->serial = serial;
-		q->id = m->id;
-		memcpy(q->signature, kiln_aws_proof_signature(&m->proof), sizeof q->signature);
-		rc = ask(agent, q, &m->proof, &err);
-		if (rc != KILN_OK)
-			kiln_roast_replay_forget(agent->replay, q->signature);
+	if (q == NULL) {
+		(void)kiln_fail(&err, KILN_E_NO_MEMORY, "no memory to verify a hello");
+		kiln_agent_refuse(agent, serial, m->id, &err);
+		return;
 	}
-	if (rc == KILN_OK) {
+	q->agent = agent;
+	q->serial = serial;
+	q->id = m->id;
+	if (begin(agent, q, m, &err) == KILN_OK) {
 		agent->under_way++;
 		return;
 	}

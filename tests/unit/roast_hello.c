@@ -342,7 +342,7 @@ static void test_scan_limit(void **state)
 
 static void test_base64(void **state)
 {
-	uint8_t data[64], back[64];
+	uint8_t data[64] = {0}, back[64];
 	char text[90];
 	size_t len;
 	(void)state;
