@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/program.h"
+#include "driver/program.h"
 
 #define MAX 1000
 
