@@ -68,21 +68,21 @@ enum kiln_code kiln_driver_open(struct kiln_handshake *handshake, int fd,
 				struct kiln_conn **out, struct kiln_error *err)
 {
 	struct kiln_conn *conn = calloc(1, sizeof *conn);
-	enum kiln_code rc =
-	    conn != NULL ? KILN_OK : kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a connection");
-	if (rc == KILN_OK) {
-		conn->fd = fd;
-		conn->sys = o->sys != NULL ? o->sys : &kiln_sys_linux;
-		rc = shake_hands(conn, handshake, o, deadline, err);
+	if (conn == NULL) {
+		kiln_handshake_free(handshake);
+		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a connection");
 	}
+	conn->fd = fd;
+	conn->sys = o->sys != NULL ? o->sys : &kiln_sys_linux;
+	enum kiln_code rc = shake_hands(conn, handshake, o, deadline, err);
 	/* Its secrets are not needed any more, on either path. */
 	kiln_handshake_free(handshake);
 	if (rc == KILN_OK)
 		rc = choose_path(conn, o, err);
-	if (rc == KILN_OK)
-		*out = conn;
-	else if (conn != NULL)
+	if (rc != KILN_OK)
 		kiln_driver_forget(conn);
+	else
+		*out = conn;
 	return rc;
 }
 

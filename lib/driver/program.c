@@ -23,8 +23,10 @@ static int spawn(struct kiln_program *command, const char *const *argv, int out)
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
 	sigset_t none;
-	/* posix_spawn takes no const, and does not write. */
-	char *const *words = (char *const *)(uintptr_t)argv;
+	union { /* posix_spawn takes no const, and does not write */
+		const char *const *in;
+		char *const *out;
+	} words = {.in = argv};
 	(void)sigemptyset(&none);
 	int failed = posix_spawn_file_actions_init(&files);
 	if (failed != 0)
@@ -41,8 +43,8 @@ static int spawn(struct kiln_program *command, const char *const *argv, int out)
 		if (failed == 0)
 			failed = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 		if (failed == 0)
-			failed = posix_spawnp(&command->pid, argv[0], &files, &attributes, words,
-					      environ);
+			failed = posix_spawnp(&command->pid, argv[0], &files, &attributes,
+					      words.out, environ);
 		(void)posix_spawnattr_destroy(&attributes);
 	}
 	(void)posix_spawn_file_actions_destroy(&files);
