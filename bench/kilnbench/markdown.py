@@ -85,7 +85,9 @@ def _rates(summary):
 
 def _load(kind, machine):
     """What else the machine was doing spoils clocks, never counts."""
-    return f", load average {machine['load_average']:.1f} at its start" if kind in ("timed", "roast") else ""
+    if kind not in ("timed", "roast"):
+        return ""
+    return f", load average {machine['load_average']:.1f} at its start"
 
 
 def _conditions(results):
