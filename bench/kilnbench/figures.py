@@ -97,7 +97,8 @@ ALL = [
            roast.HANDSHAKES),
     Figure("roast-latency", "roast", "Latency of a handshake by AWS roles",
            f"From connect to the first byte through both gateways, "
-           f"{roast.AT_ONCE['roast']} connections at once; both ends ask STS.", [
+           f"{roast.AT_ONCE['roast']} connections at once if not said otherwise; "
+           "both ends ask STS.", [
                Series("p50", "roast", "p50_ms", "ms"), Series("p99", "roast", "p99_ms", "ms"),
                Series("under way", "roast", "under_way", "handshakes on the average", digits=0,
                       better="more"),

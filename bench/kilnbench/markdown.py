@@ -85,7 +85,9 @@ def _rates(summary):
 
 def _load(kind, machine):
     """What else the machine was doing spoils clocks, never counts."""
-    return f", load average {machine['load_average']:.1f} at its start" if kind in ("timed", "roast") else ""
+    if kind not in ("timed", "roast"):
+        return ""
+    return f", load average {machine['load_average']:.1f} at its start"
 
 
 def _conditions(results):
@@ -108,9 +110,11 @@ def _conditions(results):
     if "roast" in results["runs"]:
         lines.append("- Roast: user space, io_uring, `kiln sts` in place of AWS. The client's "
                      "side, STS and the load generator share the other processors: where they "
-                     "are few, they limit the rate by the wall clock and the latency.")
-    lines.append("- All: one worker, TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256 "
-                 "certificate, no tickets, no client certificate, loopback.")
+                     "are few, they limit the rate by the wall clock and the latency. Two Kilns "
+                     "choose TLS_AES_256_GCM_SHA384.")
+    lines.append("- All: one worker, TLS 1.3, TLS_AES_128_GCM_SHA256 and no client "
+                 "certificate where not said otherwise, X25519, ECDSA P-256 certificate, no "
+                 "tickets, loopback.")
     return "\n".join(lines) + "\n"
 
 

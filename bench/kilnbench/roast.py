@@ -31,18 +31,27 @@ class Variant:
 
     ours = True
 
-    def __init__(self, name, label, measure, server, delay=0):
+    def __init__(self, name, label, measure, server, delay=0, conns=None):
         self.name = name
         self.label = label
         self.measure = measure
         self.server = server
         self.delay = delay
+        self.conns = conns or AT_ONCE[measure]
 
+
+# Connections at once; the rest of a measure by (quick or not).
+AT_ONCE = {"roast": 64, "strangers": 16}
+MANY = 400  # below the 512 requests to STS that an agent has under way at most
+AMOUNTS = {True: {"roast": {"seconds": 1.2}, "strangers": {"seconds": 0.6}},
+           False: {"roast": {"seconds": 5}, "strangers": {"seconds": 3}}}
+ROUNDS = {True: 3, False: 9}
 
 HANDSHAKES = [
     Variant("mtls", "TLS, certificates both ways", "roast", "mtls"),
     *(Variant(f"roast-{ms}", f"Roast, STS after {ms} ms" if ms else "Roast, STS at once", "roast",
               "roast", ms) for ms in (0, 1, 20, 100)),
+    Variant("roast-many", f"Roast, STS after 100 ms, {MANY} at once", "roast", "roast", 100, MANY),
 ]
 STRANGERS = [
     Variant("tls", "full TLS handshake, no certificate", "strangers", "tls"),
@@ -55,12 +64,6 @@ STRANGERS = [
 ]
 ALL = HANDSHAKES + STRANGERS
 BY_NAME = {variant.name: variant for variant in ALL}
-
-# Connections at once; the rest of a measure by (quick or not).
-AT_ONCE = {"roast": 64, "strangers": 16}
-AMOUNTS = {True: {"roast": {"seconds": 1.2}, "strangers": {"seconds": 0.6}},
-           False: {"roast": {"seconds": 5}, "strangers": {"seconds": 3}}}
-ROUNDS = {True: 3, False: 9}
 
 
 def emit(kind, **found):
@@ -250,7 +253,7 @@ class Session:
     def command(self, variant):
         amount = self.plan["amounts"][variant.measure]
         server = self.servers[variant.server]
-        args = ["--conns", str(AT_ONCE[variant.measure])]
+        args = ["--conns", str(variant.conns)]
         args += [part for k, v in amount.items() for part in (f"--{k}", str(v))]
         for name, pids in self.groups(server).items():
             args += ["--cpu", f"{name}={','.join(map(str, pids))}"]

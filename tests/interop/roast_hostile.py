@@ -1,4 +1,4 @@
-"""Thousands of hostile hellos of every kind against `kiln server --roast`, while honest peers go on.
+"""Thousands of hostile hellos of every kind against `kiln server --roast`; honest peers go on.
 
 KILN_HELLOS says how many (10,000). Which kinds there are: harness/hostile.py.
 """
@@ -206,7 +206,7 @@ class Hostile(RoastTest):
               f" ends: {dict(ends)}")
         self.assertEqual(self.server.find("conn", 0, close="internal"), [])
         self.assertGreater(ends["limit"], 0)
-        # Both ends of an honest connection ask once; each source has its rate and two seconds' worth.
+        # Both ends of an honest connection ask once; a source has its rate and two seconds' worth.
         allowed = len(SOURCES) * RATE * (seconds + 3)
         self.assertLessEqual(asked, 2 * (served_meanwhile + HONEST) + allowed)
         if not SANITIZED:

@@ -1,7 +1,7 @@
 """The kinds of hello that a stranger may send to a gateway, and what each has to come to.
 
-Each kind names the cases of golden/roast/probe_results.json that it stands for, where there are any.
-A kind is sent many times; its distinct messages are made once, POOL of them, so that a message
+Each kind names the cases of golden/roast/probe_results.json that it stands for, where there are
+any. A kind is sent many times; its distinct messages are made once, POOL of them, so that a message
 comes again as well, as a replay.
 """
 
@@ -52,8 +52,8 @@ several(HELLO,
         tls_at_once=(CLIENT_HELLO, "malformed: TLS ClientHello first"),
         array=(b"[]\n", "malformed: array"), null=(b"null\n", "malformed: null"),
         empty_object=(b"{} \n", "malformed: {} "), noise=(os.urandom(900).replace(b"{", b"}"),),
-        nothing_but_blanks=(b" \n" * 40_000,), deep=(b'{"a":' * 5000,), deep_array=(b'{"a":' +
-                                                                                 b"[" * 5000,),
+        nothing_but_blanks=(b" \n" * 40_000,), deep=(b'{"a":' * 5000,),
+        deep_array=(b'{"a":' + b"[" * 5000,),
         many_values=(b'{"a":[' + b"1," * 30_000,), control=(b'{"Body":"a\x01b"}',),
         endless=(b'{"Region":"' + b"x" * 300_000, "endless JSON string"),
         bad_utf8=(b'{"Body":"\xff\xfe","Mask":""}',), surrogate=(b'{"Body":"\\ud800"}',),
