@@ -6,12 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aws/json.h"
 #include "base/openssl_memory.h"
 #include "cli/suggest.h"
 #include "demo/certs_cmd.h"
 #include "demo/demo.h"
 #include "doctor/doctor.h"
+#include "sts/sts.h"
 #include "supervisor/supervisor.h"
+#include "whoami/whoami.h"
 
 static int server_main(int argc, char **argv)
 {
@@ -31,7 +34,9 @@ static const struct command {
     {"server", server_main, "accept TLS 1.3 and relay to a plain target"},
     {"client", client_main, "accept plain connections and relay them over TLS 1.3"},
     {"doctor", kiln_doctor_main, "what this kernel and this user can do, and how to improve it"},
-    {"demo", kiln_demo_main, "see it work: throw-away certificates, both sides, real data"},
+    {"demo", kiln_demo_main, "see it work: certificates and AWS roles, both sides, real data"},
+    {"whoami", kiln_whoami_main, "the AWS identity that a gateway would present, and its source"},
+    {"sts", kiln_sts_main, "a stand-in for AWS STS on this machine, for development"},
     {"certs", kiln_certs_main, "make throw-away certificates for a first try"},
 };
 
@@ -108,6 +113,7 @@ int main(int argc, char **argv)
 		(void)fputs("kiln: OpenSSL was in use before main()\n", stderr);
 		return 1;
 	}
+	kiln_json_memory_take_over();
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

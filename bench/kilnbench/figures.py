@@ -1,6 +1,6 @@
 """Which figures there are: one list for the tables and the drawings."""
 
-from . import peers
+from . import peers, roast
 
 
 class Series:
@@ -30,8 +30,9 @@ class Series:
 
 
 class Figure:
-    def __init__(self, name, kind, title, note, series):
+    def __init__(self, name, kind, title, note, series, variants=None):
         self.name = name
+        self.variants = variants or peers.ALL
         self.kind = kind
         self.title = title
         self.note = note
@@ -86,10 +87,37 @@ ALL = [
            "After one request each. Kernel: without the client's and the backend's sockets.", [
                Series("processes", "idle", "process_kib", "KiB"),
                Series("kernel", "idle", "kernel_kib", "KiB")]),
+    Figure("roast-handshake", "roast", "Handshakes by AWS roles",
+           "kiln client to kiln server, one byte, close; what kiln server spends on one, and how "
+           "many it does.", [
+               Series("per core", "roast", "per_core", "per core-second", digits=0,
+                      better="more"),
+               Series("the worker", "roast", "worker_us", "µs of processor time", digits=0),
+               Series("the identity agent", "roast", "agent_us", "µs of processor time", digits=0)],
+           roast.HANDSHAKES),
+    Figure("roast-latency", "roast", "Latency of a handshake by AWS roles",
+           f"From connect to the first byte through both gateways, "
+           f"{roast.AT_ONCE['roast']} connections at once if not said otherwise; "
+           "both ends ask STS.", [
+               Series("p50", "roast", "p50_ms", "ms"), Series("p99", "roast", "p99_ms", "ms"),
+               Series("under way", "roast", "under_way", "handshakes on the average", digits=0,
+                      better="more"),
+               Series("by the wall clock", "roast", "rate", "handshakes/s", digits=0,
+                      better="more")],
+           roast.HANDSHAKES),
+    Figure("roast-strangers", "roast", "What a stranger costs",
+           "Processor time of kiln server for a connection that is refused, beside a TLS handshake "
+           "that anybody may have.", [
+               Series("the worker", "strangers", "worker_us", "µs of processor time", digits=0),
+               Series("the identity agent", "strangers", "agent_us", "µs of processor time",
+                      digits=0),
+               Series("per core", "strangers", "per_core", "refused per core-second", digits=0,
+                      better="more")],
+           roast.STRANGERS),
 ]
 
 
 def rows(figure, summary):
     """The peers that have any value in it, in the order of the list."""
-    return [p for p in peers.ALL if p.name != FLOOR
+    return [p for p in figure.variants if p.name != FLOOR
             and any(s.of(summary, p.name) for s in figure.series)]

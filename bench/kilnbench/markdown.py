@@ -12,7 +12,7 @@ and in `results.json`. In parentheses: the ratio to nginx without kTLS, round by
 
 WHERE = {
     "timed": "", "counted": " in QEMU {} (emulated, `-icount`: a nanosecond is an instruction)",
-    "memory": " in QEMU {} (emulated)",
+    "memory": " in QEMU {} (emulated)", "roast": "",
 }
 
 
@@ -85,7 +85,9 @@ def _rates(summary):
 
 def _load(kind, machine):
     """What else the machine was doing spoils clocks, never counts."""
-    return f", load average {machine['load_average']:.1f} at its start" if kind == "timed" else ""
+    if kind not in ("timed", "roast"):
+        return ""
+    return f", load average {machine['load_average']:.1f} at its start"
 
 
 def _conditions(results):
@@ -105,8 +107,14 @@ def _conditions(results):
                 for v in run.get("version", []) if v["version"]}
     lines.append(f"- Versions: {', '.join(sorted(versions))}.")
     lines += _idle_counts(results)
-    lines.append("- All: one worker, TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256 "
-                 "certificate, no tickets, no client certificate, loopback.")
+    if "roast" in results["runs"]:
+        lines.append("- Roast: user space, io_uring, `kiln sts` in place of AWS. The client's "
+                     "side, STS and the load generator share the other processors: where they "
+                     "are few, they limit the rate by the wall clock and the latency. Two Kilns "
+                     "choose TLS_AES_256_GCM_SHA384.")
+    lines.append("- All: one worker, TLS 1.3, TLS_AES_128_GCM_SHA256 and no client "
+                 "certificate where not said otherwise, X25519, ECDSA P-256 certificate, no "
+                 "tickets, loopback.")
     return "\n".join(lines) + "\n"
 
 
@@ -114,6 +122,8 @@ def _amounts(plan):
     parts = []
     for name in plan["measures"]:
         settings = plan["amounts"][name] | plan["overrides"].get(name, {})
+        if name in plan.get("at_once", {}):
+            settings = {"conns": plan["at_once"][name]} | settings
         parts.append(f"{name} " + " ".join(f"{k} {v}" for k, v in settings.items()))
     return f"{plan['rounds']} rounds; per sample: " + ", ".join(parts)
 

@@ -60,12 +60,19 @@ ALL = [
     Requests("handshake", "full handshake, one byte, close", "handshake", 8, warmup=8),
     Idle("idle", "memory of idle connections", "idle", 10000, warmup=1),
 ]
+# Between Kilns alone: roast.py.
+ROAST = ["roast", "strangers"]
 BY_NAME = {measure.name: measure for measure in ALL}
+NAMES = [*BY_NAME, *ROAST]
+
 
 def of_kind(kind, chosen):
     """Memory has a run of its own in the VM, as it need not be counted, which is slow."""
     if kind == "memory":
         return [name for name in chosen if name == "idle"]
+    if kind == "roast":
+        return [name for name in chosen if name in ROAST]
+    chosen = [name for name in chosen if name not in ROAST]
     return [name for name in chosen if kind == "timed" or name != "idle"]
 
 

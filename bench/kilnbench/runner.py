@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from . import measures, process
+from . import measures, process, roast
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "bench" / "run"
@@ -23,26 +23,34 @@ def say(text):
 def cpu_shares(kind):
     """The proxy gets a processor of its own where there is more than one."""
     cpus = sorted(os.sched_getaffinity(0))
-    if kind != "timed" or len(cpus) < 2:
+    if kind not in ("timed", "roast") or len(cpus) < 2:
         return [], []
     return cpus[:1], cpus[1:]
 
 
+def amounts(kind, options):
+    """What is different in each kind of run."""
+    key = (kind, options.quick)
+    if kind == "roast":
+        return {"amounts": roast.AMOUNTS[options.quick], "overrides": {}, "idle_rounds": 0,
+                "rounds": options.rounds or roast.ROUNDS[options.quick],
+                "at_once": roast.AT_ONCE}
+    return {"amounts": dict(measures.AMOUNTS[key]), "overrides": options.overrides,
+            "rounds": options.rounds or measures.ROUNDS[key],
+            "idle_rounds": measures.IDLE_ROUNDS[key]}
+
+
 def make_plan(kind, peers, options, folder):
     on_proxy, on_load = cpu_shares(kind)
-    key = (kind, options.quick)
     plan = {
-        "load": str(options.load), "kiln": str(options.kiln),
+        "kind": kind, "load": str(options.load), "kiln": str(options.kiln),
         "cert": str(folder / "cert.pem"), "key": str(folder / "key.pem"),
         "pem": str(folder / "both.pem"),
         "peers": peers, "measures": measures.of_kind(kind, options.measures),
-        "amounts": dict(measures.AMOUNTS[key]), "overrides": options.overrides,
-        "rounds": options.rounds or measures.ROUNDS[key],
-        "idle_rounds": measures.IDLE_ROUNDS[key],
-        "cpus_proxy": on_proxy, "cpus_load": on_load,
+        **amounts(kind, options), "cpus_proxy": on_proxy, "cpus_load": on_load,
         "run_timeout": 600,
     }
-    if options.idle_conns:
+    if options.idle_conns and kind != "roast":
         plan["amounts"]["idle"] = {"conns": options.idle_conns}
     file = folder / f"plan-{kind}.json"
     file.write_text(json.dumps(plan, indent=1), encoding="utf-8")
@@ -63,7 +71,7 @@ def make_certificate(folder):
 
 def command_for(kind, options, plan_file, budget):
     session = [sys.executable, str(PROGRAM), "--session", str(plan_file)]
-    if kind == "timed":
+    if kind in ("timed", "roast"):
         return session
     memory = options.vm_mem or (3072 if kind == "memory" else 1536)
     how = ["--counted", "--smp", "1"] if kind == "counted" else ["--smp", "2"]

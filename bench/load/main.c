@@ -17,6 +17,8 @@ static int run_client(const struct load_options *opt)
 	if (run_init(&run, opt)) {
 		if (opt->mode == MODE_HANDSHAKE)
 			run_churn(&run);
+		else if (opt->mode == MODE_FLOOD)
+			run_flood(&run);
 		else
 			run_persistent(&run);
 	}

@@ -17,6 +17,8 @@ static const char usage[] =
     "close\n"
     "  idle       open all connections, use each once, hold them until a line comes on stdin,\n"
     "             use each once more, close\n"
+    "  flood      connect, send a file, wait until the proxy closes, and begin again: it must not\n"
+    "             answer\n"
     "\n"
     "Options\n"
     "  --connect A:P | --listen A:P   the proxy's address; the backend's own (port 0: any)\n"
@@ -29,6 +31,8 @@ static const char usage[] =
     "                       in all)\n"
     "  --request BYTES  --answer BYTES\n"
     "  --no-exchange        handshake mode: close right after the handshake\n"
+    "  --send FILE          flood mode: what to send\n"
+    "  --vary OFFSET        flood mode: the 64 hexadecimal digits there are new ones each time\n"
     "  --ciphers LIST  --groups LIST  as OpenSSL takes them\n"
     "  --cpu NAME=PID[,PID...]        also report the processor time of these (up to 4 names)\n"
     "  --timeout S          give up after so long without progress (30)\n"
@@ -38,6 +42,7 @@ static const char usage[] =
 static const char *const mode_names[] = {
     [MODE_BULK_UP] = "bulk-up",     [MODE_BULK_DOWN] = "bulk-down", [MODE_REQUEST] = "request",
     [MODE_HANDSHAKE] = "handshake", [MODE_IDLE] = "idle",           [MODE_BACKEND] = "backend",
+    [MODE_FLOOD] = "flood",
 };
 
 enum {
@@ -52,6 +57,8 @@ enum {
 	OPT_REQUEST,
 	OPT_ANSWER,
 	OPT_NO_EXCHANGE,
+	OPT_SEND,
+	OPT_VARY,
 	OPT_CIPHERS,
 	OPT_GROUPS,
 	OPT_CPU,
@@ -72,6 +79,8 @@ static const struct option long_options[] = {
     {"request", required_argument, NULL, OPT_REQUEST},
     {"answer", required_argument, NULL, OPT_ANSWER},
     {"no-exchange", no_argument, NULL, OPT_NO_EXCHANGE},
+    {"send", required_argument, NULL, OPT_SEND},
+    {"vary", required_argument, NULL, OPT_VARY},
     {"ciphers", required_argument, NULL, OPT_CIPHERS},
     {"groups", required_argument, NULL, OPT_GROUPS},
     {"cpu", required_argument, NULL, OPT_CPU},
@@ -129,6 +138,8 @@ static void take(struct load_options *opt, int c, const char *arg)
 	case OPT_REQUEST: opt->request = parse_number("--request", arg, 32); break;
 	case OPT_ANSWER: opt->answer = parse_number("--answer", arg, 1); break;
 	case OPT_NO_EXCHANGE: opt->no_exchange = true; break;
+	case OPT_SEND: opt->send = arg; break;
+	case OPT_VARY: opt->vary = parse_number("--vary", arg, 1); break;
 	case OPT_CIPHERS: opt->ciphers = arg; break;
 	case OPT_GROUPS: opt->groups = arg; break;
 	case OPT_CPU:
@@ -154,7 +165,7 @@ static enum load_mode parse_mode(const char *text)
 static void set_mode_defaults(struct load_options *opt)
 {
 	const uint64_t bulk = 16u << 20;
-	bool handshake = opt->mode == MODE_HANDSHAKE;
+	bool handshake = opt->mode == MODE_HANDSHAKE || opt->mode == MODE_FLOOD;
 
 	opt->server_name = "localhost";
 	opt->ciphers = "TLS_AES_128_GCM_SHA256";
@@ -181,6 +192,11 @@ void options_parse(int argc, char **argv, struct load_options *opt)
 		take(opt, c, optarg);
 	if (!opt->addr.sin.sin_family)
 		wrong("missing", opt->mode == MODE_BACKEND ? "--listen" : "--connect");
+	if (opt->mode == MODE_FLOOD) {
+		opt->plain = true;
+		if (!opt->send)
+			wrong("missing", "--send");
+	}
 	if (opt->mode != MODE_BACKEND && !opt->plain && !opt->cert)
 		wrong("missing", "--cert or --plain");
 	if (opt->mode == MODE_BACKEND || opt->mode == MODE_IDLE)

@@ -15,6 +15,7 @@ enum load_mode {
 	MODE_HANDSHAKE,
 	MODE_IDLE,
 	MODE_BACKEND,
+	MODE_FLOOD,
 };
 
 struct load_options {
@@ -26,10 +27,12 @@ struct load_options {
 	const char *groups;
 	bool plain;       /* no TLS: straight to the backend, the floor */
 	bool no_exchange; /* handshake mode: nothing but the handshake */
+	const char *send; /* flood mode: the file with what is sent */
+	uint64_t vary;    /* and where it has 64 digits that change; 0: nowhere */
 	size_t conns;
 	uint64_t count; /* commands to measure; 0: as many as `seconds` allow */
 	double seconds;
-	uint64_t warmup;  /* verified commands, per connection (handshake: in all) */
+	uint64_t warmup;  /* verified commands, per connection (handshake, flood: in all) */
 	uint64_t request; /* bytes */
 	uint64_t answer;  /* bytes */
 	double timeout;   /* seconds without any progress before giving up */

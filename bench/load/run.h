@@ -50,3 +50,4 @@ void run_report(struct run *run);
 /* The modes; false and run->error when something went wrong. */
 bool run_persistent(struct run *run); /* bulk-up, bulk-down, request, idle */
 bool run_churn(struct run *run);      /* handshake */
+bool run_flood(struct run *run);      /* flood */

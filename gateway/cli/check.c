@@ -2,6 +2,7 @@
  * Rules between flags: what is missing, what contradicts, and what follows. */
 #include <string.h>
 
+#include "aws/region.h"
 #include "cli/flags.h"
 
 #define FAIL(p, ...) kiln_fail((p)->err, KILN_E_CONFIG, __VA_ARGS__)
@@ -166,14 +167,84 @@ static enum kiln_code check_client(struct kiln_parse *p)
 	return settle_names(p);
 }
 
+/* ------------------------------------------------------------------ Roast */
+
+/* The real library's deadline, for hellos and TLS together. */
+#define ROAST_TIMEOUT_MS 15000u
+
+/* What says who somebody is by a certificate has no place beside a role. */
+static const char *const by_certificate[] = {
+    "--cert",        "--key",
+    "--keystore",    "--cacert",
+    "--allow-all",   "--allow-cn",
+    "--allow-ou",    "--allow-dns",
+    "--allow-uri",   "--allow-ip",
+    "--allow-spki",  "--disable-client-auth",
+    "--client-auth", "--server-name",
+    "--verify-name", "--verify-cn",
+    "--verify-ou",   "--verify-dns",
+    "--verify-uri",  "--verify-ip",
+    "--verify-spki", "--disable-authentication",
+    "--alpn",
+};
+
+static const char *const only_roast[] = {"--allow-role", "--require-binding", "--region",
+					 "--roast-rate", "--development-sts"};
+
+static const char *first_given(const struct kiln_parse *p, const char *const names[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (kiln_flag_given(p, names[i]) != NULL)
+			return names[i];
+	return NULL;
+}
+
+#define FIRST_GIVEN(p, names) first_given(p, names, sizeof(names) / sizeof((names)[0]))
+
+static enum kiln_code check_roast(struct kiln_parse *p)
+{
+	struct kiln_gateway_options *o = p->options;
+	const char *other = FIRST_GIVEN(p, by_certificate);
+	if (other != NULL)
+		return FAIL(p,
+			    "%s does not go with --roast: both sides prove AWS roles, and make "
+			    "their certificates themselves",
+			    other);
+	if (o->role_count == 0)
+		return FAIL(p, "who may be at the other end? Give --allow-role "
+			       "arn:aws:iam::123456789012:role/NAME, once for each role");
+	if (o->target.is_unix && o->mode == KILN_GATEWAY_CLIENT)
+		return FAIL(p, "--target: Roast names the server by its address, and a Unix socket "
+			       "has none");
+	if (o->region != NULL && kiln_aws_region_known(o->region) == NULL)
+		return FAIL(p, "--region: AWS has no region '%.40s'; write one as in eu-central-1",
+			    o->region);
+	o->peer_auth = KILN_PEER_REQUIRED;
+	if (kiln_flag_given(p, "--handshake-timeout") == NULL)
+		o->handshake_timeout = ROAST_TIMEOUT_MS;
+	return KILN_OK;
+}
+
+static enum kiln_code check_no_roast(struct kiln_parse *p)
+{
+	const char *given = FIRST_GIVEN(p, only_roast);
+	if (given != NULL)
+		return FAIL(p, "%s belongs to --roast, which is missing", given);
+	return KILN_OK;
+}
+
+/* ------------------------------------------------------------------ all of it */
+
 enum kiln_code kiln_options_check(struct kiln_parse *p)
 {
 	struct kiln_gateway_options *o = p->options;
 	bool server = o->mode == KILN_GATEWAY_SERVER;
 	enum kiln_code code = check_addresses(p);
 	if (code == KILN_OK)
+		code = o->roast ? check_roast(p) : check_no_roast(p);
+	if (code == KILN_OK && !o->roast)
 		code = check_files(p);
-	if (code == KILN_OK)
+	if (code == KILN_OK && !o->roast)
 		code = server ? check_server(p) : check_client(p);
 	if (code != KILN_OK)
 		return code;

@@ -107,6 +107,39 @@ static enum kiln_code take_rule(struct kiln_parse *p, const struct kiln_flag *fl
 	return KILN_OK;
 }
 
+static enum kiln_code take_role(struct kiln_parse *p, const struct kiln_flag *flag,
+				const char *value)
+{
+	struct kiln_gateway_options *o = p->options;
+	char list[KILN_AWS_ROLE_ARN_MAX * 4];
+	/* One, or several with commas between them. */
+	if (strlen(value) >= sizeof list)
+		return kiln_fail(p->err, KILN_E_CONFIG, "%s: too long; give the flag several times",
+				 flag->name);
+	memcpy(list, value, strlen(value) + 1);
+	char *rest = list, *one;
+	while ((one = strsep(&rest, ",")) != NULL) {
+		struct kiln_error why = {0};
+		if (o->role_count == KILN_OPTION_ROLES_MAX)
+			return kiln_fail(p->err, KILN_E_CONFIG, "%s: at most %u roles", flag->name,
+					 KILN_OPTION_ROLES_MAX);
+		if (kiln_aws_role_parse(one, &o->roles[o->role_count++], &why) != KILN_OK)
+			return kiln_fail(p->err, KILN_E_CONFIG, "%s: %.220s", flag->name,
+					 why.message);
+	}
+	return KILN_OK;
+}
+
+static enum kiln_code take_roast_rate(struct kiln_parse *p, const struct kiln_flag *flag,
+				      const char *value)
+{
+	uint64_t rate;
+	if (kiln_value_count(flag->name, value, 0, 100000, &rate, p->err) != KILN_OK)
+		return KILN_E_CONFIG;
+	p->options->roast_rate = (unsigned)rate;
+	return KILN_OK;
+}
+
 static enum kiln_code take_alpn(struct kiln_parse *p, const struct kiln_flag *flag,
 				const char *value)
 {
@@ -236,6 +269,13 @@ const struct kiln_flag kiln_flags[] = {
 	{"--verify-ip", NULL, CLIENT, true, true, take_rule, 0, KILN_ACCESS_IP},
 	{"--verify-spki", NULL, CLIENT, true, true, take_rule, 0, KILN_ACCESS_SPKI},
 	{"--disable-authentication", NULL, CLIENT, false, true, take_nothing, 0, 0},
+
+	{"--roast", NULL, BOTH, false, true, take_true, AT(roast), 0},
+	{"--allow-role", NULL, BOTH, true, true, take_role, 0, 0},
+	{"--require-binding", NULL, BOTH, false, true, take_true, AT(require_binding), 0},
+	{"--region", NULL, BOTH, true, false, take_string, AT(region), 0},
+	{"--roast-rate", NULL, BOTH, true, false, take_roast_rate, 0, 0},
+	{"--development-sts", NULL, BOTH, false, true, take_true, AT(development_sts), 0},
 
 	{"--alpn", NULL, BOTH, true, false, take_alpn, 0, 0},
 	{"--cipher-suites", NULL, BOTH, true, false, take_string, AT(cipher_suites), 0},

@@ -7,6 +7,6 @@
 
 extern const char kiln_help_server[];
 extern const char kiln_help_client[];
-extern const char kiln_help_common[];
+extern const char kiln_help_roast[], kiln_help_common[];
 
 #endif

@@ -3,6 +3,22 @@
 #include "cli/help.h"
 #include "cli/options.h"
 
+const char kiln_help_roast[] =
+    "Roast: AWS roles in place of certificates (both ends run Kiln or the Go library roast)\n"
+    "  --roast                 prove this machine's AWS role to the peer, and have the peer prove\n"
+    "                          its own; none of the flags about certificates goes with it\n"
+    "  --allow-role ARN        the role that the peer must have; several with commas, or the flag\n"
+    "                          again: arn:aws:iam::123456789012:role/NAME, without a path\n"
+    "  --require-binding       only peers that bind their identity to the connection (Kiln does,\n"
+    "                          the Go library does not)\n"
+    "  --region NAME           of the STS that our hello names  [AWS_REGION, AWS_DEFAULT_REGION,\n"
+    "                          the profile's, the instance's]\n"
+    "  --roast-rate N          hellos a second that one source may have verified, twice as many\n"
+    "                          at once; 0: no limit                           [100]\n"
+    "  --development-sts       let AWS_ENDPOINT_URL_STS name a server on loopback (`kiln sts`)\n"
+    "  With --roast, --handshake-timeout is 15s by default: for hellos, STS and TLS together.\n"
+    "\n";
+
 const char kiln_help_common[] =
     "TLS\n"
     "  --alpn LIST             protocols in order of preference, such as h2,http/1.1\n"
@@ -44,5 +60,6 @@ const char kiln_help_common[] =
 void kiln_options_help(enum kiln_gateway_mode mode, FILE *to)
 {
 	(void)fputs(mode == KILN_GATEWAY_SERVER ? kiln_help_server : kiln_help_client, to);
+	(void)fputs(kiln_help_roast, to);
 	(void)fputs(kiln_help_common, to);
 }

@@ -18,6 +18,7 @@ static void set_defaults(struct kiln_gateway_options *o, enum kiln_gateway_mode 
 	o->peer_auth = KILN_PEER_REQUIRED;
 	o->pin_workers = true;
 	o->handshake_timeout = 10 * SECOND;
+	o->roast_rate = 100;
 	o->connect_timeout = 10 * SECOND;
 	o->send_timeout = 60 * SECOND;
 	o->close_timeout = 60 * SECOND;

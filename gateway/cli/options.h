@@ -8,8 +8,10 @@
 
 #include <stdio.h>
 
+#include <kiln/aws.h>
 #include <kiln/tls.h>
 
+#include "aws/sts.h"
 #include "log/level.h"
 #include "net/address.h"
 #include "worker/settings.h"
@@ -17,6 +19,7 @@
 #define KILN_OPTION_LISTEN_MAX  16u
 #define KILN_OPTION_RULES_MAX   256u
 #define KILN_OPTION_WORKERS_MAX 256u
+#define KILN_OPTION_ROLES_MAX   256u
 
 enum kiln_gateway_mode {
 	KILN_GATEWAY_SERVER = 1, /* TLS comes in, plain bytes go out */
@@ -51,6 +54,14 @@ struct kiln_gateway_options {
 	char target_name[KILN_HOST_MAX + 1]; /* client: where the two names above come from */
 	const char *alpn, *cipher_suites;
 	uint64_t rekey_after_records; /* 0: the cipher suite's own limit */
+
+	/* Roast: AWS roles in place of certificates. */
+	struct kiln_aws_role roles[KILN_OPTION_ROLES_MAX]; /* any of them is let in */
+	size_t role_count;
+	bool roast, require_binding;
+	bool development_sts; /* AWS_ENDPOINT_URL_STS may name a server on loopback */
+	unsigned roast_rate;  /* verifications a second for one source; 0 is no limit */
+	const char *region;   /* NULL: as the AWS SDKs find it */
 
 	unsigned workers; /* 0: one per CPU */
 	bool pin_workers;

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -23,7 +24,31 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static void run(const char *const *arguments, int log_fd)
+extern char **environ;
+
+/* Whoever runs the demo may have AWS credentials of his own, in whatever place. */
+static void set_environment(const char *const *environment)
+{
+	char name[128];
+	for (char **entry = environ; entry != NULL && *entry != NULL;) {
+		const size_t len = strcspn(*entry, "=");
+		if (strncmp(*entry, "AWS_", 4) != 0 || len >= sizeof name) {
+			entry++;
+			continue;
+		}
+		memcpy(name, *entry, len);
+		name[len] = '\0';
+		entry = unsetenv(name) == 0 ? environ : entry + 1;
+	}
+	for (; environment != NULL && *environment != NULL; environment++) {
+		const char *equals = strchr(*environment, '=');
+		(void)snprintf(name, sizeof name, "%.*s", (int)(equals - *environment),
+			       *environment);
+		(void)setenv(name, equals + 1, 1);
+	}
+}
+
+static void run(const char *const *arguments, const char *const *environment, int log_fd)
 {
 	union {
 		const char *in;
@@ -36,6 +61,7 @@ static void run(const char *const *arguments, int log_fd)
 	argv[n++].in = "--log-format";
 	argv[n++].in = "json";
 	argv[n].in = NULL;
+	set_environment(environment);
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* a demo that dies leaves nothing behind */
 	(void)dup2(log_fd, STDERR_FILENO);
 	char *out[ARGUMENTS_MAX + 4]; /* execv takes no const, and does not write */
@@ -46,7 +72,7 @@ static void run(const char *const *arguments, int log_fd)
 }
 
 enum kiln_code kiln_demo_spawn(struct kiln_demo_process *p, const char *const *arguments,
-			       struct kiln_error *err)
+			       const char *const *environment, struct kiln_error *err)
 {
 	int pair[2];
 	memset(p, 0, sizeof *p);
@@ -54,7 +80,7 @@ enum kiln_code kiln_demo_spawn(struct kiln_demo_process *p, const char *const *a
 		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "no pipe for a log");
 	p->pid = fork();
 	if (p->pid == 0)
-		run(arguments, pair[1]);
+		run(arguments, environment, pair[1]);
 	(void)close(pair[1]);
 	p->log_fd = pair[0];
 	if (p->pid > 0)
@@ -105,20 +131,53 @@ static enum kiln_code read_more(struct kiln_demo_process *p, int64_t deadline,
 	return KILN_OK;
 }
 
+static void keep(json_t *event, const char *const *events, size_t count, json_t **lines,
+		 size_t *missing)
+{
+	const char *is = json_string_value(json_object_get(event, "event"));
+	for (size_t i = 0; is != NULL && i < count; i++) {
+		if (lines[i] != NULL || strcmp(is, events[i]) != 0)
+			continue;
+		lines[i] = json_incref(event);
+		(*missing)--;
+		break;
+	}
+	json_decref(event);
+}
+
+bool kiln_demo_events(struct kiln_demo_process *p, const char *const *events, size_t count,
+		      json_t **lines, int ms, struct kiln_error *err)
+{
+	const int64_t deadline = now_ms() + ms;
+	size_t missing = count;
+	for (size_t i = 0; i < count; i++)
+		lines[i] = NULL;
+	while (missing > 0) {
+		bool took;
+		keep(take_line(p, &took), events, count, lines, &missing);
+		if (!took && read_more(p, deadline, err) != KILN_OK) {
+			for (size_t i = 0; i < count; i++) {
+				json_decref(lines[i]);
+				lines[i] = NULL;
+			}
+			return false;
+		}
+	}
+	return true;
+}
+
 json_t *kiln_demo_event(struct kiln_demo_process *p, const char *name, int ms,
 			struct kiln_error *err)
 {
-	const int64_t deadline = now_ms() + ms;
-	for (;;) {
-		bool took;
-		json_t *event = take_line(p, &took);
-		const char *is = json_string_value(json_object_get(event, "event"));
-		if (is != NULL && strcmp(is, name) == 0)
-			return event;
-		json_decref(event);
-		if (!took && read_more(p, deadline, err) != KILN_OK)
-			return NULL;
-	}
+	json_t *line;
+	return kiln_demo_events(p, &name, 1, &line, ms, err) ? line : NULL;
+}
+
+void kiln_demo_ask_to_stop(struct kiln_demo_process *p)
+{
+	if (p->pid != 0 && !p->asked)
+		(void)kill(p->pid, SIGTERM);
+	p->asked = true;
 }
 
 /* Its end shows as the end of its log: no need to poll for the process. */
@@ -127,7 +186,7 @@ void kiln_demo_stop(struct kiln_demo_process *p)
 	struct kiln_error err = {0};
 	if (p->pid == 0)
 		return;
-	(void)kill(p->pid, SIGTERM);
+	kiln_demo_ask_to_stop(p);
 	json_decref(kiln_demo_event(p, "stopped", STOP_MS, &err));
 	if (err.code == KILN_E_TIMEOUT)
 		(void)kill(p->pid, SIGKILL);

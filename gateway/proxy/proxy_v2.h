@@ -47,6 +47,8 @@ enum kiln_proxy_type {
 	KILN_PROXY_CUSTOM_MIN = 0xe0,
 	KILN_PROXY_KILN_PEER_NAME = 0xe5, /* kiln_peer.name: URI, DNS name, CN or subject; text */
 	KILN_PROXY_KILN_PEER_SPKI = 0xe6, /* SHA-256 of the peer's public key; 32 raw bytes */
+	KILN_PROXY_KILN_ROLE = 0xe7,      /* ARN of the peer's AWS role; text */
+	KILN_PROXY_KILN_ACCOUNT = 0xe8,   /* its AWS account, 12 digits; text */
 	KILN_PROXY_CUSTOM_MAX = 0xef,
 };
 

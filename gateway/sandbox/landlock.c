@@ -3,6 +3,7 @@
  * none of them, but for connecting to the target's port. Called by number, with our own constants:
  * the C library and its headers know less than the kernel. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -25,7 +26,11 @@
 #define FS_IOCTL_DEV   (UINT64_C(1) << 15)       /* version 5 */
 #define SCOPE_SIGNAL   (UINT64_C(1) << 1)        /* version 6 */
 
-#define RULE_NET_PORT 2
+#define FS_READ    (UINT64_C(1) << 2 | UINT64_C(1) << 3) /* files, folders */
+#define FS_EXECUTE (UINT64_C(1) << 0)
+
+#define RULE_PATH_BENEATH 1
+#define RULE_NET_PORT     2
 
 /* Connecting to a Unix socket needs none of these rights. Abstract Unix sockets would be
  * cut off by version 6's other scope, and they are allowed as targets. */
@@ -36,6 +41,11 @@ struct ruleset {
 struct net_port_rule {
 	uint64_t allowed, port;
 };
+
+struct path_rule {
+	uint64_t allowed;
+	int32_t parent;
+} __attribute__((packed));
 
 static size_t fill(struct ruleset *ruleset, int abi)
 {
@@ -53,35 +63,92 @@ static size_t fill(struct ruleset *ruleset, int abi)
 	return abi >= 6 ? sizeof *ruleset : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
 }
 
-/* A rule of Landlock holds for a port at every address. */
-static enum kiln_code enforce(int fd, const struct ruleset *ruleset, uint16_t port,
-			      struct kiln_error *err)
+static enum kiln_code enforce(int fd, struct kiln_error *err)
 {
-	const struct net_port_rule target = {.allowed = NET_CONNECT, .port = port};
-
-	if (ruleset->net != 0 && port != 0 &&
-	    syscall(SYS_landlock_add_rule, fd, RULE_NET_PORT, &target, 0) != 0)
-		return kiln_fail_errno(err, KILN_E_SYSTEM, errno,
-				       "cannot allow port %u in a Landlock ruleset", port);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    syscall(SYS_landlock_restrict_self, fd, 0) != 0)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "cannot enforce Landlock");
 	return KILN_OK;
 }
 
-enum kiln_code kiln_sandbox_landlock(uint16_t port, int *abi, struct kiln_error *err)
+/* A ruleset that grants nothing yet; *fd is -1 where there is no Landlock. */
+static enum kiln_code begin(struct ruleset *ruleset, uint64_t net, int *abi, int *fd,
+			    struct kiln_error *err)
 {
-	struct ruleset ruleset;
-	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
+	const long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
 
+	*fd = -1;
 	*abi = version > 0 ? (int)version : 0;
 	if (*abi == 0)
 		return KILN_OK; /* ENOSYS: not built in; EOPNOTSUPP: off at boot */
-	size_t size = fill(&ruleset, *abi);
-	long fd = syscall(SYS_landlock_create_ruleset, &ruleset, size, 0);
-	if (fd < 0)
+	const size_t size = fill(ruleset, *abi);
+	ruleset->net &= net;
+	const long made = syscall(SYS_landlock_create_ruleset, ruleset, size, 0);
+	if (made < 0)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "cannot make a Landlock ruleset");
-	enum kiln_code code = enforce((int)fd, &ruleset, port, err);
-	(void)close((int)fd);
+	*fd = (int)made;
+	return KILN_OK;
+}
+
+/* A rule of Landlock holds for a port at every address. */
+static enum kiln_code allow_port(int fd, uint16_t port, struct kiln_error *err)
+{
+	const struct net_port_rule target = {.allowed = NET_CONNECT, .port = port};
+
+	if (syscall(SYS_landlock_add_rule, fd, RULE_NET_PORT, &target, 0) == 0)
+		return KILN_OK;
+	return kiln_fail_errno(err, KILN_E_SYSTEM, errno,
+			       "cannot allow port %u in a Landlock ruleset", port);
+}
+
+enum kiln_code kiln_sandbox_landlock(uint16_t port, int *abi, struct kiln_error *err)
+{
+	struct ruleset ruleset;
+	int fd;
+	enum kiln_code code = begin(&ruleset, NET_BIND_TCP | NET_CONNECT, abi, &fd, err);
+
+	if (code != KILN_OK || fd < 0)
+		return code;
+	if (ruleset.net != 0 && port != 0)
+		code = allow_port(fd, port, err);
+	if (code == KILN_OK)
+		code = enforce(fd, err);
+	(void)close(fd);
+	return code;
+}
+
+/* A path that is not there needs no rule. */
+static enum kiln_code allow_path(int fd, const char *path, uint64_t rights, struct kiln_error *err)
+{
+	struct path_rule rule = {
+	    .allowed = rights,
+	    .parent = open(path, O_PATH | O_CLOEXEC | O_DIRECTORY),
+	};
+	if (rule.parent < 0)
+		return KILN_OK;
+	const long failed = syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH, &rule, 0);
+	const int why = errno;
+	(void)close(rule.parent);
+	if (failed == 0)
+		return KILN_OK;
+	return kiln_fail_errno(err, KILN_E_SYSTEM, why, "cannot allow %.80s in a Landlock ruleset",
+			       path);
+}
+
+enum kiln_code kiln_sandbox_landlock_readonly(const char *const *writable, int *abi,
+					      struct kiln_error *err)
+{
+	struct ruleset ruleset;
+	int fd;
+	enum kiln_code code = begin(&ruleset, NET_BIND_TCP, abi, &fd, err);
+
+	if (code != KILN_OK || fd < 0)
+		return code;
+	code = allow_path(fd, "/", FS_READ | FS_EXECUTE, err);
+	for (; code == KILN_OK && *writable != NULL; writable++)
+		code = allow_path(fd, *writable, ruleset.fs, err);
+	if (code == KILN_OK)
+		code = enforce(fd, err);
+	(void)close(fd);
 	return code;
 }

@@ -10,6 +10,11 @@
  * not there. */
 enum kiln_code kiln_sandbox_landlock(uint16_t port, int *abi, struct kiln_error *err);
 
+/* Denies writing to files, but for the folders that writable names (it ends with NULL), binding TCP
+ * ports, and signals to others. */
+enum kiln_code kiln_sandbox_landlock_readonly(const char *const *writable, int *abi,
+					      struct kiln_error *err);
+
 enum kiln_seccomp {
 	KILN_SECCOMP_ON,
 	KILN_SECCOMP_LOG, /* violations are allowed, and logged by the kernel */

@@ -36,6 +36,11 @@ enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEX
 	return KILN_OK;
 }
 
+enum kiln_code kiln_sandbox_agent(char in_force[KILN_SANDBOX_TEXT], struct kiln_error *err)
+{
+	return kiln_sandbox_worker(0, in_force, err);
+}
+
 #else
 
 static enum kiln_seccomp wanted_mode(void)
@@ -69,6 +74,24 @@ enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEX
 	(void)snprintf(in_force, KILN_SANDBOX_TEXT, "user=%s landlock=%s seccomp=%s", user,
 		       landlock, code == KILN_OK ? modes[mode] : "unavailable");
 	return KILN_OK;
+}
+
+enum kiln_code kiln_sandbox_agent(char in_force[KILN_SANDBOX_TEXT], struct kiln_error *err)
+{
+	const char *home = getenv("HOME");
+	char user[48], aws[256], landlock[16] = "unavailable";
+	const char *const writable[] = {"/dev", "/tmp", aws, NULL};
+	int abi;
+
+	(void)snprintf(aws, sizeof aws, "%s/.aws", home != NULL ? home : "/nonexistent");
+	name_user(user, sizeof user);
+	const enum kiln_code code = kiln_sandbox_landlock_readonly(writable, &abi, err);
+	if (code == KILN_OK && abi > 0)
+		(void)snprintf(landlock, sizeof landlock, "v%d", abi);
+	if (code == KILN_OK)
+		(void)snprintf(in_force, KILN_SANDBOX_TEXT, "user=%s landlock=%s seccomp=none",
+			       user, landlock);
+	return code;
 }
 
 #endif

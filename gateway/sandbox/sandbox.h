@@ -37,6 +37,12 @@ enum kiln_code kiln_sandbox_drop_user(const char *user, struct kiln_error *err) 
 enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEXT],
 				   struct kiln_error *err) KILN_NODISCARD;
 
+/* For the identity agent, which reads credentials, runs a credential_process and talks to AWS: no
+ * file is written but beneath /dev, /tmp and the user's ~/.aws, no port is listened at, nobody else
+ * gets a signal. Landlock alone; what it may ask of the kernel is not filtered. */
+enum kiln_code kiln_sandbox_agent(char in_force[KILN_SANDBOX_TEXT],
+				  struct kiln_error *err) KILN_NODISCARD;
+
 /* Limits a ring to the operations of the relay, none of which can name a file or make a socket. For
  * a ring that was set up with IORING_SETUP_R_DISABLED, which this call enables. */
 enum kiln_code kiln_sandbox_ring(struct io_uring *ring, struct kiln_error *err) KILN_NODISCARD;

@@ -14,14 +14,13 @@
 #include "log/log.h"
 #include "supervisor/reload.h"
 
-/* A worker that died sooner than this after its start is not started again at once. */
-#define QUICK_DEATH_MS 1000u
 #define RESTART_MAX_MS 5000u
 
 static void close_inherited(struct kiln_supervisor *s, unsigned self)
 {
 	(void)close(s->signals);
 	kiln_lookup_forget(&s->lookup);
+	kiln_agent_child_forget(s);
 	for (unsigned i = 0; i < s->workers; i++)
 		if (i != self && s->children[i].channel > 0)
 			(void)close(s->children[i].channel);
@@ -57,6 +56,7 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return false;
 	const unsigned slot = free_slot(s);
+	const int agent = kiln_agent_child_channel(s);
 	const pid_t pid = fork();
 	if (pid == 0) {
 		close_inherited(s, i);
@@ -70,10 +70,13 @@ bool kiln_children_start(struct kiln_supervisor *s, unsigned i)
 		    .index = i,
 		    .cpu = s->cpu_of_worker[i],
 		    .channel = pair[1],
+		    .agent = agent,
 		};
 		_exit(kiln_worker_process(&job));
 	}
 	(void)close(pair[1]);
+	if (agent >= 0)
+		(void)close(agent);
 	if (pid < 0) {
 		(void)close(pair[0]);
 		return false;
@@ -114,7 +117,7 @@ static void retire(struct kiln_supervisor *s, unsigned i)
 	s->retired[s->retired_count++] = *child;
 	memset(child, 0, sizeof *child);
 	if (!kiln_children_start(s, i))
-		child->start_again_at = s->now + QUICK_DEATH_MS;
+		child->start_again_at = s->now + KILN_QUICK_DEATH_MS;
 }
 
 void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
@@ -136,6 +139,7 @@ void kiln_children_listen(struct kiln_supervisor *s, unsigned i)
 		case KILN_MESSAGE_DRAINING: retire(s, i); return;
 		case KILN_MESSAGE_RELOAD_FAILED: kiln_reload_answered(s, i, message.text); break;
 		case KILN_MESSAGE_RELOADED: kiln_reload_answered(s, i, NULL); break;
+		case KILN_MESSAGE_AGENT_CHANNEL:
 		case KILN_MESSAGE_RELOAD:
 		case KILN_MESSAGE_TARGETS:
 		case KILN_MESSAGE_DRAIN:
@@ -207,11 +211,11 @@ void kiln_children_kill(struct kiln_supervisor *s)
 		kill_one(s, &s->retired[i]);
 }
 
-static uint64_t restart_delay(const struct kiln_child *child)
+uint64_t kiln_restart_delay(unsigned quick_deaths)
 {
-	if (child->quick_deaths == 0)
+	if (quick_deaths == 0)
 		return 0;
-	const unsigned shift = child->quick_deaths < 7 ? child->quick_deaths : 7;
+	const unsigned shift = quick_deaths < 7 ? quick_deaths : 7;
 	const uint64_t delay = UINT64_C(50) << shift;
 	return delay < RESTART_MAX_MS ? delay : RESTART_MAX_MS;
 }
@@ -224,10 +228,11 @@ static void ended(struct kiln_supervisor *s, unsigned i, int status)
 	(void)close(child->channel);
 	if (!s->announced && !child->ready)
 		s->failed = true; /* it said why */
-	child->quick_deaths =
-	    !expected && s->now - child->started_at < QUICK_DEATH_MS ? child->quick_deaths + 1 : 0;
+	child->quick_deaths = !expected && s->now - child->started_at < KILN_QUICK_DEATH_MS
+				  ? child->quick_deaths + 1
+				  : 0;
 	const bool again = !s->stopping && !s->failed;
-	const uint64_t delay = restart_delay(child);
+	const uint64_t delay = kiln_restart_delay(child->quick_deaths);
 	take_status(s, child, status, expected, again ? (int64_t)delay : -1);
 	child->pid = 0;
 	child->channel = 0;
@@ -250,6 +255,7 @@ void kiln_children_reap(struct kiln_supervisor *s)
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		kiln_lookup_ended(&s->lookup, pid);
+		kiln_agent_child_ended(s, pid, status);
 		for (unsigned i = 0; i < s->retired_count; i++)
 			if (s->retired[i].pid == pid)
 				retired_ended(s, i--, status);

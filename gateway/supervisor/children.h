@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "supervisor/agent_child.h"
 #include "supervisor/control.h"
 #include "supervisor/lookup.h"
 #include "supervisor/worker_process.h"
@@ -39,6 +40,7 @@ struct kiln_supervisor {
 	struct kiln_counters *counters; /* shared, slots of them; all are summed, also old ones */
 	unsigned slots;
 	int signals; /* signalfd(2) */
+	struct kiln_agent_child agent;
 	struct kiln_child children[KILN_WORKERS_MAX];
 	struct kiln_child retired[KILN_RETIRED_MAX];
 	unsigned workers, retired_count;
@@ -70,6 +72,11 @@ int kiln_children_restart(struct kiln_supervisor *s);
 
 /* Acts on what worker i has said. */
 void kiln_children_listen(struct kiln_supervisor *s, unsigned i);
+
+/* A process that died sooner than this after its start is not started again at once, but after so
+ * many ms, by how often that has happened in a row. */
+#define KILN_QUICK_DEATH_MS 1000u
+uint64_t kiln_restart_delay(unsigned quick_deaths);
 
 /* Times to wait, as poll(2) takes them: -1 is for ever. */
 int kiln_ms_until(const struct kiln_supervisor *s, uint64_t when);

@@ -12,10 +12,11 @@
 
 enum kiln_message_type {
 	/* to a worker */
-	KILN_MESSAGE_RELOAD = 1, /* with the material's fd */
-	KILN_MESSAGE_TARGETS,    /* with the addresses to connect to from now on */
-	KILN_MESSAGE_DRAIN,      /* the gateway stops: take what has arrived, then no more */
-	KILN_MESSAGE_STOP,       /* end what is left, now */
+	KILN_MESSAGE_RELOAD = 1,    /* with the material's fd */
+	KILN_MESSAGE_TARGETS,       /* with the addresses to connect to from now on */
+	KILN_MESSAGE_DRAIN,         /* the gateway stops: take what has arrived, then no more */
+	KILN_MESSAGE_STOP,          /* end what is left, now */
+	KILN_MESSAGE_AGENT_CHANNEL, /* with its fd: to the identity agent, or to a worker */
 	/* from a worker */
 	KILN_MESSAGE_READY = 16, /* text: the engine and why */
 	KILN_MESSAGE_RELOADED,

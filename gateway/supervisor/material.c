@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "driver/file.h"
+#include "roast/roast.h"
 
 #define ORIGIN_MAX 128u /* a flag and its file, for messages */
 
@@ -61,7 +62,7 @@ enum kiln_code kiln_material_load(const struct kiln_gateway_options *o, struct k
 		rc = append_file(m, 0, cert_flag(o), o->cert, &m->cert_len, err);
 	if (rc == KILN_OK && o->key != NULL)
 		rc = append_file(m, m->cert_len, key_flag(o), o->key, &m->key_len, err);
-	if (rc == KILN_OK && o->peer_auth != KILN_PEER_NONE)
+	if (rc == KILN_OK && o->peer_auth != KILN_PEER_NONE && !o->roast)
 		rc = append_file(m, m->cert_len + m->key_len, "--cacert",
 				 o->cacert != NULL ? o->cacert : kiln_system_roots(), &m->ca_len,
 				 err);
@@ -92,6 +93,10 @@ struct kiln_tls_config *kiln_material_config(const struct kiln_gateway_options *
 					     const struct kiln_material *m, struct kiln_error *err)
 {
 	char cert[ORIGIN_MAX] = "", key[ORIGIN_MAX] = "", ca[ORIGIN_MAX] = "";
+	if (o->roast)
+		return kiln_roast_config_new(o->mode == KILN_GATEWAY_SERVER ? KILN_SERVER
+									    : KILN_CLIENT,
+					     o->cipher_suites, err);
 	if (o->cert != NULL)
 		(void)snprintf(cert, sizeof cert, "%s %s", cert_flag(o), o->cert);
 	if (o->key != NULL)

@@ -95,5 +95,9 @@ void kiln_plan_settings(const struct kiln_gateway_options *o, unsigned workers,
 	s->rekey_records = o->rekey_after_records;
 	s->proxy_out = o->proxy_send;
 	s->proxy_in = o->proxy_accept;
+	s->roast = o->roast;
+	s->require_binding = o->require_binding;
+	s->roles = o->roles;
+	s->role_count = o->role_count;
 	(void)snprintf(s->target_name, sizeof s->target_name, "%s", o->target_text);
 }

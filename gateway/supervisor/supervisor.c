@@ -86,6 +86,7 @@ static bool all_draining(const struct kiln_supervisor *s)
 static void reload(struct kiln_supervisor *s)
 {
 	kiln_reload_begin(s);
+	kiln_agent_child_reload(s);
 	kiln_target_look_up(s);
 }
 
@@ -164,6 +165,7 @@ static void serve(struct kiln_supervisor *s)
 	for (;;) {
 		int timeout = kiln_sooner(kiln_children_restart(s), kiln_target_watch(s));
 		timeout = kiln_sooner(timeout, kiln_watch_workers(s));
+		timeout = kiln_sooner(timeout, kiln_agent_child_watch(s));
 		if (s->failed && !s->stopping) {
 			s->stopping = true;
 			tell_all(s, KILN_MESSAGE_STOP, -1);
@@ -229,6 +231,12 @@ static int run(struct kiln_supervisor *s)
 		return 1;
 	}
 	kiln_announce_start(s);
+	if (!kiln_agent_child_start(s)) {
+		(void)kiln_fail_errno(&err, KILN_E_SYSTEM, errno,
+				      "the identity agent cannot be started");
+		kiln_announce_failure(&err);
+		return 1;
+	}
 	for (unsigned i = 0; i < s->workers; i++)
 		if (!kiln_children_start(s, i)) {
 			(void)kiln_fail_errno(&err, KILN_E_SYSTEM, errno,
@@ -238,6 +246,7 @@ static int run(struct kiln_supervisor *s)
 			break;
 		}
 	serve(s);
+	kiln_agent_child_stop(s);
 	kiln_announce_counters(s);
 	kiln_announce_end(s);
 	kiln_listeners_close(&s->listeners);

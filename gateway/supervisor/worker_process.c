@@ -12,7 +12,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "log/log.h"
+#include "roast/roast.h"
 #include "sandbox/sandbox.h"
 #include "supervisor/control.h"
 #include "worker/worker.h"
@@ -124,7 +126,10 @@ static void on_channel(struct kiln_op *op, const struct kiln_event *event)
 			reload(p, fd);
 		else if (message.type == KILN_MESSAGE_TARGETS)
 			p->worker.targets = message.targets;
-		else if (message.type == KILN_MESSAGE_DRAIN)
+		else if (message.type == KILN_MESSAGE_AGENT_CHANNEL && fd >= 0) {
+			kiln_asker_use(&p->worker.asker, fd);
+			fd = -1;
+		} else if (message.type == KILN_MESSAGE_DRAIN)
 			drain(p, false);
 		else if (message.type == KILN_MESSAGE_STOP)
 			p->stopping = true;
@@ -208,6 +213,15 @@ static enum kiln_code enter_sandbox(struct process *p, struct kiln_error *err)
 	return KILN_OK;
 }
 
+/* AWS secrets are the identity agent's. What came in the environment is in this process too, since
+ * the fork: not any more. */
+static void forget_aws_secrets(void)
+{
+	for (char **variable = environ; *variable != NULL; variable++)
+		if (strncmp(*variable, "AWS_", 4) == 0)
+			kiln_wipe(*variable + 4, strlen(*variable + 4));
+}
+
 static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 {
 	const struct kiln_worker_job *job = p->job;
@@ -221,9 +235,13 @@ static enum kiln_code set_up(struct process *p, struct kiln_error *err)
 	enum kiln_code rc = kiln_worker_init(&p->worker, job->settings, job->index, config,
 					     job->counters, why, err);
 	kiln_tls_config_unref(config);
+	if (rc == KILN_OK && job->options->roast)
+		rc = kiln_roast_prepare(err);
 	if (rc != KILN_OK)
 		return rc;
 	p->worker.targets = targets;
+	if (job->agent >= 0)
+		kiln_asker_use(&p->worker.asker, job->agent);
 	take_listeners(p);
 	p->worker.board = &job->listeners->board;
 	p->pulse.expired = on_pulse;
@@ -259,6 +277,7 @@ int kiln_worker_process(const struct kiln_worker_job *job)
 	struct kiln_error err = {0};
 	memset(p, 0, sizeof *p);
 	p->job = job;
+	forget_aws_secrets();
 	p->signal_fd = open_signals();
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "kiln-worker", 0, 0, 0);

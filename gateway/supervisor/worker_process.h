@@ -16,6 +16,7 @@ struct kiln_worker_job {
 	unsigned index;
 	int cpu; /* to stay on, -1 for any */
 	int channel;
+	int agent; /* to the identity agent; -1 without one */
 };
 
 /* Runs the worker; returns its exit status. The caller has just forked. */

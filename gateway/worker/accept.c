@@ -23,10 +23,12 @@ static void set_options(int fd)
 
 static void begin(struct kiln_link *conn)
 {
-	if (conn->worker->settings.role == KILN_SERVER)
-		kiln_link_handshake(conn);
-	else
+	if (conn->worker->settings.role == KILN_CLIENT)
 		kiln_link_connect(conn);
+	else if (conn->worker->settings.roast)
+		kiln_link_roast(conn);
+	else
+		kiln_link_handshake(conn);
 }
 
 static void take_proxy_header(struct kiln_link *conn, const struct kiln_proxy_info *info)

@@ -187,7 +187,7 @@ void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 	if (conn->phase == KILN_PHASE_CLOSING || conn->phase == KILN_PHASE_LINGER)
 		return;
 	kiln_link_remember(conn, err);
-	if (conn->phase == KILN_PHASE_HANDSHAKE) {
+	if (conn->phase == KILN_PHASE_HANDSHAKE || conn->phase == KILN_PHASE_ROAST) {
 		conn->worker->counters->handshakes_failed++;
 		if (err->code == KILN_E_ACCESS_DENIED)
 			conn->worker->counters->access_denied++;
@@ -326,6 +326,10 @@ static const char *step_name(const struct kiln_link *conn)
 	case KILN_PHASE_PROXY_HEADER: return "waiting for the PROXY v2 header";
 	case KILN_PHASE_CONNECT: return "connecting to the target";
 	case KILN_PHASE_PROXY_SEND: return "sending the PROXY v2 header";
+	case KILN_PHASE_ROAST:
+		return conn->question != 0 || conn->unasked || conn->roast == NULL
+			   ? "waiting for the identity agent and STS"
+			   : "waiting for the peer's hello";
 	case KILN_PHASE_HANDSHAKE:
 	case KILN_PHASE_INSTALL:
 	case KILN_PHASE_RELAY:

@@ -138,7 +138,9 @@ void kiln_link_after_connect(struct kiln_link *conn)
 {
 	free(conn->connecting);
 	conn->connecting = NULL;
-	if (conn->worker->settings.role == KILN_CLIENT) {
+	if (conn->worker->settings.role == KILN_CLIENT && conn->worker->settings.roast) {
+		kiln_link_roast(conn);
+	} else if (conn->worker->settings.role == KILN_CLIENT) {
 		kiln_link_handshake(conn);
 	} else if (conn->proxy_header != NULL) {
 		conn->phase = KILN_PHASE_PROXY_SEND;

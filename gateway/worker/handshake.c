@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "roast/roast.h"
 #include "worker/worker.h"
 
 /* More than any flight, and few enough bytes that what is left over fits one buffer opened. */
@@ -31,10 +32,12 @@ static void finish(struct kiln_link *conn)
 	}
 	kiln_handshake_free(conn->handshake);
 	conn->handshake = NULL;
+	kiln_roast_free(conn->roast);
+	conn->roast = NULL;
 	conn->handshake_us = kiln_worker_micros() - conn->started_us;
 	conn->worker->counters->handshakes_ok++;
 	conn->suite = session.suite;
-	if (session.peer.present)
+	if (session.peer.present && conn->peer_role == NULL)
 		conn->peer_name = strdup(session.peer.name);
 	const bool announces =
 	    settings->proxy_out != KILN_PROXY_SEND_OFF && settings->role == KILN_SERVER;
@@ -142,15 +145,30 @@ void kiln_link_handshake(struct kiln_link *conn)
 	struct kiln_worker *worker = conn->worker;
 	struct kiln_error err = {0};
 	conn->phase = KILN_PHASE_HANDSHAKE;
-	conn->started_us = kiln_worker_micros();
-	conn->handshake = kiln_handshake_new(worker->config, kiln_worker_wall_clock(), &err);
+	conn->handshake_done = false;
+	if (conn->roast != NULL) {
+		conn->handshake =
+		    kiln_roast_handshake(conn->roast, worker->config, worker->now, &err);
+	} else {
+		conn->started_us = kiln_worker_micros();
+		conn->handshake =
+		    kiln_handshake_new(worker->config, kiln_worker_wall_clock(), &err);
+	}
 	if (conn->handshake == NULL) {
 		kiln_link_fail(conn, &err);
 		return;
 	}
+	struct kiln_buffer *early = conn->early;
+	conn->early = NULL;
 	if (worker->settings.role == KILN_CLIENT) {
-		kiln_link_limit(conn, worker->settings.handshake_timeout);
+		/* Nobody speaks TLS to a client before it has begun. */
+		if (early != NULL)
+			kiln_io_buffer_put(worker->io, early);
+		if (conn->roast == NULL)
+			kiln_link_limit(conn, worker->settings.handshake_timeout);
 		step(conn, NULL);
+	} else if (early != NULL) {
+		step(conn, early);
 	} else {
 		receive(conn);
 	}

@@ -2,7 +2,8 @@
  *
  * One connection of a worker: two sockets, four operations, two flows. Its life is
  *
- *   accept -> [PROXY header] -> handshake -> install -> connect -> [PROXY header] -> relay -> close
+ *   accept -> [PROXY header] -> [Roast] -> handshake -> install -> connect -> [PROXY header] ->
+ * relay -> close
  *
  * for a server; a client connects first and handshakes with the target. Every file beside this one
  * is one of those steps. Nothing here is allocated between install and close, but for buffers
@@ -18,12 +19,16 @@
 #include "worker/deadline.h"
 #include "worker/settings.h"
 
-struct kiln_worker;
+struct kiln_agent_message;
+struct kiln_aws_role;
 struct kiln_endpoint;
+struct kiln_roast;
+struct kiln_worker;
 
 enum kiln_phase {
 	KILN_PHASE_PROXY_HEADER, /* waiting for the header in front of everything */
 	KILN_PHASE_CONNECT,      /* opening the target */
+	KILN_PHASE_ROAST,        /* the hellos that prove AWS roles, in front of TLS */
 	KILN_PHASE_HANDSHAKE,
 	KILN_PHASE_INSTALL,    /* completing a record that came in part before the keys go in */
 	KILN_PHASE_PROXY_SEND, /* telling the target whom it serves */
@@ -82,6 +87,7 @@ struct kiln_link {
 	bool close_notify_sent;
 	bool unanswered; /* the peer left with our close_notify, and without its own */
 	bool hungry;     /* in that list */
+	bool unasked;    /* Roast has a question, and there is no agent to ask */
 	uint8_t dropped; /* receives, while it lingers */
 	uint8_t target;  /* index of the address being tried */
 	/* A copy of that address: a reload may change the list meanwhile. */
@@ -94,6 +100,9 @@ struct kiln_link {
 	uint8_t *partial; /* KILN_RECORD_MAX bytes, from the worker; NULL when there is none */
 	uint32_t partial_len;
 
+	struct kiln_roast *roast; /* until TLS is done: its certificate is in there */
+	uint64_t question;        /* to the identity agent, waiting for its answer; 0: none */
+	struct kiln_aws_role *peer_role; /* as STS says; NULL without Roast */
 	struct kiln_handshake *handshake;
 	struct kiln_buffer *early; /* bytes that came with the step before; a list */
 
@@ -127,6 +136,14 @@ void kiln_link_start(struct kiln_worker *worker, int fd);
 /* connect.c */
 void kiln_link_connect(struct kiln_link *conn);
 void kiln_link_after_connect(struct kiln_link *conn);
+
+/* roast.c */
+void kiln_link_roast(struct kiln_link *conn);
+void kiln_link_answered(struct kiln_link *conn, const struct kiln_agent_message *answer);
+/* The agent that was asked is gone: the question is for the next one. */
+void kiln_link_unasked(struct kiln_link *conn);
+/* Who we are is known, or why not: what waited for that goes on. */
+void kiln_link_identity(struct kiln_link *conn);
 
 /* handshake.c */
 void kiln_link_handshake(struct kiln_link *conn);

@@ -23,14 +23,31 @@ static void fill_addresses(const struct kiln_link *conn, struct kiln_proxy_info 
 		info->destination.ss_family = AF_UNSPEC;
 }
 
+/* Kiln's own TLVs: who the peer is, by certificate or by role. */
+static size_t fill_custom(const struct kiln_link *conn, const struct kiln_peer *peer,
+			  const char *role, struct kiln_proxy_tlv custom[4])
+{
+	size_t count = 0;
+	if (conn->peer_role != NULL) {
+		custom[count++] =
+		    (struct kiln_proxy_tlv){KILN_PROXY_KILN_ROLE, kiln_proxy_text(role)};
+		custom[count++] = (struct kiln_proxy_tlv){
+		    KILN_PROXY_KILN_ACCOUNT, kiln_proxy_text(conn->peer_role->account)};
+	} else if (conn->worker->settings.proxy_out >= KILN_PROXY_SEND_TLS_FULL && peer->present) {
+		custom[count++] =
+		    (struct kiln_proxy_tlv){KILN_PROXY_KILN_PEER_NAME, kiln_proxy_text(peer->name)};
+		custom[count++] = (struct kiln_proxy_tlv){KILN_PROXY_KILN_PEER_SPKI,
+							  {peer->spki, sizeof peer->spki}};
+	}
+	return count;
+}
+
 void kiln_link_prepare_header(struct kiln_link *conn, const struct kiln_session *session)
 {
 	const struct kiln_peer *peer = &session->peer;
 	const enum kiln_proxy_send level = conn->worker->settings.proxy_out;
-	const struct kiln_proxy_tlv custom[] = {
-	    {KILN_PROXY_KILN_PEER_NAME, kiln_proxy_text(peer->name)},
-	    {KILN_PROXY_KILN_PEER_SPKI, {peer->spki, sizeof peer->spki}},
-	};
+	struct kiln_proxy_tlv custom[4];
+	char role[KILN_AWS_ROLE_ARN_MAX] = "";
 	struct kiln_proxy_info info = {
 	    .command = KILN_PROXY_PROXY,
 	    .checksum = true,
@@ -47,9 +64,11 @@ void kiln_link_prepare_header(struct kiln_link *conn, const struct kiln_session 
 		info.ssl.group = kiln_proxy_text(session->group);
 		info.ssl.cn = kiln_proxy_text(peer->common_name);
 	}
-	if (level >= KILN_PROXY_SEND_TLS_FULL && peer->present) {
+	if (conn->peer_role != NULL)
+		kiln_aws_role_format(conn->peer_role, role);
+	if (level >= KILN_PROXY_SEND_TLS) {
 		info.custom = custom;
-		info.custom_count = 2;
+		info.custom_count = fill_custom(conn, peer, role, custom);
 	}
 	fill_addresses(conn, &info);
 	conn->proxy_header = malloc(KILN_PROXY_V2_MAX);

@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include <kiln/aws.h>
 #include <kiln/ktls.h>
 
 #include "io/io.h"
@@ -45,6 +46,10 @@ struct kiln_settings {
 	enum kiln_proxy_send proxy_out;
 	bool proxy_in;
 	char target_name[256]; /* as the operator wrote it, for messages */
+
+	bool roast, require_binding;
+	const struct kiln_aws_role *roles; /* whom the peer may be; the options' own */
+	size_t role_count;
 };
 
 /* Whether a connection stayed in user space, and why. */

@@ -2,12 +2,14 @@
  * The worker's loop and what its connections share. */
 #include "worker/worker.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "roast/roast.h"
 
 /* How long the end of a worker waits for operations that were cancelled. */
 #define LAST_TURNS   100u
@@ -41,8 +43,19 @@ void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings 
 	worker->counters = counters;
 	worker->now = monotonic_ms();
 	worker->accept_retry.expired = retry_accept;
+	kiln_asker_init(&worker->asker, NULL);
 	worker->hungry_tail = &worker->hungry;
 	kiln_wheel_init(&worker->wheel, worker->now);
+}
+
+static void on_identity(struct kiln_asker *asker)
+{
+	struct kiln_worker *worker =
+	    (struct kiln_worker *)(void *)((char *)asker - offsetof(struct kiln_worker, asker));
+	for (struct kiln_link *conn = worker->conns, *next; conn != NULL; conn = next) {
+		next = conn->next; /* it may end meanwhile */
+		kiln_link_identity(conn);
+	}
 }
 
 enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_settings *settings,
@@ -60,6 +73,8 @@ enum kiln_code kiln_worker_init(struct kiln_worker *worker, const struct kiln_se
 		return err != NULL ? err->code : KILN_E_SYSTEM;
 	}
 	worker->config = kiln_tls_config_ref(config);
+	worker->asker.io = worker->io;
+	worker->asker.changed = on_identity;
 	return KILN_OK;
 }
 
@@ -238,6 +253,9 @@ void kiln_worker_bury(struct kiln_link *conn)
 {
 	struct kiln_worker *worker = conn->worker;
 	forget_hunger(conn);
+	if (conn->question != 0)
+		kiln_asker_forget(&worker->asker, conn->question);
+	conn->question = 0;
 	if (conn->prev != NULL)
 		conn->prev->next = conn->next;
 	else
@@ -265,6 +283,8 @@ static void free_conn(struct kiln_worker *worker, struct kiln_link *conn)
 	worker->counters->bytes_down += kiln_link_bytes_down(conn, worker->settings.role);
 	kiln_deadline_clear(&worker->wheel, &conn->deadline);
 	kiln_handshake_free(conn->handshake);
+	kiln_roast_free(conn->roast);
+	free(conn->peer_role);
 	kiln_traffic_clear(&conn->rx);
 	kiln_traffic_clear(&conn->tx);
 	put_all(worker, conn->up.head);
@@ -355,6 +375,7 @@ void kiln_worker_close(struct kiln_worker *worker)
 	while (worker->conns != NULL)
 		kiln_worker_bury(worker->conns);
 	bury_the_dead(worker);
+	kiln_asker_close(&worker->asker);
 	kiln_io_close(worker->io);
 	kiln_pool_clear(&worker->pool);
 	kiln_tls_config_unref(worker->config);

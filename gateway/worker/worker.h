@@ -8,6 +8,7 @@
 
 #include "net/address.h"
 #include "steer/board.h"
+#include "worker/asker.h"
 #include "worker/link.h"
 
 struct kiln_listener {
@@ -42,6 +43,7 @@ struct kiln_worker {
 	uint64_t next_id;
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
 
+	struct kiln_asker asker; /* questions to the identity agent */
 	struct kiln_counters *counters;
 	struct kiln_board *board; /* what steering knows of this worker; NULL: nothing */
 };

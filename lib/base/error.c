@@ -35,6 +35,11 @@ const char *kiln_code_name(enum kiln_code code)
 	case KILN_E_ACCESS_DENIED: return "access_denied";
 	case KILN_E_NAME_MISMATCH: return "name_mismatch";
 	case KILN_E_TARGET: return "target";
+	case KILN_E_CREDENTIALS: return "credentials";
+	case KILN_E_STS: return "sts";
+	case KILN_E_ROAST_HELLO: return "roast_hello";
+	case KILN_E_ROAST_PROOF: return "roast_proof";
+	case KILN_E_ROAST_BINDING: return "roast_binding";
 	}
 	return "unknown";
 }

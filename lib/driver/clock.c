@@ -14,6 +14,12 @@ kiln_time_ms kiln_driver_now(void)
 	return (kiln_time_ms)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+uint32_t kiln_driver_left(kiln_time_ms deadline)
+{
+	const kiln_time_ms left = deadline - kiln_driver_now();
+	return left < 0 ? 1 : left < UINT32_MAX ? (uint32_t)left + 1 : UINT32_MAX;
+}
+
 int64_t kiln_driver_wall_clock(void)
 {
 	struct timespec ts = {0};

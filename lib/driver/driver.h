@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a struct kiln_conn is made of; for lib/driver only. One file per step: dial.c connects,
- * handshake.c drives the handshaker, open.c puts both together and installs the keys; receive.c,
- * send.c, control.c and close.c work on the open connection; load.c reads PEM files, by file.c.
+ * hello.c drives Roast's hellos, handshake.c the handshaker, open.c installs the keys, tls.c and
+ * roast.c put them together; receive.c, send.c, control.c and close.c work on the open connection;
+ * load.c reads PEM files, by file.c. Who we are is identity.h's.
  */
 #ifndef KILN_DRIVER_DRIVER_H
 #define KILN_DRIVER_DRIVER_H
 
 #include <kiln/conn.h>
+#include <kiln/roast.h>
 
 #include "base/sys.h"
 
@@ -28,6 +30,8 @@ struct kiln_user_records {
 	uint32_t out_start, out_end;
 };
 
+struct kiln_roast;
+
 struct kiln_conn {
 	int fd;
 	const struct kiln_sys *sys;
@@ -36,6 +40,9 @@ struct kiln_conn {
 	char path_reason[KILN_ERROR_MAX];
 	uint8_t exporter[KILN_EXPORTER_MAX];
 	uint8_t exporter_len;
+
+	bool has_role; /* from Roast */
+	struct kiln_roast_peer role;
 
 	bool rx_closed;     /* the peer's close_notify came */
 	bool tx_closing;    /* our close_notify is sealed, or in the socket */
@@ -52,6 +59,9 @@ struct kiln_conn {
 kiln_time_ms kiln_driver_now(void);
 int64_t kiln_driver_wall_clock(void); /* seconds since 1970 */
 
+/* ms until the deadline has passed, at least 1: what takes so long ends behind it. */
+uint32_t kiln_driver_left(kiln_time_ms deadline);
+
 /* Waits for events on fd: KILN_OK, KILN_E_TIMEOUT or KILN_E_SYSTEM. Errors and hang-ups of the
  * socket are KILN_OK too: the call that follows tells them. */
 enum kiln_code kiln_driver_wait(int fd, short events, kiln_time_ms deadline,
@@ -62,6 +72,24 @@ enum kiln_code kiln_driver_wait(int fd, short events, kiln_time_ms deadline,
 /* A connected socket in *fd, non-blocking. */
 enum kiln_code kiln_driver_dial(const char *host, const char *port, kiln_time_ms deadline, int *fd,
 				struct kiln_error *err) KILN_NODISCARD;
+
+/* ---- open.c */
+
+/* Does the handshake, which it frees, on fd, and installs the keys. */
+enum kiln_code kiln_driver_open(struct kiln_handshake *handshake, int fd,
+				const struct kiln_conn_options *options, kiln_time_ms deadline,
+				struct kiln_conn **conn, struct kiln_error *err) KILN_NODISCARD;
+
+/* The end of connecting: the fd of *conn, made blocking as new sockets are; or -1 when rc or that
+ * failed, and nothing is left open. */
+int kiln_driver_connected(enum kiln_code rc, int fd, struct kiln_conn **conn,
+			  struct kiln_error *err);
+
+/* ---- hello.c */
+
+/* Exchanges the hellos, with aws to ask, and reads no byte behind the peer's. */
+enum kiln_code kiln_driver_hello(struct kiln_roast *roast, struct kiln_aws *aws, int fd,
+				 kiln_time_ms deadline, struct kiln_error *err) KILN_NODISCARD;
 
 /* ---- handshake.c */
 

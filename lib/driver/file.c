@@ -63,6 +63,33 @@ enum kiln_code kiln_file_read(const char *what, const char *path, struct kiln_fi
 	return rc;
 }
 
+static int read_up_to(int fd, size_t max, struct kiln_file *file)
+{
+	while (file->len <= max) {
+		const ssize_t n = read(fd, file->data + file->len, max + 1 - file->len);
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return errno;
+		file->len += n > 0 ? (size_t)n : 0;
+	}
+	return EFBIG;
+}
+
+int kiln_file_read_some(const char *path, size_t max, struct kiln_file *file)
+{
+	memset(file, 0, sizeof *file);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno;
+	file->data = malloc(max + 1);
+	const int failed = file->data != NULL ? read_up_to(fd, max, file) : ENOMEM;
+	(void)close(fd);
+	if (failed != 0)
+		kiln_file_clear(file);
+	return failed;
+}
+
 void kiln_file_clear(struct kiln_file *file)
 {
 	if (file->data != NULL)

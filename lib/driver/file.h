@@ -21,6 +21,10 @@ struct kiln_file {
 enum kiln_code kiln_file_read(const char *what, const char *path, struct kiln_file *file,
 			      struct kiln_error *err) KILN_NODISCARD;
 
+/* Reads at most max bytes of anything by that name, and waits for nobody either. 0, or errno: EFBIG
+ * for a longer one; then *file is empty. */
+int kiln_file_read_some(const char *path, size_t max, struct kiln_file *file) KILN_NODISCARD;
+
 void kiln_file_clear(struct kiln_file *file);
 
 #endif

@@ -47,6 +47,11 @@ const char *kiln_conn_group(const struct kiln_conn *conn)
 	return conn->session.group;
 }
 
+const struct kiln_roast_peer *kiln_conn_role(const struct kiln_conn *conn)
+{
+	return conn->has_role ? &conn->role : NULL;
+}
+
 const uint8_t *kiln_conn_exporter(const struct kiln_conn *conn, size_t *len)
 {
 	*len = conn->exporter_len;

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "driver/driver.h"
+#include "roast/scan.h"
 
 struct shake {
 	struct kiln_handshake *handshake;
@@ -22,6 +23,7 @@ struct shake {
 	uint8_t header[KILN_RECORD_HEADER];
 	size_t header_have; /* of the record under way */
 	size_t body_left;
+	bool began;             /* the first record has */
 	struct kiln_error deaf; /* sending failed: the peer left, maybe after telling why */
 };
 
@@ -95,6 +97,15 @@ static enum kiln_code receive(struct shake *s, uint8_t *data, size_t cap, size_t
 /* Keeps track of where the record under way ends. */
 static void count(struct shake *s, const uint8_t *data, size_t len)
 {
+	/* White space from a Roast peer's hello, which the handshaker skips (and refuses
+	 * elsewhere): no record's type looks like it. */
+	while (!s->began && len > 0 && kiln_roast_is_blank(*data)) {
+		data++;
+		len--;
+	}
+	if (len == 0)
+		return;
+	s->began = true;
 	if (s->header_have < KILN_RECORD_HEADER) {
 		memcpy(s->header + s->header_have, data, len);
 		s->header_have += len;

@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Opening a connection: socket, handshake, keys into the kernel where it takes them. */
+ * Opening a connection on a socket: handshake, keys into the kernel where it takes them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "driver/driver.h"
-#include "tls/config.h"
-
-static const struct kiln_conn_options defaults;
-
-static enum kiln_code check(const struct kiln_tls_config *config, enum kiln_role role,
-			    const struct kiln_conn_options *o, struct kiln_error *err)
-{
-	if (config->role != role)
-		return kiln_fail(err, KILN_E_USAGE, "the configuration is for a %s",
-				 role == KILN_SERVER ? "client" : "server");
-	if (o->exporter_label != NULL &&
-	    (o->exporter_len == 0 || o->exporter_len > KILN_EXPORTER_MAX))
-		return kiln_fail(err, KILN_E_USAGE, "an exporter value has 1 to %u bytes",
-				 KILN_EXPORTER_MAX);
-	return KILN_OK;
-}
-
-static kiln_time_ms deadline_of(const struct kiln_conn_options *o)
-{
-	return kiln_driver_now() + (o->timeout_ms != 0 ? o->timeout_ms : KILN_CONN_TIMEOUT_MS);
-}
 
 static enum kiln_code export_value(struct kiln_conn *conn, struct kiln_handshake *handshake,
 				   const struct kiln_conn_options *o, struct kiln_error *err)
@@ -40,14 +18,10 @@ static enum kiln_code export_value(struct kiln_conn *conn, struct kiln_handshake
 				     o->exporter_context_len, conn->exporter, o->exporter_len, err);
 }
 
-static enum kiln_code shake_hands(struct kiln_conn *conn, struct kiln_tls_config *config,
+static enum kiln_code shake_hands(struct kiln_conn *conn, struct kiln_handshake *handshake,
 				  const struct kiln_conn_options *o, kiln_time_ms deadline,
 				  struct kiln_error *err)
 {
-	struct kiln_handshake *handshake =
-	    kiln_handshake_new(config, kiln_driver_wall_clock(), err);
-	if (handshake == NULL)
-		return err->code;
 	enum kiln_code rc = kiln_driver_handshake(handshake, conn->sys, conn->fd, deadline, err);
 	if (rc == KILN_OK)
 		rc = kiln_handshake_finish(handshake, &conn->session, err);
@@ -55,7 +29,6 @@ static enum kiln_code shake_hands(struct kiln_conn *conn, struct kiln_tls_config
 		rc = export_value(conn, handshake, o, err);
 	if (rc == KILN_OK && o->rekey_records != 0)
 		conn->session.tx.limit = o->rekey_records;
-	kiln_handshake_free(handshake);
 	return rc;
 }
 
@@ -90,16 +63,20 @@ static enum kiln_code choose_path(struct kiln_conn *conn, const struct kiln_conn
 	return kiln_driver_break(conn, &why, err);
 }
 
-static enum kiln_code open_conn(struct kiln_tls_config *config, int fd,
+enum kiln_code kiln_driver_open(struct kiln_handshake *handshake, int fd,
 				const struct kiln_conn_options *o, kiln_time_ms deadline,
 				struct kiln_conn **out, struct kiln_error *err)
 {
 	struct kiln_conn *conn = calloc(1, sizeof *conn);
-	if (conn == NULL)
+	if (conn == NULL) {
+		kiln_handshake_free(handshake);
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a connection");
+	}
 	conn->fd = fd;
 	conn->sys = o->sys != NULL ? o->sys : &kiln_sys_linux;
-	enum kiln_code rc = shake_hands(conn, config, o, deadline, err);
+	enum kiln_code rc = shake_hands(conn, handshake, o, deadline, err);
+	/* Its secrets are not needed any more, on either path. */
+	kiln_handshake_free(handshake);
 	if (rc == KILN_OK)
 		rc = choose_path(conn, o, err);
 	if (rc != KILN_OK)
@@ -109,51 +86,13 @@ static enum kiln_code open_conn(struct kiln_tls_config *config, int fd,
 	return rc;
 }
 
-static int open_on(struct kiln_tls_config *config, enum kiln_role role, int fd,
-		   const struct kiln_conn_options *o, struct kiln_conn **conn,
-		   struct kiln_error *err)
+int kiln_driver_connected(enum kiln_code rc, int fd, struct kiln_conn **conn,
+			  struct kiln_error *err)
 {
-	struct kiln_error own;
-	err = err != NULL ? err : &own;
-	o = o != NULL ? o : &defaults;
-	*conn = NULL;
-	if (check(config, role, o, err) != KILN_OK ||
-	    open_conn(config, fd, o, deadline_of(o), conn, err) != KILN_OK)
-		return -1;
-	return fd;
-}
-
-int kiln_tls_connect_fd(struct kiln_tls_config *config, int fd,
-			const struct kiln_conn_options *options, struct kiln_conn **conn,
-			struct kiln_error *err)
-{
-	return open_on(config, KILN_CLIENT, fd, options, conn, err);
-}
-
-int kiln_tls_accept(struct kiln_tls_config *config, int fd, const struct kiln_conn_options *options,
-		    struct kiln_conn **conn, struct kiln_error *err)
-{
-	return open_on(config, KILN_SERVER, fd, options, conn, err);
-}
-
-int kiln_tls_connect(struct kiln_tls_config *config, const char *host, const char *port,
-		     const struct kiln_conn_options *options, struct kiln_conn **conn,
-		     struct kiln_error *err)
-{
-	struct kiln_error own;
-	const struct kiln_conn_options *o = options != NULL ? options : &defaults;
-	int fd;
-	err = err != NULL ? err : &own;
-	*conn = NULL;
-	if (check(config, KILN_CLIENT, o, err) != KILN_OK)
-		return -1;
-	const kiln_time_ms deadline = deadline_of(o);
-	if (kiln_driver_dial(host, port, deadline, &fd, err) != KILN_OK)
-		return -1;
-	/* It was made non-blocking only for connect(): blocking is what a new socket is. */
-	if (open_conn(config, fd, o, deadline, conn, err) == KILN_OK && fcntl(fd, F_SETFL, 0) == 0)
+	/* It was made non-blocking only for connect(). */
+	if (rc == KILN_OK && fcntl(fd, F_SETFL, 0) == 0)
 		return fd;
-	if (*conn != NULL) {
+	if (rc == KILN_OK) {
 		(void)kiln_fail_errno(err, KILN_E_SYSTEM, errno, "the socket stays non-blocking");
 		kiln_driver_forget(*conn);
 		*conn = NULL;

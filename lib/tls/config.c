@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/openssl_memory.h"
 #include "tls/handshake.h"
+#include "tls/identity.h"
 #include "tls/suite.h"
 
 #define CHAIN_MAX 16u
@@ -276,12 +277,14 @@ static void set_protocol(struct kiln_tls_config *config)
 	SSL_CTX_set_info_callback(ctx, kiln_handshake_info);
 	if (config->alpn != NULL && config->role == KILN_SERVER)
 		SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, config);
+	if (config->bare)
+		SSL_CTX_set_cert_verify_callback(ctx, kiln_handshake_verify_leaf, NULL);
 }
 
 static enum kiln_code build(struct kiln_tls_config *config, const struct kiln_tls_options *o,
 			    struct kiln_error *err)
 {
-	enum kiln_code rc = check_options(o, err);
+	enum kiln_code rc = config->bare ? KILN_OK : check_options(o, err);
 	if (rc != KILN_OK)
 		return rc;
 	config->role = o->role;
@@ -297,7 +300,7 @@ static enum kiln_code build(struct kiln_tls_config *config, const struct kiln_tl
 		rc = load_chain(config->ctx, o, err);
 	if (rc == KILN_OK && o->cert_len > 0)
 		rc = load_key(config->ctx, o, err);
-	if (rc == KILN_OK && o->peer_auth != KILN_PEER_NONE)
+	if (rc == KILN_OK && o->peer_auth != KILN_PEER_NONE && !config->bare)
 		rc = load_roots(config->ctx, o, err);
 	if (rc == KILN_OK && o->alpn != NULL)
 		rc = load_alpn(config, o->alpn, err);
@@ -311,8 +314,8 @@ static enum kiln_code build(struct kiln_tls_config *config, const struct kiln_tl
 	return rc;
 }
 
-struct kiln_tls_config *kiln_tls_config_new(const struct kiln_tls_options *options,
-					    struct kiln_error *err)
+static struct kiln_tls_config *config_new(const struct kiln_tls_options *options, bool bare,
+					  struct kiln_error *err)
 {
 	struct kiln_tls_config *config = calloc(1, sizeof *config);
 	if (config == NULL) {
@@ -320,6 +323,7 @@ struct kiln_tls_config *kiln_tls_config_new(const struct kiln_tls_options *optio
 		return NULL;
 	}
 	config->refs = 1;
+	config->bare = bare;
 	kiln_openssl_wipe_begin(); /* the private key passes through */
 	const enum kiln_code rc = build(config, options, err);
 	kiln_openssl_wipe_end();
@@ -327,6 +331,24 @@ struct kiln_tls_config *kiln_tls_config_new(const struct kiln_tls_options *optio
 		return config;
 	kiln_tls_config_unref(config); /* the only reference: freed */
 	return NULL; /* NOLINT(clang-analyzer-unix.Malloc): it does not follow the count */
+}
+
+struct kiln_tls_config *kiln_tls_config_new(const struct kiln_tls_options *options,
+					    struct kiln_error *err)
+{
+	return config_new(options, false, err);
+}
+
+struct kiln_tls_config *kiln_tls_config_new_bare(enum kiln_role role, const char *cipher_suites,
+						 struct kiln_error *err)
+{
+	const struct kiln_tls_options options = {
+	    .role = role,
+	    .peer_auth = KILN_PEER_REQUIRED,
+	    .allow_any = true, /* that its handshakes' verify functions let in */
+	    .cipher_suites = cipher_suites,
+	};
+	return config_new(&options, true, err);
 }
 
 struct kiln_tls_config *kiln_tls_config_ref(struct kiln_tls_config *config)

@@ -25,6 +25,7 @@ struct kiln_tls_config {
 	uint8_t *alpn; /* wire format, RFC 7301 3.1 */
 	unsigned alpn_len;
 	struct kiln_access_list access;
+	bool bare; /* each handshake has an identity of its own: identity.h */
 };
 
 /* Reads the certificate into *peer; false when it cannot be read. */

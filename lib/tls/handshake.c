@@ -13,11 +13,13 @@
 #include "base/openssl_memory.h"
 #include "tls/config.h"
 #include "tls/handshake_error.h"
+#include "tls/identity.h"
 #include "tls/span_bio.h"
 #include "tls/traffic.h"
 
 /* Everything a peer may send before it is known: hellos, certificates, Finished. */
-#define INPUT_MAX ((size_t)256 * 1024)
+#define INPUT_MAX  ((size_t)256 * 1024)
+#define BLANKS_MAX 64u
 
 struct kiln_handshake {
 	struct kiln_tls_config *config;
@@ -26,6 +28,9 @@ struct kiln_handshake {
 	struct kiln_handshake_trace trace;
 	size_t input_total;
 	bool done, failed;
+	struct kiln_handshake_identity identity; /* of a bare configuration */
+	int64_t now;
+	size_t blanks; /* skipped before the peer's first record */
 	uint8_t client_secret[KILN_SECRET_MAX], server_secret[KILN_SECRET_MAX];
 	size_t client_secret_len, server_secret_len;
 };
@@ -102,6 +107,59 @@ int kiln_handshake_verify(int preverified, X509_STORE_CTX *store)
 	return 1;
 }
 
+int kiln_handshake_verify_leaf(X509_STORE_CTX *store, void *unused)
+{
+	(void)unused;
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct kiln_handshake *hs = ssl != NULL ? SSL_get_app_data(ssl) : NULL;
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	int x509_error = X509_V_ERR_APPLICATION_VERIFICATION;
+	if (hs == NULL || hs->identity.verify == NULL || leaf == NULL) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+		return 0;
+	}
+	if (hs->identity.verify(hs->identity.arg, leaf, hs->now, &x509_error,
+				&hs->trace.access_error) == KILN_OK) {
+		X509_STORE_CTX_set_error(store, X509_V_OK);
+		return 1;
+	}
+	X509_STORE_CTX_set_error(store, x509_error);
+	return 0;
+}
+
+enum kiln_code kiln_handshake_set_identity(struct kiln_handshake *hs,
+					   const struct kiln_handshake_identity *identity,
+					   struct kiln_error *err)
+{
+	if (!hs->config->bare || hs->input_total > 0)
+		return kiln_fail(err, KILN_E_USAGE,
+				 "this handshake takes no identity of its own, or not any more");
+	kiln_openssl_wipe_begin();
+	const bool ok = SSL_use_certificate(hs->ssl, identity->leaf) == 1 &&
+			SSL_use_PrivateKey(hs->ssl, identity->key) == 1;
+	kiln_openssl_wipe_end();
+	ERR_clear_error();
+	if (!ok)
+		return kiln_fail(err, KILN_E_USAGE,
+				 "the connection's certificate and key cannot be used");
+	hs->identity = *identity;
+	return KILN_OK;
+}
+
+/* A Roast peer may end its hello with a line feed, and that may come late. */
+static size_t skip_blanks(struct kiln_handshake *hs, const uint8_t *in, size_t len)
+{
+	size_t n = 0;
+	if (!hs->identity.skip_blanks || hs->input_total > 0)
+		return 0;
+	while (n < len && hs->blanks < BLANKS_MAX &&
+	       (in[n] == ' ' || in[n] == '\t' || in[n] == '\n' || in[n] == '\r')) {
+		n++;
+		hs->blanks++;
+	}
+	return n;
+}
+
 static bool is_ip_address(const char *name)
 {
 	ASN1_OCTET_STRING *ip = a2i_IPADDRESS(name);
@@ -151,6 +209,7 @@ struct kiln_handshake *kiln_handshake_new(struct kiln_tls_config *config, int64_
 	}
 	hs->config = kiln_tls_config_ref(config);
 	hs->trace.expected = config->verify_name;
+	hs->now = now;
 	hs->ssl = ssl;
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_app_data(ssl, hs);
@@ -217,6 +276,13 @@ enum kiln_step kiln_handshake_step(struct kiln_handshake *hs, const uint8_t *in,
 		(void)kiln_fail(err, KILN_E_USAGE, "the handshake is over");
 		return KILN_STEP_FAILED;
 	}
+	const size_t blanks = skip_blanks(hs, in, len);
+	if (blanks > 0 && blanks == len) {
+		*consumed = len;
+		return KILN_STEP_NEED_INPUT;
+	}
+	in = blanks > 0 ? in + blanks : in;
+	len -= blanks;
 	if (hs->input_total == 0 && len > 0 && hs->config->role == KILN_SERVER &&
 	    kiln_handshake_refuse_first_bytes(in, len, err) != KILN_OK)
 		return fail_step(hs);
@@ -226,6 +292,7 @@ enum kiln_step kiln_handshake_step(struct kiln_handshake *hs, const uint8_t *in,
 	const int result = SSL_do_handshake(hs->ssl);
 	*consumed = len - hs->io.in_len;
 	hs->input_total += *consumed;
+	*consumed += blanks;
 	hs->io.in = NULL;
 	hs->io.in_len = 0;
 	if (result != 1 && SSL_get_error(hs->ssl, result) == SSL_ERROR_WANT_READ) {

@@ -5,7 +5,8 @@ add_library(kiln_fuzzed_lib OBJECT ${_lib_sources})
 target_compile_options(kiln_fuzzed_lib PRIVATE -fsanitize=fuzzer-no-link)
 target_include_directories(kiln_fuzzed_lib PUBLIC
   ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/lib/include)
-target_link_libraries(kiln_fuzzed_lib PUBLIC kiln_flags OpenSSL::SSL OpenSSL::Crypto)
+target_link_libraries(kiln_fuzzed_lib PUBLIC kiln_flags OpenSSL::SSL OpenSSL::Crypto
+  PkgConfig::JANSSON PkgConfig::SODIUM)
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 add_library(kiln_fuzz_certs OBJECT ${PROJECT_SOURCE_DIR}/tests/unit/tls_certs.c)

@@ -83,6 +83,7 @@ class Tree(Installation):
         version = run(str(self.prefix / "bin/kiln"), "--version").stdout.split()[-1]
         self.assertEqual(self.pkg_config("--modversion"), [version])
         for name in ("share/man/man1/kiln.1", "share/man/man3/kiln_tls_connect.3",
+                     "share/man/man3/kiln_roast_connect.3",
                      "share/doc/kiln/LICENSE", "share/doc/kiln/examples/kiln-server.service"):
             self.assertTrue((self.prefix / name).is_file(), name)
         self.assertEqual([h.name for h in self.headers()],
@@ -112,12 +113,21 @@ class Tree(Installation):
         for example in self.examples.glob("*.c"):
             self.assertLessEqual(len(example.read_text().splitlines()), 40, example.name)
 
+    def test_roast_examples(self):
+        """They are run by roast_lib.py; here they only have to find everything."""
+        for name in ("roast_client", "roast_server"):
+            done = subprocess.run((self.compile(name),), capture_output=True, text=True,
+                                  env={**os.environ, **self.env}, check=False,
+                                  timeout=settings.PATIENCE)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(f"usage: {name}", done.stderr)
+
     def test_manual_knows_every_flag(self):
         """And the program every flag of the manual."""
         source = (self.prefix / "share/man/man1/kiln.1").read_text()
         written = set(re.findall(r"Fl -([a-z][a-z-]+)", source)) - {"help"}
         known = set()
-        for command in ("server", "client", "doctor", "demo", "certs"):
+        for command in ("server", "client", "doctor", "demo", "certs", "sts", "whoami"):
             text = run(str(self.prefix / "bin/kiln"), command, "--help").stdout
             # An X in a flag is a place holder (--allow-X).
             known |= set(re.findall(r"(?<![\w-])--([a-z][a-z-]*[a-z])(?![\w-])", text)) - {"help"}
@@ -194,10 +204,11 @@ class AtWork(Installation):
 
     @unittest.skipIf(settings.EXPECT_PATH, "one more slow compilation shows nothing new there")
     def test_static_library(self):
-        flags = self.pkg_config("--static", "--cflags", "--libs")
-        client = self.compile("tls_client", *(str(self.lib / "libkiln.a") if f == "-lkiln" else f
-                                              for f in flags))
-        self.assertNotIn("libkiln", run("ldd", client).stdout)
+        flags = [str(self.lib / "libkiln.a") if f == "-lkiln" else f
+                 for f in self.pkg_config("--static", "--cflags", "--libs")]
+        client = self.compile("tls_client", *flags)
+        for program in (client, self.compile("roast_client", *flags)):
+            self.assertNotIn("libkiln", run("ldd", program).stdout)
         _, port = self.echo_server()
         self.assertEqual(self.talk(client, port), TEXT)
 

@@ -186,6 +186,41 @@ static void client_rules(void **state)
 	assert_true(o.unsafe_plain);
 }
 
+#define ROLE     "arn:aws:iam::123456789012:role/Orders"
+#define OTHER    "arn:aws:iam::210987654321:role/Ledger"
+#define BY_ROAST "--roast --allow-role " ROLE " "
+
+static void roast(void **state)
+{
+	(void)state;
+	takes(SERVER, ENDS BY_ROAST);
+	assert_true(o.roast);
+	assert_int_equal(o.role_count, 1);
+	assert_string_equal(o.roles[0].account, "123456789012");
+	assert_string_equal(o.roles[0].name, "Orders");
+	assert_int_equal(o.peer_auth, KILN_PEER_REQUIRED);
+	assert_false(o.require_binding);
+	assert_false(o.development_sts);
+	assert_null(o.region);
+	assert_int_equal(o.roast_rate, 100);
+	assert_int_equal(o.handshake_timeout, 15000);
+	takes(SERVER, ENDS "--roast --allow-role " ROLE "," OTHER " --allow-role=" ROLE
+			   " --require-binding --region eu-west-1 --roast-rate 0 --development-sts "
+			   "--handshake-timeout 3s --proxy-protocol");
+	assert_int_equal(o.role_count, 3);
+	assert_string_equal(o.roles[1].name, "Ledger");
+	assert_true(o.require_binding);
+	assert_true(o.development_sts);
+	assert_string_equal(o.region, "eu-west-1");
+	assert_int_equal(o.roast_rate, 0);
+	assert_int_equal(o.handshake_timeout, 3000);
+	assert_int_equal(o.proxy_send, KILN_PROXY_SEND_TLS);
+	takes(CLIENT, ENDS BY_ROAST);
+	assert_true(o.roast);
+	takes(SERVER, GOOD);
+	assert_false(o.roast);
+}
+
 static void help_needs_nothing_else(void **state)
 {
 	(void)state;
@@ -236,6 +271,7 @@ int main(void)
 	    cmocka_unit_test(proxy_modes),
 	    cmocka_unit_test(client_names),
 	    cmocka_unit_test(client_rules),
+	    cmocka_unit_test(roast),
 	    cmocka_unit_test(help_needs_nothing_else),
 	    cmocka_unit_test(help_is_complete),
 	};

@@ -111,6 +111,62 @@ static void refuses_addresses(void **state)
 	refuses(SERVER, "--listen :1 --target h:0", "port 0");
 }
 
+#define ROLE "arn:aws:iam::123456789012:role/Orders"
+
+static void refuses_roast(void **state)
+{
+	(void)state;
+	refuses(SERVER, ENDS "--roast", "who may be at the other end? Give --allow-role");
+	refuses(CLIENT, ENDS "--roast", "who may be at the other end?");
+	refuses(SERVER, ENDS "--roast --allow-role arn:aws:iam::123456789012:user/a",
+		"--allow-role: 'arn:aws:iam::123456789012:user/a' is no role");
+	refuses(SERVER, ENDS "--roast --allow-role " ROLE ",", "--allow-role: ''");
+	refuses(SERVER, ENDS "--roast --allow-role arn:aws:iam::123456789012:role/*", "wildcards");
+	refuses(SERVER, ENDS "--roast --allow-role arn:aws:iam::123456789012:role/a/b", "path");
+	refuses(SERVER, ENDS "--roast --allow-role arn:aws:sts::123456789012:assumed-role/a/b",
+		"it is a session");
+	refuses(SERVER, ENDS "--roast --allow-role " ROLE " --roast-rate -1",
+		"--roast-rate: '-1' is no number from 0 to 100000");
+	refuses(CLIENT, "--listen :1 --target unix:/t --roast --allow-role " ROLE,
+		"--target: Roast names the server by its address");
+	refuses(SERVER, ENDS "--roast --allow-role " ROLE " --region moon",
+		"--region: AWS has no region 'moon'");
+	static const char *const alone[] = {"--allow-role " ROLE, "--require-binding",
+					    "--region eu-west-1", "--roast-rate 5",
+					    "--development-sts"};
+	for (size_t i = 0; i < sizeof alone / sizeof alone[0]; i++) {
+		char line[256];
+		(void)snprintf(line, sizeof line, GOOD "%s", alone[i]);
+		refuses(SERVER, line, "belongs to --roast, which is missing");
+	}
+}
+
+/* A certificate beside a role would say who somebody is twice. */
+static void refuses_certificates_with_roast(void **state)
+{
+	(void)state;
+	static const char *const server[] = {
+	    "--cert c",           "--key k",        "--keystore ks",      "--cacert ca",
+	    "--allow-all",        "--allow-cn x",   "--allow-ou x",       "--allow-dns x",
+	    "--allow-uri x:y",    "--allow-ip ::1", "--allow-spki " HASH, "--disable-client-auth",
+	    "--client-auth none", "--alpn h2"};
+	static const char *const client[] = {
+	    "--server-name x", "--verify-name x",     "--verify-cn x",
+	    "--verify-ou x",   "--verify-dns x",      "--verify-uri x:y",
+	    "--verify-ip ::1", "--verify-spki " HASH, "--disable-authentication"};
+	char line[512];
+	for (size_t i = 0; i < sizeof server / sizeof server[0]; i++) {
+		(void)snprintf(line, sizeof line, ENDS "--roast --allow-role " ROLE " %s",
+			       server[i]);
+		refuses(SERVER, line, "does not go with --roast: both sides prove AWS roles");
+	}
+	for (size_t i = 0; i < sizeof client / sizeof client[0]; i++) {
+		(void)snprintf(line, sizeof line, ENDS "--roast --allow-role " ROLE " %s",
+			       client[i]);
+		refuses(CLIENT, line, "does not go with --roast");
+	}
+}
+
 static void refuses_too_many(void **state)
 {
 	(void)state;
@@ -134,6 +190,8 @@ int main(void)
 	    cmocka_unit_test(refuses_without_access_choice),
 	    cmocka_unit_test(refuses_contradictions),
 	    cmocka_unit_test(refuses_addresses),
+	    cmocka_unit_test(refuses_roast),
+	    cmocka_unit_test(refuses_certificates_with_roast),
 	    cmocka_unit_test(refuses_too_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,13 @@ enum kiln_code {
 
 	/* 60-69: the other side of a relay */
 	KILN_E_TARGET = 60, /* the target cannot be reached, or broke off */
+
+	/* 70-79: identity from AWS, and Roast */
+	KILN_E_CREDENTIALS = 70,   /* no usable AWS credentials */
+	KILN_E_STS = 71,           /* STS cannot be asked, or answers wrongly: try again later */
+	KILN_E_ROAST_HELLO = 72,   /* a hello breaks the format */
+	KILN_E_ROAST_PROOF = 73,   /* the proof of identity does not hold */
+	KILN_E_ROAST_BINDING = 74, /* the binding is missing or wrong */
 };
 
 #define KILN_ERROR_MAX 256u

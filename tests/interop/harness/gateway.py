@@ -104,7 +104,7 @@ class Gateway:
         os.kill(pid or self.process.pid, number)
 
     def workers(self):
-        return children(self.process.pid)
+        return [pid for pid in children(self.process.pid) if is_worker(pid)]
 
     def fds(self):
         """Open descriptors of all workers."""
@@ -167,6 +167,14 @@ def matches(value, wanted):
 def children(pid):
     text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     return [int(p) for p in text.split()]
+
+
+def is_worker(pid):
+    """And neither the identity agent nor one that looks a name up."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii") == "kiln-worker\n"
+    except OSError:
+        return False
 
 
 def descriptors(pid):

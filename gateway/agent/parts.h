@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the agent's files share; for gateway/agent only. */
+#ifndef KILN_AGENT_PARTS_H
+#define KILN_AGENT_PARTS_H
+
+#include "agent/agent.h"
+#include "agent/identity.h"
+#include "agent/limits.h"
+#include "agent/message.h"
+#include "log/log.h"
+#include "roast/replay.h"
+
+#define KILN_AGENT_CHANNELS_MAX  (KILN_EXCHANGE_FDS - 8u)
+#define KILN_AGENT_UNDER_WAY_MAX 512u  /* requests to STS at once */
+#define KILN_AGENT_ANSWERS_MAX   4096u /* waiting for a worker that does not read */
+#define KILN_AGENT_THROTTLED     256u
+
+struct kiln_agent_answer {
+	struct kiln_agent_answer *next;
+	struct kiln_agent_message message;
+};
+
+/* One worker. */
+struct kiln_agent_channel {
+	int fd;
+	uint64_t serial; /* never used twice: an answer may come when the worker is gone */
+	struct kiln_agent_answer *waiting, **waiting_tail;
+	unsigned waiting_count;
+};
+
+/* A signer whose account STS throttles. */
+struct kiln_agent_throttled {
+	char key_id[129];
+	uint64_t until_ms, delay_ms;
+};
+
+struct kiln_agent {
+	const struct kiln_agent_job *job;
+	struct kiln_exchanges *http;
+	struct kiln_limits limits;
+	struct kiln_roast_replay *replay;
+	struct kiln_identity *identity;
+	struct kiln_agent_channel channels[KILN_AGENT_CHANNELS_MAX];
+	unsigned channel_count;
+	uint64_t next_serial;
+	unsigned under_way; /* verifications */
+	struct kiln_agent_throttled throttled[KILN_AGENT_THROTTLED];
+	struct kiln_log_limit failures;
+	uint64_t now_ms; /* monotonic */
+	bool stopping;
+};
+
+int64_t kiln_agent_wall_clock(void); /* seconds since 1970 */
+
+/* channels.c */
+void kiln_agent_add_channel(struct kiln_agent *agent, int fd);
+void kiln_agent_drop_channel(struct kiln_agent *agent, unsigned i);
+/* Sends, or keeps for later; message is not kept. Nothing happens when that worker is gone. */
+void kiln_agent_say(struct kiln_agent *agent, uint64_t serial,
+		    const struct kiln_agent_message *message);
+void kiln_agent_say_all(struct kiln_agent *agent, const struct kiln_agent_message *message);
+void kiln_agent_refuse(struct kiln_agent *agent, uint64_t serial, uint64_t id,
+		       const struct kiln_error *err);
+/* Sends what waits; false when the worker is gone. */
+bool kiln_agent_flush(struct kiln_agent_channel *channel);
+
+/* prove.c, verify.c: one question each; the message is not kept. */
+void kiln_agent_prove(struct kiln_agent *agent, uint64_t serial,
+		      const struct kiln_agent_message *question);
+void kiln_agent_verify(struct kiln_agent *agent, uint64_t serial,
+		       const struct kiln_agent_message *question);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The identity agent from the supervisor's side: started before the workers, started again when it
+ * dies, stopped when the last worker is gone. Each worker gets a channel to it, and a new one with
+ * every new agent: nothing but its own handshakes notices that one died.
+ */
+#ifndef KILN_SUPERVISOR_AGENT_CHILD_H
+#define KILN_SUPERVISOR_AGENT_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct kiln_supervisor;
+
+struct kiln_agent_child {
+	pid_t pid; /* 0: none */
+	int channel;
+	uint64_t started_at, start_again_at; /* ms; the latter 0: not waiting */
+	unsigned quick_deaths;
+};
+
+/* Starts it where it is wanted (--roast); false when it cannot be forked. */
+bool kiln_agent_child_start(struct kiln_supervisor *s);
+
+/* One end of a new channel to it, the caller's; -1 without an agent. */
+int kiln_agent_child_channel(struct kiln_supervisor *s);
+
+/* It was collected with this status, if it is the one. */
+void kiln_agent_child_ended(struct kiln_supervisor *s, pid_t pid, int status);
+
+/* Starts it again when its time has come; returns ms until then, or -1. */
+int kiln_agent_child_watch(struct kiln_supervisor *s);
+
+/* SIGHUP: it looks for its credentials anew. */
+void kiln_agent_child_reload(struct kiln_supervisor *s);
+
+/* In a child after fork: its descriptors are the supervisor's. */
+void kiln_agent_child_forget(struct kiln_supervisor *s);
+
+/* Tells it to end and waits a moment for that. */
+void kiln_agent_child_stop(struct kiln_supervisor *s);
+
+#endif

@@ -1,0 +1,263 @@
+"""Roast through the gateways: `kiln client` and `kiln server` prove AWS roles to each other, with
+`kiln sts` in the place of AWS.
+
+  program -- plain --> kiln client == hellos, then TLS ==> kiln server -- plain --> echo
+                            |                                   |
+                            +----------> kiln sts <-------------+
+"""
+
+import os
+import pathlib
+import signal
+import socket
+import threading
+
+from harness import settings
+from harness.case import KilnTest, main
+from harness.gateway import children
+from harness.settings import wait_until
+from harness.sockets import connect, pattern, receive_all, receive_exactly
+from harness.sts import Sts, make_keys
+
+CLIENT = "arn:aws:iam::123456789012:role/Orders"
+SERVER = "arn:aws:iam::210987654321:role/Ledger"
+OTHER = "arn:aws:iam::123456789012:role/Stranger"
+WITHOUT_AWS = {name: "" for name in os.environ if name.startswith("AWS_")}
+
+
+class RoastTest(KilnTest):
+    """Keys for three roles, and an STS that can be told to misbehave."""
+
+    sts_flags = ("--control",)
+
+    def setUp(self):
+        super().setUp()
+        made = make_keys(pathlib.Path(self.folder) / "keys", CLIENT, SERVER, OTHER)
+        self.keys = {i["name"]: i for i in made["identities"]}
+        self.sts = Sts(pathlib.Path(self.folder) / "keys", *self.sts_flags)
+        self.addCleanup(self.sts.kill)
+
+    def env(self, name):
+        keys = self.keys[name]
+        return {**WITHOUT_AWS, "AWS_ACCESS_KEY_ID": keys["access_key_id"],
+                "AWS_SECRET_ACCESS_KEY": keys["secret_access_key"],
+                "AWS_SESSION_TOKEN": keys["session_token"], "AWS_REGION": "us-east-1",
+                "AWS_ENDPOINT_URL_STS": self.sts.url}
+
+    def party(self, mode, target, *flags, name, allow, **options):
+        return self.start(mode, "--roast", "--development-sts", "--allow-role", allow, *flags,
+                          target=target, env=self.env(name), **options)
+
+    def both(self, *flags, allow_client=CLIENT, allow_server=SERVER, client_is="Orders",
+             handler=None, client_flags=(), **options):
+        target = self.backend(handler) if handler else self.backend()
+        self.server = self.party("server", target.address, *flags, name="Ledger",
+                                 allow=allow_client, **options)
+        self.client = self.party("client", self.server.listen, *client_flags, name=client_is,
+                                 allow=allow_server, **options)
+        return target
+
+    def behave(self, **how):
+        query = "&".join(f"{k}={v}" for k, v in how.items())
+        status, _, body = self.sts.ask("POST", f"/_kiln/behave?{query}")
+        self.assertIn(status, (200, 204), body)
+
+    def echo(self, data=b"hello"):
+        with connect(self.client.listen) as sock:
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            return receive_all(sock)
+
+    def send(self, data):
+        """To the server, by somebody who gets nothing for it."""
+        try:
+            with connect(self.server.listen) as sock:
+                sock.sendall(data)
+                self.assertEqual(receive_all(sock), b"")
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+
+    def fails(self):
+        """A connection that comes to nothing; it ends, in bounded time."""
+        try: # it may be over before connect() has returned
+            with connect(self.client.listen) as sock:
+                return receive_all(sock) == b""
+        except ConnectionResetError:
+            return True
+
+
+class Both(RoastTest):
+    def test_both_roles_and_data(self):
+        self.both()
+        data = pattern(1 << 20)
+        with connect(self.client.listen) as sock:
+            sender = threading.Thread(target=sock.sendall, args=(data,))
+            sender.start()
+            self.assert_bytes(receive_exactly(sock, len(data)), data)
+            sender.join()
+        self.server.wait_conn(identity=CLIENT, close="ok", path=self.server.path,
+                              bytes_up=len(data), bytes_down=len(data))
+        self.client.wait_conn(identity=SERVER, close="ok", path=self.client.path)
+
+    def test_workers_hold_no_secret_of_aws(self):
+        self.both()
+        secret = self.keys["Ledger"]["secret_access_key"].encode()
+        self.assertIn(secret, pathlib.Path(f"/proc/{self.server.process.pid}/environ").read_bytes())
+        for pid in self.server.workers():
+            memory = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+            self.assertTrue(memory)
+            self.assertNotIn(secret, memory)
+
+    def test_new_credentials_on_sighup(self):
+        self.both()
+        since = self.server.position()
+        self.server.signal(signal.SIGHUP)
+        self.server.wait_event("reloaded", since)
+        self.assertEqual(self.echo(), b"hello")
+
+    def test_on_ipv6(self):
+        self.both(listen="[::1]:0")
+        self.assertEqual(self.echo(), b"hello")
+
+    def test_binding_required_by_both(self):
+        self.both("--require-binding", client_flags=("--require-binding",))
+        self.assertEqual(self.echo(), b"hello")
+
+    def test_any_of_several_roles(self):
+        self.both(allow_client=f"{OTHER},{CLIENT}")
+        self.assertEqual(self.echo(), b"hello")
+
+    def test_a_role_that_is_not_allowed(self):
+        self.both(client_is="Stranger")
+        self.assertTrue(self.fails())
+        line = self.server.wait_conn(close="access_denied", identity=OTHER)
+        self.assertIn(OTHER, line["error"])
+        self.client.wait_conn()
+
+    def test_a_server_that_is_not_the_one(self):
+        self.both(allow_server=OTHER)
+        self.assertTrue(self.fails())
+        line = self.client.wait_conn(close="access_denied", identity=SERVER)
+        self.assertIn(SERVER, line["error"])
+
+    def test_the_same_name_in_another_account(self):
+        self.both(allow_client=CLIENT.replace("123456789012", "999999999999"))
+        self.assertTrue(self.fails())
+        self.server.wait_conn(close="access_denied", identity=CLIENT)
+
+    def test_many_at_once(self):
+        self.both("--roast-rate", "0", client_flags=("--roast-rate", "0"))
+        socks = [connect(self.client.listen) for _ in range(60)]
+        for i, sock in enumerate(socks):
+            sock.sendall(b"%03d" % i)
+        for i, sock in enumerate(socks):
+            self.assertEqual(receive_exactly(sock, 3), b"%03d" % i)
+            sock.close()
+
+    def test_a_source_may_not_ask_for_ever(self):
+        self.both("--roast-rate", "1", client_flags=("--roast-rate", "0"))
+        self.assertEqual(self.echo(), b"hello")
+        for _ in range(4):
+            with connect(self.client.listen):
+                pass
+        wait_until("a hello too many", lambda: self.server.find("conn", close="limit"))
+
+
+class Nonsense(RoastTest):
+    """Strangers at the server's port: STS is never asked, and nobody else notices."""
+
+    def setUp(self):
+        super().setUp()
+        self.both()
+        self.echo() # both know who they are
+        self.asked = len([e for e in self.sts.events if e["event"] == "sts_request"])
+
+    def test_what_is_no_hello(self):
+        short = b'{"Mask":"' + b"A" * 43 + b'=","Body":""}\n'
+        for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\0\x05hello", b"[]\n", b"null\n",
+                     b'{"Body":"QQ==","Body":"QQ=="}\n', short, b"\xef\xbb\xbf{}\n",
+                     b'{"a":' * 2000, b'{"Region":"' + b"x" * 100_000):
+            with self.subTest(data=data[:30]):
+                self.send(data)
+        self.server.wait_event("conn", count=9, close="roast_hello")
+        self.assertEqual(self.echo(), b"hello")
+        asked = len([e for e in self.sts.events if e["event"] == "sts_request"])
+        self.assertEqual(asked, self.asked + 2)  # the echo's two
+
+
+class Trouble(RoastTest):
+    def test_sts_is_gone_and_comes_back(self):
+        """No new connection hangs, none that stands is disturbed, and it recovers by itself."""
+        self.both()
+        with connect(self.client.listen) as standing:
+            standing.sendall(b"a")
+            self.assertEqual(receive_exactly(standing, 1), b"a")
+            self.behave(drop=1)
+            self.assertTrue(self.fails())
+            self.server.wait_conn(close="sts")
+            standing.sendall(b"b")
+            self.assertEqual(receive_exactly(standing, 1), b"b")
+            self.behave()
+            self.assertEqual(self.echo(), b"hello")
+
+    def test_sts_never_answers(self):
+        self.both("--handshake-timeout", "1s")
+        self.behave(hang=1)
+        self.assertTrue(self.fails())
+        line = self.server.wait_conn(close="timeout")
+        self.assertIn("STS", line["error"])
+        self.behave()
+        self.assertEqual(self.echo(), b"hello")
+
+    def test_sts_throttles(self):
+        self.both()
+        self.behave(throttle="1/s")
+        wait_until("STS to throttle", lambda: (self.fails(),
+                                               self.server.find("conn", close="sts"))[1])
+        self.behave()
+        wait_until("service as before", lambda: not self.fails_quickly())
+
+    def fails_quickly(self):
+        try:
+            return self.echo() != b"hello"
+        except ConnectionResetError:
+            return True
+
+    def agent(self, gateway):
+        for pid in children(gateway.process.pid):
+            comm = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii")
+            if comm == "kiln-agent\n":
+                return pid
+        return None
+
+    def test_the_agent_is_killed(self):
+        self.both()
+        with connect(self.client.listen) as standing:
+            standing.sendall(b"a")
+            self.assertEqual(receive_exactly(standing, 1), b"a")
+            old = self.agent(self.server)
+            since = self.server.position()
+            os.kill(old, signal.SIGKILL)
+            self.server.wait_event("agent_died", since, signal="KILL")
+            self.assertEqual(self.echo(), b"hello")
+            self.server.wait_event("identity", since)
+            self.assertNotEqual(self.agent(self.server), old)
+            self.assertEqual(self.echo(), b"hello")
+            standing.sendall(b"b")
+            self.assertEqual(receive_exactly(standing, 1), b"b")
+
+    def test_no_credentials(self):
+        target = self.backend()
+        self.server = self.start("server", "--roast", "--development-sts", "--allow-role", CLIENT,
+                                 target=target.address,
+                                 env={**WITHOUT_AWS, "HOME": self.folder, "AWS_REGION": "us-east-1",
+                                      "AWS_EC2_METADATA_DISABLED": "true",
+                                      "AWS_ENDPOINT_URL_STS": self.sts.url})
+        line = self.server.wait_event("identity_failed")
+        self.assertEqual(line["code"], "credentials")
+        self.send(b"{}")
+        self.server.wait_conn(close="credentials")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+# The identity agent and its workers, from memory and over socket pairs.
+foreach(_part limits message asker)
+  kiln_unit_test(agent_${_part} SOURCES agent_${_part}.c)
+endforeach()
+target_link_options(unit_agent_asker PRIVATE -Wl,--wrap=kiln_link_answered
+  -Wl,--wrap=kiln_link_unasked)
