@@ -21,7 +21,7 @@ int64_t kiln_agent_wall_clock(void)
 	return (int64_t)time(NULL);
 }
 
-static uint64_t monotonic_ms(void)
+uint64_t kiln_agent_monotonic_ms(void)
 {
 	struct timespec ts;
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -78,7 +78,7 @@ static enum kiln_code turn(struct kiln_agent *agent, struct kiln_error *err)
 		};
 	const enum kiln_code rc =
 	    kiln_exchanges_turn(agent->http, fds, 1 + count, timeout < 0 ? 60000 : timeout, err);
-	agent->now_ms = monotonic_ms();
+	agent->now_ms = kiln_agent_monotonic_ms();
 	if (rc != KILN_OK)
 		return rc;
 	/* Backwards: a dropped one's place is taken by the last. */
@@ -179,7 +179,7 @@ int kiln_agent_process(const struct kiln_agent_job *job)
 	struct kiln_error err = {0};
 	memset(&agent, 0, sizeof agent);
 	agent.job = job;
-	agent.now_ms = monotonic_ms();
+	agent.now_ms = kiln_agent_monotonic_ms();
 	ignore_signals();
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "kiln-agent", 0, 0, 0);

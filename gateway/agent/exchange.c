@@ -6,10 +6,8 @@
 
 #include "driver/http_call.h"
 
-/* More than these wait their turn, within their own time limit. */
-#define HOST_CONNECTIONS  64L
-#define TOTAL_CONNECTIONS 128L
-#define KEPT_CONNECTIONS  64L
+/* Whoever asks bounds how many are under way (verify.c); kept for the next are so many. */
+#define KEPT_CONNECTIONS 64L
 
 struct exchange {
 	struct exchange *next, **link;
@@ -35,8 +33,6 @@ struct kiln_exchanges *kiln_exchanges_new(struct kiln_error *err)
 		return NULL;
 	}
 	(void)curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
-	(void)curl_multi_setopt(e->multi, CURLMOPT_MAX_HOST_CONNECTIONS, HOST_CONNECTIONS);
-	(void)curl_multi_setopt(e->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, TOTAL_CONNECTIONS);
 	return e;
 }
 

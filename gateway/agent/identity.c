@@ -330,10 +330,20 @@ const struct kiln_aws_credentials *kiln_identity_credentials(const struct kiln_i
 	*region = kiln_chain_region(identity->chain);
 	if (kiln_chain_credentials(identity->chain, wall_clock(), &credentials, err) != KILN_OK)
 		return NULL;
+	/* What is signed names the role: of new credentials it is not known yet. */
+	if (!identity->known || strcmp(identity->known_key, credentials->access_key_id) != 0) {
+		(void)kiln_fail(err, KILN_E_AGAIN, "STS has not named our new credentials' role");
+		return NULL;
+	}
 	if (*region != NULL)
 		return credentials;
 	(void)kiln_fail(err, KILN_E_CONFIG, "no AWS region is known; set --region or AWS_REGION");
 	return NULL;
+}
+
+const struct kiln_aws_role *kiln_identity_role(const struct kiln_identity *identity)
+{
+	return identity->known ? &identity->role : NULL;
 }
 
 const struct kiln_sts_endpoints *kiln_identity_endpoints(const struct kiln_identity *identity)

@@ -39,10 +39,13 @@ void kiln_identity_refresh(struct kiln_identity *identity);
 /* True when the first attempt has ended, well or not. */
 bool kiln_identity_settled(const struct kiln_identity *identity);
 
-/* NULL, with the reason in *err, while there are none. */
+/* NULL, with the reason in *err, while there are none whose role is known; KILN_E_AGAIN: soon. */
 const struct kiln_aws_credentials *kiln_identity_credentials(const struct kiln_identity *identity,
 							     const char **region,
 							     struct kiln_error *err);
+/* Their role; NULL while it is not known. */
+const struct kiln_aws_role *kiln_identity_role(const struct kiln_identity *identity);
+
 /* Where STS is, as the environment says. */
 const struct kiln_sts_endpoints *kiln_identity_endpoints(const struct kiln_identity *identity);
 

@@ -26,7 +26,8 @@ struct kiln_limits {
 /* seed: random, so that nobody can choose addresses that share a set. */
 void kiln_limits_init(struct kiln_limits *limits, uint32_t per_second, uint64_t seed);
 
-/* Takes a token of this source's at now_ms (monotonic, > 0); false when there is none. */
+/* Takes a token of this source's at now_ms (monotonic, > 0); false when there is none. All zeros is
+ * no source: a target of our own choice, or somebody on this machine. */
 bool kiln_limits_take(struct kiln_limits *limits, const uint8_t source[KILN_AGENT_SOURCE],
 		      uint64_t now_ms);
 

@@ -15,7 +15,7 @@
 
 enum kiln_agent_message_type {
 	/* to the agent */
-	KILN_AGENT_PROVE = 1, /* body: what to sign */
+	KILN_AGENT_PROVE = 1, /* body: what to sign, and role: as whom */
 	KILN_AGENT_VERIFY,    /* proof, source */
 	/* from the agent */
 	KILN_AGENT_IDENTITY = 16, /* role, or code and text: why there is none */

@@ -10,10 +10,14 @@
 #include "log/log.h"
 #include "roast/replay.h"
 
-#define KILN_AGENT_CHANNELS_MAX  (KILN_EXCHANGE_FDS - 8u)
-#define KILN_AGENT_UNDER_WAY_MAX 512u  /* requests to STS at once */
-#define KILN_AGENT_ANSWERS_MAX   4096u /* waiting for a worker that does not read */
-#define KILN_AGENT_THROTTLED     256u
+#define KILN_AGENT_CHANNELS_MAX (KILN_EXCHANGE_FDS - 8u)
+/* Requests to the STS of one region: how many at once, and how many wait for that. The peer names
+ * the region, so one that does not answer must not use up what another's peers need. */
+#define KILN_AGENT_AT_ONCE     64u
+#define KILN_AGENT_WAITING_MAX 448u
+#define KILN_AGENT_REGIONS     64u
+#define KILN_AGENT_ANSWERS_MAX 4096u /* waiting for a worker that does not read */
+#define KILN_AGENT_THROTTLED   256u
 
 struct kiln_agent_answer {
 	struct kiln_agent_answer *next;
@@ -26,6 +30,15 @@ struct kiln_agent_channel {
 	uint64_t serial; /* never used twice: an answer may come when the worker is gone */
 	struct kiln_agent_answer *waiting, **waiting_tail;
 	unsigned waiting_count;
+};
+
+struct kiln_agent_question;
+
+/* The STS of one region. */
+struct kiln_agent_region {
+	char name[33]; /* "": this place is free */
+	unsigned at_once, waiting;
+	struct kiln_agent_question *first, **last;
 };
 
 /* A signer whose account STS throttles. */
@@ -43,7 +56,7 @@ struct kiln_agent {
 	struct kiln_agent_channel channels[KILN_AGENT_CHANNELS_MAX];
 	unsigned channel_count;
 	uint64_t next_serial;
-	unsigned under_way; /* verifications */
+	struct kiln_agent_region regions[KILN_AGENT_REGIONS];
 	struct kiln_agent_throttled throttled[KILN_AGENT_THROTTLED];
 	struct kiln_log_limit failures;
 	uint64_t now_ms; /* monotonic */
@@ -51,6 +64,7 @@ struct kiln_agent {
 };
 
 int64_t kiln_agent_wall_clock(void); /* seconds since 1970 */
+uint64_t kiln_agent_monotonic_ms(void);
 
 /* channels.c */
 void kiln_agent_add_channel(struct kiln_agent *agent, int fd);

@@ -15,6 +15,13 @@ void kiln_agent_prove(struct kiln_agent *agent, uint64_t serial,
 	answer.id = question->id;
 	const struct kiln_aws_credentials *credentials =
 	    kiln_identity_credentials(agent->identity, &region, &err);
+	/* The binding in it names a role, and a signature by another would look like an attack. */
+	if (credentials != NULL &&
+	    !kiln_aws_role_equal(kiln_identity_role(agent->identity), &question->role)) {
+		(void)kiln_fail(&err, KILN_E_CREDENTIALS,
+				"this gateway's role has changed during the handshake");
+		credentials = NULL;
+	}
 	if (credentials == NULL ||
 	    kiln_aws_prove(credentials, region, kiln_agent_wall_clock(), question->proof.body,
 			   question->proof.body_len, &answer.proof, &err) != KILN_OK) {

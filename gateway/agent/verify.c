@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Having a peer's proof verified by STS. What costs nothing comes first: the proof's own form and
  * date, the replay cache, the source's limit, the signer's back-off, and only then a request. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/parts.h"
 
 #define THROTTLE_FIRST_MS 500u
-#define THROTTLE_MOST_MS  16000u
+#define THROTTLE_MOST_MS  4000u /* well within a handshake's deadline */
 #define SAY_AGAIN_MS      10000u
+#define PATIENCE_MS       5000u /* in the queue, and for a second try */
+#define RETRY_WITHIN_MS   2000u
 
-struct question {
+struct kiln_agent_question {
 	struct kiln_agent *agent;
-	uint64_t serial, id;
+	struct kiln_agent_region *region;
+	struct kiln_agent_question *next; /* in the region's queue */
+	struct kiln_http_request request;
+	uint64_t serial, id, asked_ms;
+	bool again; /* it has been asked twice */
 	char key_id[129], signature[KILN_AWS_SIGNATURE_LEN];
 };
+
+static void start_next(struct kiln_agent_region *region);
 
 /* ---- back-off ------------------------------------------------------------------------------ */
 
@@ -26,10 +35,14 @@ static struct kiln_agent_throttled *slot_of(struct kiln_agent *agent, const char
 	return &agent->throttled[hash % KILN_AGENT_THROTTLED];
 }
 
+/* Once for all answers to what was asked before the first of them. */
 static void back_off(struct kiln_agent *agent, const char *key_id)
 {
 	struct kiln_agent_throttled *slot = slot_of(agent, key_id);
-	if (strcmp(slot->key_id, key_id) != 0 || slot->delay_ms == 0)
+	const bool same = strcmp(slot->key_id, key_id) == 0;
+	if (same && agent->now_ms < slot->until_ms)
+		return;
+	if (!same || slot->delay_ms == 0)
 		slot->delay_ms = THROTTLE_FIRST_MS;
 	else if (slot->delay_ms < THROTTLE_MOST_MS)
 		slot->delay_ms *= 2;
@@ -50,7 +63,7 @@ static bool is_throttled(struct kiln_agent *agent, const char *key_id)
 	return strcmp(slot->key_id, key_id) == 0 && agent->now_ms < slot->until_ms;
 }
 
-/* ---- the answer ---------------------------------------------------------------------------- */
+/* ---- the end of a question ------------------------------------------------------------------ */
 
 static void log_failure(struct kiln_agent *agent, const struct kiln_error *err)
 {
@@ -65,83 +78,170 @@ static void log_failure(struct kiln_agent *agent, const struct kiln_error *err)
 	kiln_log_end(&line);
 }
 
-static void on_answer(void *arg, const struct kiln_http_answer *http)
+/* What was turned away may come again. */
+static void turn_away(struct kiln_agent_question *q, const struct kiln_error *err)
 {
-	struct question *q = arg;
-	struct kiln_agent *agent = q->agent;
+	log_failure(q->agent, err);
+	kiln_roast_replay_forget(q->agent->replay, q->signature);
+	kiln_agent_refuse(q->agent, q->serial, q->id, err);
+}
+
+static void free_question(struct kiln_agent_question *q)
+{
+	kiln_http_request_clear(&q->request);
+	free(q);
+}
+
+static void judge(struct kiln_agent_question *q, const struct kiln_http_answer *http)
+{
 	struct kiln_sts_identity identity;
 	struct kiln_agent_message answer;
 	struct kiln_error err = {0};
-	agent->under_way--;
-	if (kiln_sts_throttled(http))
-		back_off(agent, q->key_id);
-	else
-		go_on(agent, q->key_id);
 	memset(&answer, 0, sizeof answer);
 	answer.type = KILN_AGENT_VERIFIED;
 	answer.id = q->id;
 	enum kiln_code rc = kiln_sts_identity_read(http, &identity, &err);
-	if (rc != KILN_OK)
-		kiln_roast_replay_forget(agent->replay, q->signature);
 	if (rc == KILN_OK)
 		rc = kiln_aws_role_of_session(identity.arn, strlen(identity.arn), &answer.role,
 					      answer.session, &err);
-	if (rc == KILN_OK) {
-		kiln_agent_say(agent, q->serial, &answer);
-	} else {
-		log_failure(agent, &err);
-		kiln_agent_refuse(agent, q->serial, q->id, &err);
-	}
-	free(q);
+	if (rc == KILN_OK)
+		kiln_agent_say(q->agent, q->serial, &answer);
+	else
+		turn_away(q, &err);
 }
 
-/* ---- the question -------------------------------------------------------------------------- */
+/* ---- asking --------------------------------------------------------------------------------- */
 
-static enum kiln_code may_ask(struct kiln_agent *agent, const struct kiln_agent_message *m,
-			      char key_id[129], struct kiln_error *err)
-{
-	const int64_t now = kiln_agent_wall_clock();
-	const enum kiln_code rc = kiln_aws_proof_check(&m->proof, now, err);
-	if (rc != KILN_OK)
-		return rc;
-	kiln_aws_proof_key_id(&m->proof, key_id);
-	if (!kiln_limits_take(&agent->limits, m->source, agent->now_ms))
-		return kiln_fail(err, KILN_E_LIMIT,
-				 "too many hellos from this source (--roast-rate %u a second)",
-				 agent->limits.per_second);
-	if (agent->under_way >= KILN_AGENT_UNDER_WAY_MAX)
-		return kiln_fail(err, KILN_E_LIMIT, "%u verifications are under way already",
-				 KILN_AGENT_UNDER_WAY_MAX);
-	if (is_throttled(agent, key_id))
-		return kiln_fail(err, KILN_E_STS,
-				 "STS throttles the account of %.40s; try again in a moment",
-				 key_id);
-	/* Last, so that an honest peer may come again with the hello that was turned away above. */
-	return kiln_roast_replay_enter(agent->replay, kiln_aws_proof_signature(&m->proof), now,
-				       err);
-}
+static void on_answer(void *arg, const struct kiln_http_answer *http);
 
-static enum kiln_code ask(struct kiln_agent *agent, struct question *q,
-			  const struct kiln_aws_proof *proof, struct kiln_error *err)
+static enum kiln_code ask(struct kiln_agent_question *q, struct kiln_error *err)
 {
-	struct kiln_http_request request;
-	enum kiln_code rc = kiln_sts_identity_request(kiln_identity_endpoints(agent->identity),
-						      proof, &request, err);
-	if (rc != KILN_OK)
-		return rc;
-	rc = kiln_exchanges_start(agent->http, &request, on_answer, q, err);
-	kiln_http_request_clear(&request);
+	const enum kiln_code rc =
+	    kiln_exchanges_start(q->agent->http, &q->request, on_answer, q, err);
+	if (rc == KILN_OK)
+		q->region->at_once++;
 	return rc;
 }
 
-static enum kiln_code begin(struct kiln_agent *agent, struct question *q,
-			    const struct kiln_agent_message *m, struct kiln_error *err)
+/* A connection that broke, or a server that stumbled: once more, while there is time. */
+static bool try_again(struct kiln_agent_question *q, const struct kiln_http_answer *http)
 {
-	enum kiln_code rc = may_ask(agent, m, q->key_id, err);
+	struct kiln_error err = {0};
+	if (q->again || (http->status != 0 && http->status < 500) ||
+	    q->agent->now_ms - q->asked_ms > RETRY_WITHIN_MS)
+		return false;
+	q->again = true;
+	return ask(q, &err) == KILN_OK;
+}
+
+static void on_answer(void *arg, const struct kiln_http_answer *http)
+{
+	struct kiln_agent_question *q = arg;
+	struct kiln_agent_region *region = q->region;
+	q->agent->now_ms = kiln_agent_monotonic_ms(); /* it may have been a long wait */
+	region->at_once--;
+	if (kiln_sts_throttled(http))
+		back_off(q->agent, q->key_id);
+	else if (http->status == 200)
+		go_on(q->agent, q->key_id);
+	if (!try_again(q, http)) {
+		judge(q, http);
+		free_question(q);
+	}
+	start_next(region);
+}
+
+static void start_next(struct kiln_agent_region *region)
+{
+	while (region->at_once < KILN_AGENT_AT_ONCE && region->first != NULL) {
+		struct kiln_agent_question *q = region->first;
+		struct kiln_error err = {0};
+		region->first = q->next;
+		if (region->first == NULL)
+			region->last = &region->first;
+		region->waiting--;
+		if (q->agent->now_ms - q->asked_ms > PATIENCE_MS)
+			(void)kiln_fail(&err, KILN_E_STS,
+					"waited %u s for one of %u requests to the STS of %s",
+					PATIENCE_MS / 1000, KILN_AGENT_AT_ONCE, region->name);
+		else if (ask(q, &err) == KILN_OK)
+			continue;
+		turn_away(q, &err);
+		free_question(q);
+	}
+}
+
+static enum kiln_code ask_or_wait(struct kiln_agent_question *q, struct kiln_error *err)
+{
+	struct kiln_agent_region *region = q->region;
+	q->asked_ms = q->agent->now_ms;
+	if (region->at_once < KILN_AGENT_AT_ONCE)
+		return ask(q, err);
+	if (region->waiting >= KILN_AGENT_WAITING_MAX)
+		return kiln_fail(err, KILN_E_LIMIT,
+				 "%u requests to the STS of %s are under way or waiting",
+				 KILN_AGENT_AT_ONCE + KILN_AGENT_WAITING_MAX, region->name);
+	*region->last = q;
+	region->last = &q->next;
+	region->waiting++;
+	return KILN_OK;
+}
+
+/* ---- the question --------------------------------------------------------------------------- */
+
+/* There are more places than regions that kiln_aws_proof_check lets through. */
+static struct kiln_agent_region *region_of(struct kiln_agent *agent, const char *name)
+{
+	for (unsigned i = 0; i < KILN_AGENT_REGIONS; i++) {
+		struct kiln_agent_region *region = &agent->regions[i];
+		if (region->name[0] == '\0') {
+			(void)snprintf(region->name, sizeof region->name, "%s", name);
+			region->last = &region->first;
+		}
+		if (strcmp(region->name, name) == 0)
+			return region;
+	}
+	return NULL;
+}
+
+/* What would cost a request. */
+static enum kiln_code has_room(struct kiln_agent_question *q, const uint8_t *source,
+			       struct kiln_error *err)
+{
+	if (is_throttled(q->agent, q->key_id))
+		return kiln_fail(err, KILN_E_STS,
+				 "STS throttles the account of %.40s; try again in a moment",
+				 q->key_id);
+	if (!kiln_limits_take(&q->agent->limits, source, q->agent->now_ms))
+		return kiln_fail(err, KILN_E_LIMIT,
+				 "too many hellos from this source (--roast-rate %u a second)",
+				 q->agent->limits.per_second);
+	return KILN_OK;
+}
+
+static enum kiln_code begin(struct kiln_agent_question *q, const struct kiln_agent_message *m,
+			    struct kiln_error *err)
+{
+	struct kiln_agent *agent = q->agent;
+	const int64_t now = kiln_agent_wall_clock();
+	enum kiln_code rc = kiln_aws_proof_check(&m->proof, now, err);
 	if (rc != KILN_OK)
 		return rc;
+	q->region = region_of(agent, m->proof.region);
+	if (q->region == NULL)
+		return kiln_fail(err, KILN_E_LIMIT, "too many regions");
+	kiln_aws_proof_key_id(&m->proof, q->key_id);
 	memcpy(q->signature, kiln_aws_proof_signature(&m->proof), sizeof q->signature);
-	rc = ask(agent, q, &m->proof, err);
+	/* Before the source's limit: a replay must not use up what is an honest peer's share. */
+	rc = kiln_roast_replay_enter(agent->replay, q->signature, now, err);
+	if (rc != KILN_OK)
+		return rc;
+	rc = has_room(q, m->source, err);
+	if (rc == KILN_OK)
+		rc = kiln_sts_identity_request(kiln_identity_endpoints(agent->identity), &m->proof,
+					       &q->request, err);
+	if (rc == KILN_OK)
+		rc = ask_or_wait(q, err);
 	if (rc != KILN_OK)
 		kiln_roast_replay_forget(agent->replay, q->signature);
 	return rc;
@@ -151,7 +251,7 @@ void kiln_agent_verify(struct kiln_agent *agent, uint64_t serial,
 		       const struct kiln_agent_message *m)
 {
 	struct kiln_error err = {0};
-	struct question *q = calloc(1, sizeof *q);
+	struct kiln_agent_question *q = calloc(1, sizeof *q);
 	if (q == NULL) {
 		(void)kiln_fail(&err, KILN_E_NO_MEMORY, "no memory to verify a hello");
 		kiln_agent_refuse(agent, serial, m->id, &err);
@@ -160,10 +260,8 @@ void kiln_agent_verify(struct kiln_agent *agent, uint64_t serial,
 	q->agent = agent;
 	q->serial = serial;
 	q->id = m->id;
-	if (begin(agent, q, m, &err) == KILN_OK) {
-		agent->under_way++;
+	if (begin(q, m, &err) == KILN_OK)
 		return;
-	}
 	kiln_agent_refuse(agent, serial, m->id, &err);
-	free(q);
+	free_question(q);
 }

@@ -222,6 +222,9 @@ static enum kiln_code check_roast(struct kiln_parse *p)
 	o->peer_auth = KILN_PEER_REQUIRED;
 	if (kiln_flag_given(p, "--handshake-timeout") == NULL)
 		o->handshake_timeout = ROAST_TIMEOUT_MS;
+	if (o->handshake_timeout == 0 || o->handshake_timeout > ROAST_TIMEOUT_MS)
+		return FAIL(p, "--handshake-timeout: with --roast at most 15s, which is how long a "
+			       "peer waits");
 	return KILN_OK;
 }
 

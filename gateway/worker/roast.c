@@ -55,6 +55,8 @@ static void fill_source(const struct kiln_link *conn, uint8_t source[KILN_AGENT_
 	else
 		memcpy(&address, &conn->peer_address, sizeof conn->peer_address);
 	memset(source, 0, KILN_AGENT_SOURCE);
+	if (conn->worker->settings.role == KILN_CLIENT)
+		return; /* nobody makes us connect: the peer is whom we chose */
 	if (address.ss_family == AF_INET6) {
 		memcpy(source, &((struct sockaddr_in6 *)&address)->sin6_addr, 16);
 	} else if (address.ss_family == AF_INET) {
@@ -75,6 +77,8 @@ static void ask(struct kiln_link *conn)
 			uint8_t *out;
 		} payload = {.in = question->payload};
 		message.type = KILN_AGENT_PROVE;
+		if (question->as != NULL)
+			message.role = *question->as;
 		message.proof.body = payload.out;
 		message.proof.body_len = question->payload_len;
 	} else {
@@ -119,6 +123,9 @@ void kiln_link_answered(struct kiln_link *conn, const struct kiln_agent_message 
 	} else if (answer->type == KILN_AGENT_VERIFIED) {
 		step = kiln_roast_verified(conn->roast, &answer->role, answer->session, now, &err);
 		remember_peer(conn);
+	} else if (answer->code == KILN_E_AGAIN) {
+		kiln_link_unasked(conn); /* until the agent says who we are now */
+		return;
 	} else {
 		memcpy(why.message, answer->text, sizeof why.message);
 		step = kiln_roast_unanswered(conn->roast, &why, &err);

@@ -36,7 +36,8 @@ struct kiln_roast {
 	uint8_t own_hello[KILN_ROAST_HASH_LEN];  /* client: SHA-256 of what was sent */
 	uint8_t peer_hello[KILN_ROAST_HASH_LEN]; /* server: of what came */
 
-	uint8_t *payload; /* ours, while it is being signed */
+	const char *partition; /* of the region whose STS the peer names */
+	uint8_t *payload;      /* ours, while it is being signed */
 	size_t payload_len;
 	struct kiln_aws_proof proof; /* the peer's, while it is being verified */
 	struct kiln_roast_question question;

@@ -38,7 +38,11 @@ enum kiln_roast_step kiln_roast_begin_prove(struct kiln_roast *r, uint64_t ms,
 	if (rc != KILN_OK)
 		return kiln_roast_fail(r);
 	r->question = (struct kiln_roast_question){
-	    .ask = KILN_ROAST_PROVE, .payload = r->payload, .payload_len = r->payload_len};
+	    .ask = KILN_ROAST_PROVE,
+	    .payload = r->payload,
+	    .payload_len = r->payload_len,
+	    .as = r->knows_own_role ? &r->own_role : NULL,
+	};
 	r->state = KILN_ROAST_AT_PROVE;
 	return KILN_ROAST_ASK;
 }

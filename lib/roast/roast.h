@@ -52,6 +52,7 @@ struct kiln_roast_question {
 	} ask;
 	const uint8_t *payload; /* PROVE: the body to sign */
 	size_t payload_len;
+	const struct kiln_aws_role *as; /* PROVE: whom the body says that we are; NULL: nobody */
 	const struct kiln_aws_proof *proof; /* VERIFY: checked by kiln_aws_proof_check */
 };
 

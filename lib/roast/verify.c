@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/region.h"
 #include "roast/binding.h"
 #include "roast/machine.h"
 
@@ -47,6 +48,30 @@ static enum kiln_code check_binding(const struct kiln_roast *r, struct kiln_erro
 			 "know its role, or somebody took the binding out");
 }
 
+/* The peer chooses whose STS is asked. One of another partition is run by others, and has nothing
+ * to say about roles that are allowed here. */
+static enum kiln_code check_region(struct kiln_roast *r, struct kiln_error *err)
+{
+	const struct kiln_aws_partition *partition = kiln_aws_region_known(r->proof.region);
+	r->partition = partition != NULL ? partition->name : "";
+	for (size_t i = 0; i < r->allowed_count; i++)
+		if (strcmp(r->allowed[i].partition, r->partition) == 0)
+			return KILN_OK;
+	return kiln_fail(
+	    err, KILN_E_ACCESS_DENIED,
+	    "its region %.32s is of the partition %s, of which no role is allowed here",
+	    r->proof.region, r->partition);
+}
+
+static enum kiln_code check_partition(const struct kiln_roast *r, struct kiln_error *err)
+{
+	if (strcmp(r->peer.role.partition, r->partition) == 0)
+		return KILN_OK;
+	return kiln_fail(err, KILN_E_STS,
+			 "an STS of the partition %s vouched for a role of the partition %s",
+			 r->partition, r->peer.role.partition);
+}
+
 /* Everything that costs nothing comes before the question to STS. */
 static enum kiln_code read_hello(struct kiln_roast *r, int64_t now, struct kiln_error *err)
 {
@@ -60,6 +85,8 @@ static enum kiln_code read_hello(struct kiln_roast *r, int64_t now, struct kiln_
 		rc = kiln_roast_hello_read(r->hello, r->scan.len, &r->proof, err);
 	if (rc == KILN_OK)
 		rc = kiln_aws_proof_check(&r->proof, now, err);
+	if (rc == KILN_OK)
+		rc = check_region(r, err);
 	if (rc == KILN_OK)
 		rc = kiln_roast_payload_read(r->proof.body, r->proof.body_len,
 					     r->role == KILN_CLIENT ? KILN_SERVER : KILN_CLIENT,
@@ -118,6 +145,9 @@ enum kiln_roast_step kiln_roast_judge(struct kiln_roast *r, uint64_t ms, struct 
 	struct kiln_error inner = {0};
 	enum kiln_code rc = KILN_OK;
 	kiln_aws_proof_clear(&r->proof);
+	rc = check_partition(r, &inner);
+	if (rc != KILN_OK)
+		return kiln_roast_refuse(r, "role", &inner, err);
 	if (r->theirs->bound)
 		rc = kiln_roast_binding_names(&r->theirs->binding, &r->peer.role, &inner);
 	if (rc != KILN_OK)

@@ -154,8 +154,13 @@ class Both(RoastTest):
             self.assertEqual(receive_exactly(sock, 3), b"%03d" % i)
             sock.close()
 
+    def test_whom_we_call_is_not_limited(self):
+        self.both("--roast-rate", "0", client_flags=("--roast-rate", "1"))
+        for _ in range(5):
+            self.assertEqual(self.echo(), b"hello")
+
     def test_a_source_may_not_ask_for_ever(self):
-        self.both("--roast-rate", "1", client_flags=("--roast-rate", "0"))
+        self.both("--roast-rate", "1")
         self.assertEqual(self.echo(), b"hello")
         for _ in range(4):
             with connect(self.client.listen):
@@ -201,13 +206,24 @@ class Trouble(RoastTest):
             self.assertEqual(self.echo(), b"hello")
 
     def test_sts_never_answers(self):
-        self.both("--handshake-timeout", "1s")
+        self.both("--handshake-timeout", "4s")
+        self.assertEqual(self.echo(), b"hello")
         self.behave(hang=1)
         self.assertTrue(self.fails())
         line = self.server.wait_conn(close="timeout")
         self.assertIn("STS", line["error"])
         self.behave()
         self.assertEqual(self.echo(), b"hello")
+
+    def test_sts_stumbles_once(self):
+        """One connection in so many breaks somewhere: that alone refuses nobody."""
+        self.both()
+        self.assertEqual(self.echo(), b"hello")
+        self.behave(**{"fail-rate": 40})
+        for _ in range(5):
+            self.assertEqual(self.echo(), b"hello")
+        tries = [e for e in self.sts.events if e.get("status") == 500]
+        self.assertTrue(tries, "STS was told to stumble")
 
     def test_sts_throttles(self):
         self.both()

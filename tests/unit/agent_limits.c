@@ -50,6 +50,14 @@ static void test_no_limit(void **state)
 	assert_int_equal(taken(source, 10000, 1), 10000);
 }
 
+static void test_nobody(void **state)
+{
+	(void)state;
+	static const uint8_t source[KILN_AGENT_SOURCE];
+	kiln_limits_init(&limits, 1, 42);
+	assert_int_equal(taken(source, 1000, 1), 1000);
+}
+
 /* Whoever has an IPv6 network has 2^64 addresses: they are one source. */
 static void test_ipv6_networks(void **state)
 {
@@ -81,9 +89,8 @@ static void test_flood_of_sources(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_burst_and_rate),
-	    cmocka_unit_test(test_no_limit),
-	    cmocka_unit_test(test_ipv6_networks),
+	    cmocka_unit_test(test_burst_and_rate),   cmocka_unit_test(test_no_limit),
+	    cmocka_unit_test(test_nobody),           cmocka_unit_test(test_ipv6_networks),
 	    cmocka_unit_test(test_flood_of_sources),
 	};
 	return cmocka_run_group_tests_name("agent: limits", tests, NULL, NULL);

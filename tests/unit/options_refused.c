@@ -121,6 +121,8 @@ static void refuses_roast(void **state)
 	refuses(SERVER, ENDS "--roast --allow-role arn:aws:iam::123456789012:user/a",
 		"--allow-role: 'arn:aws:iam::123456789012:user/a' is no role");
 	refuses(SERVER, ENDS "--roast --allow-role " ROLE ",", "--allow-role: ''");
+	refuses(SERVER, ENDS "--roast --handshake-timeout 0 --allow-role " ROLE, "at most 15s");
+	refuses(SERVER, ENDS "--roast --handshake-timeout 16s --allow-role " ROLE, "at most 15s");
 	refuses(SERVER, ENDS "--roast --allow-role arn:aws:iam::123456789012:role/*", "wildcards");
 	refuses(SERVER, ENDS "--roast --allow-role arn:aws:iam::123456789012:role/a/b", "path");
 	refuses(SERVER, ENDS "--roast --allow-role arn:aws:sts::123456789012:assumed-role/a/b",

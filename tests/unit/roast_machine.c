@@ -115,7 +115,6 @@ static void test_other_roles(void **state)
 	    "arn:aws:iam::123456789012:role/OtherRole",
 	    "arn:aws:iam::123456789012:role/clientrole",
 	    "arn:aws:iam::210987654321:role/ClientRole",
-	    "arn:aws-us-gov:iam::123456789012:role/ClientRole",
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
@@ -132,6 +131,35 @@ static void test_other_roles(void **state)
 	assert_int_equal(server.step, KILN_ROAST_DONE);
 	assert_refused(&client, KILN_E_ACCESS_DENIED,
 		       "the role of server 192.0.2.1:4433 is refused");
+	close_both();
+}
+
+/* STS of another partition is run by others: it is not asked about roles that it has no say in, and
+ * not believed about them. */
+static void test_partitions(void **state)
+{
+	struct wire hello = {0};
+	size_t consumed;
+	(void)state;
+	run_with_allowed("arn:aws-us-gov:iam::123456789012:role/ClientRole", NULL);
+	assert_refused(
+	    &server, KILN_E_ACCESS_DENIED,
+	    "its region eu-central-1 is of the partition aws, of which no role is allowed");
+	assert_int_equal(server.questions, 0);
+	close_both();
+
+	open_both(NULL);
+	side_run(&client, SIZE_MAX);
+	side_take(&client, &hello);
+	server.step =
+	    kiln_roast_step(server.roast, hello.data, hello.len, &consumed, RIG_MS, &server.err);
+	assert_int_equal(server.step, KILN_ROAST_ASK);
+	const struct kiln_aws_role foreign =
+	    rig_role("arn:aws-cn:iam::123456789012:role/ClientRole");
+	server.step = kiln_roast_verified(server.roast, &foreign, "evil", RIG_MS, &server.err);
+	assert_refused(&server, KILN_E_STS,
+		       "an STS of the partition aws vouched for a role of the partition aws-cn");
+	wire_free(&hello);
 	close_both();
 }
 
@@ -374,6 +402,7 @@ int main(void)
 	    cmocka_unit_test(test_what_is_consumed),
 	    cmocka_unit_test(test_asking_stops_input),
 	    cmocka_unit_test(test_other_roles),
+	    cmocka_unit_test(test_partitions),
 	    cmocka_unit_test(test_no_role),
 	    cmocka_unit_test(test_sts_refuses),
 	    cmocka_unit_test(test_dates),
