@@ -202,6 +202,7 @@ class Trouble(RoastTest):
 
     def test_sts_never_answers(self):
         self.both("--handshake-timeout", "1s")
+        self.assertEqual(self.echo(), b"hello") # both know who they are
         self.behave(hang=1)
         self.assertTrue(self.fails())
         line = self.server.wait_conn(close="timeout")
