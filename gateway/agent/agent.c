@@ -3,6 +3,7 @@
 #include "agent/agent.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -69,15 +70,18 @@ static enum kiln_code turn(struct kiln_agent *agent, struct kiln_error *err)
 {
 	struct pollfd fds[1 + KILN_AGENT_CHANNELS_MAX];
 	const unsigned count = agent->channel_count;
-	const int timeout = kiln_identity_turn(agent->identity, agent->now_ms);
+	const int pulse = (int)KILN_AGENT_PULSE_MS;
+	int timeout = kiln_identity_turn(agent->identity, agent->now_ms);
+	if (timeout < 0 || timeout > pulse)
+		timeout = pulse;
+	(void)atomic_fetch_add_explicit(agent->job->turns, 1, memory_order_relaxed);
 	fds[0] = (struct pollfd){.fd = agent->job->channel, .events = POLLIN};
 	for (unsigned i = 0; i < count; i++)
 		fds[1 + i] = (struct pollfd){
 		    .fd = agent->channels[i].fd,
 		    .events = (short)(POLLIN | (agent->channels[i].waiting ? POLLOUT : 0)),
 		};
-	const enum kiln_code rc =
-	    kiln_exchanges_turn(agent->http, fds, 1 + count, timeout < 0 ? 60000 : timeout, err);
+	const enum kiln_code rc = kiln_exchanges_turn(agent->http, fds, 1 + count, timeout, err);
 	agent->now_ms = kiln_agent_monotonic_ms();
 	if (rc != KILN_OK)
 		return rc;

@@ -11,9 +11,13 @@
 #include "aws/sts.h"
 #include "cli/options.h"
 
+#define KILN_AGENT_PULSE_MS 1000u
+
 struct kiln_agent_job {
 	const struct kiln_gateway_options *options;
 	int channel; /* the supervisor's (supervisor/control.h); it brings the workers' channels */
+	/* Shared with it. Of the loop, at least one in KILN_AGENT_PULSE_MS: a sign of life. */
+	_Atomic uint64_t *turns;
 };
 
 /* The process's main function after fork; returns the exit status. */

@@ -124,7 +124,8 @@ static bool unpack(struct kiln_agent_message *m, struct wire *w, const uint8_t *
 	return false;
 }
 
-int kiln_agent_receive(int channel, struct kiln_agent_message *m)
+/* As kiln_agent_receive, of one packet; *usable says whether it was a message. */
+static int receive_packet(int channel, struct kiln_agent_message *m, bool *usable)
 {
 	static uint8_t bytes[BYTES_MAX]; /* one thread, and too large for a stack */
 	struct wire w;
@@ -138,12 +139,28 @@ int kiln_agent_receive(int channel, struct kiln_agent_message *m)
 		n = recvmsg(channel, &message, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return errno == EAGAIN ? 0 : -1;
-	if ((size_t)n < sizeof w || (message.msg_flags & MSG_TRUNC) != 0)
+		return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? 0 : -1;
+	if (n == 0)
 		return -1;
-	const bool good = unpack(m, &w, bytes, (size_t)n - sizeof w);
-	kiln_wipe(bytes, (size_t)n - sizeof w); /* tokens pass through */
-	return good ? 1 : -1;
+	*usable = false;
+	if ((size_t)n >= sizeof w) {
+		const size_t len = (size_t)n - sizeof w;
+		*usable = (message.msg_flags & MSG_TRUNC) == 0 && unpack(m, &w, bytes, len);
+		kiln_wipe(bytes, len); /* tokens pass through */
+	}
+	return 1;
+}
+
+/* A worker gets a channel once: a packet that cannot be used, for whatever reason, is lost alone,
+ * and whoever waits for an answer to it has a deadline. */
+int kiln_agent_receive(int channel, struct kiln_agent_message *m)
+{
+	bool usable = false;
+	int got;
+	do
+		got = receive_packet(channel, m, &usable);
+	while (got == 1 && !usable);
+	return got;
 }
 
 void kiln_agent_message_clear(struct kiln_agent_message *m)

@@ -41,8 +41,8 @@ struct kiln_agent_message {
 /* 1: sent; 0: the other side does not take it now; -1: it is gone. */
 int kiln_agent_send(int channel, const struct kiln_agent_message *message);
 
-/* 1: *message is filled, to be cleared; 0: nothing there; -1: the other side is gone, or it sent
- * what is no message. */
+/* 1: *message is filled, to be cleared; 0: nothing there; -1: the other side is gone. What is no
+ * message, or finds no memory, is passed over. */
 int kiln_agent_receive(int channel, struct kiln_agent_message *message);
 
 void kiln_agent_message_clear(struct kiln_agent_message *message);

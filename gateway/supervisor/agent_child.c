@@ -4,7 +4,9 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@
 
 #define RESTART_MAX_MS 5000u
 #define STOP_MS        2000
+#define LOOK_MS        1000u
 
 static void close_inherited(struct kiln_supervisor *s)
 {
@@ -42,19 +45,33 @@ static void give_channel(struct kiln_supervisor *s, const struct kiln_child *chi
 	(void)close(fd);
 }
 
+/* Once: a dead agent's counter is its successor's. */
+static bool share_turns(struct kiln_agent_child *agent)
+{
+	if (agent->turns != NULL)
+		return true;
+	void *memory = mmap(NULL, sizeof *agent->turns, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return false;
+	agent->turns = memory;
+	return true;
+}
+
 bool kiln_agent_child_start(struct kiln_supervisor *s)
 {
 	struct kiln_agent_child *agent = &s->agent;
 	int pair[2];
 	if (!s->options->roast)
 		return true;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+	if (!share_turns(agent) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return false;
 	const pid_t pid = fork();
 	if (pid == 0) {
 		(void)close(pair[0]);
 		close_inherited(s);
-		const struct kiln_agent_job job = {.options = s->options, .channel = pair[1]};
+		const struct kiln_agent_job job = {
+		    .options = s->options, .channel = pair[1], .turns = agent->turns};
 		_exit(kiln_agent_process(&job));
 	}
 	(void)close(pair[1]);
@@ -66,6 +83,9 @@ bool kiln_agent_child_start(struct kiln_supervisor *s)
 	agent->channel = pair[0];
 	agent->started_at = s->now;
 	agent->start_again_at = 0;
+	agent->looks = 0;
+	agent->look_at = s->now + LOOK_MS;
+	agent->killed = false;
 	for (unsigned i = 0; i < s->workers; i++)
 		give_channel(s, &s->children[i]);
 	for (unsigned i = 0; i < s->retired_count; i++)
@@ -126,14 +146,58 @@ void kiln_agent_child_ended(struct kiln_supervisor *s, pid_t pid, int status)
 	agent->start_again_at = s->now + delay;
 }
 
+/* It is ready, and that is all it says: its turns tell more. */
+static void listen_to(const struct kiln_agent_child *agent)
+{
+	struct kiln_message message;
+	int fd;
+	while (kiln_control_receive(agent->channel, &message, &fd) == 1)
+		if (fd >= 0)
+			(void)close(fd);
+}
+
+static void kill_stuck(struct kiln_agent_child *agent)
+{
+	struct kiln_log_line line;
+	kiln_log_begin(&line, KILN_LOG_ERROR, "agent_stuck");
+	kiln_log_i64(&line, "pid", agent->pid);
+	kiln_log_end(&line);
+	(void)kill(agent->pid, SIGKILL); /* SIGCHLD brings the next one */
+	agent->killed = true;
+}
+
+/* Looks are counted, not time: a supervisor that was stopped itself has seen nothing meanwhile.
+ * Without an agent no new connection gets anywhere, and it keeps nothing that another could not
+ * find again: it is not waited for longer. */
+static int look_after(struct kiln_supervisor *s)
+{
+	struct kiln_agent_child *agent = &s->agent;
+	if (agent->killed)
+		return -1;
+	if (s->now >= agent->look_at) {
+		const uint64_t turns = atomic_load_explicit(agent->turns, memory_order_relaxed);
+		listen_to(agent);
+		agent->looks = turns == agent->turns_seen ? agent->looks + 1 : 0;
+		agent->turns_seen = turns;
+		agent->look_at = s->now + LOOK_MS;
+		if (agent->looks >= KILN_AGENT_STUCK_MS / LOOK_MS) {
+			kill_stuck(agent);
+			return -1;
+		}
+	}
+	return kiln_ms_until(s, agent->look_at);
+}
+
 int kiln_agent_child_watch(struct kiln_supervisor *s)
 {
 	struct kiln_agent_child *agent = &s->agent;
-	if (agent->pid != 0 || agent->start_again_at == 0)
+	if (agent->pid != 0)
+		return look_after(s);
+	if (agent->start_again_at == 0)
 		return -1;
 	if (agent->start_again_at <= s->now && !kiln_agent_child_start(s))
 		agent->start_again_at = s->now + RESTART_MAX_MS;
-	return agent->start_again_at == 0 ? -1 : kiln_ms_until(s, agent->start_again_at);
+	return kiln_ms_until(s, agent->pid != 0 ? agent->look_at : agent->start_again_at);
 }
 
 void kiln_agent_child_stop(struct kiln_supervisor *s)

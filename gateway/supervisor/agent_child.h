@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The identity agent from the supervisor's side: started before the workers, started again when it
- * dies, stopped when the last worker is gone. Each worker gets a channel to it, and a new one with
- * every new agent: nothing but its own handshakes notices that one died.
+ * dies or hangs, stopped when the last worker is gone. Each worker gets a channel to it, and a new
+ * one with every new agent: nothing but its own handshakes notices that one died.
  */
 #ifndef KILN_SUPERVISOR_AGENT_CHILD_H
 #define KILN_SUPERVISOR_AGENT_CHILD_H
@@ -18,7 +18,14 @@ struct kiln_agent_child {
 	int channel;
 	uint64_t started_at, start_again_at; /* ms; the latter 0: not waiting */
 	unsigned quick_deaths;
+	_Atomic uint64_t *turns; /* of its loop, in memory shared with it; NULL before the first */
+	uint64_t turns_seen;     /* when it was last looked at */
+	uint64_t look_at;        /* ms; the next time */
+	unsigned looks;          /* since they have changed */
+	bool killed;             /* by us, and that was logged */
 };
+
+#define KILN_AGENT_STUCK_MS 10000u /* without a turn */
 
 /* Starts it where it is wanted (--roast); false when it cannot be forked. */
 bool kiln_agent_child_start(struct kiln_supervisor *s);
@@ -29,7 +36,8 @@ int kiln_agent_child_channel(struct kiln_supervisor *s);
 /* It was collected with this status, if it is the one. */
 void kiln_agent_child_ended(struct kiln_supervisor *s, pid_t pid, int status);
 
-/* Starts it again when its time has come; returns ms until then, or -1. */
+/* Starts it again when its time has come, and kills one that hangs; returns ms until there is
+ * something to do, or -1. */
 int kiln_agent_child_watch(struct kiln_supervisor *s);
 
 /* SIGHUP: it looks for its credentials anew. */

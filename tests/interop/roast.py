@@ -262,6 +262,23 @@ class Trouble(RoastTest):
             standing.sendall(b"b")
             self.assertEqual(receive_exactly(standing, 1), b"b")
 
+    def test_the_agent_hangs(self):
+        """It is killed, and what waited for it is asked of the next one."""
+        self.both("--handshake-timeout", "2m")
+        self.assertEqual(self.echo(), b"hello")
+        old = self.agent(self.server)
+        since = self.server.position()
+        os.kill(old, signal.SIGSTOP)
+        with connect(self.client.listen) as waiting:
+            waiting.sendall(b"a")
+            self.server.wait_event("agent_stuck", since, pid=old, level="error")
+            self.server.wait_event("agent_died", since, pid=old, signal="KILL")
+            self.assertEqual(receive_exactly(waiting, 1), b"a")
+        self.server.wait_event("identity", since)
+        self.assertNotIn(self.agent(self.server), (old, None))
+        self.assertEqual(self.echo(), b"hello")
+        self.assertEqual(self.client.find("agent_stuck"), [])
+
     def test_no_credentials(self):
         target = self.backend()
         self.server = self.start("server", "--roast", "--development-sts", "--allow-role", CLIENT,

@@ -4,3 +4,4 @@ foreach(_part limits message asker)
 endforeach()
 target_link_options(unit_agent_asker PRIVATE -Wl,--wrap=kiln_link_answered
   -Wl,--wrap=kiln_link_unasked)
+target_link_options(unit_agent_message PRIVATE -Wl,--wrap=malloc)

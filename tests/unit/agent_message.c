@@ -12,6 +12,18 @@
 #include "agent/message.h"
 
 static int pair[2];
+static unsigned malloc_fails; /* so many times */
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	if (malloc_fails == 0)
+		return __real_malloc(size);
+	malloc_fails--;
+	return NULL;
+}
 
 static int open_pair(void **state)
 {
@@ -121,29 +133,56 @@ static void test_the_end(void **state)
 	pair[0] = dup(0);
 }
 
+/* What was sent before is passed over, and this comes whole. */
+static void assert_next_comes(const struct kiln_agent_message *whole)
+{
+	struct kiln_agent_message got;
+	assert_int_equal(kiln_agent_send(pair[0], whole), 1);
+	assert_int_equal(kiln_agent_receive(pair[1], &got), 1);
+	assert_same(whole, &got);
+	kiln_agent_message_clear(&got);
+	assert_int_equal(kiln_agent_receive(pair[1], &got), 0);
+}
+
 static void test_what_is_no_message(void **state)
 {
 	(void)state;
 	static uint8_t bytes[200000];
 	struct kiln_agent_message got, whole;
-	for (size_t len = 1; len < 4000; len += 97) {
-		assert_int_equal(send(pair[0], bytes, len, 0), len);
-		const int rc = kiln_agent_receive(pair[1], &got);
-		assert_true(rc == -1 || rc == 1); /* zeros of just the right size are a message */
-		if (rc == 1)
-			kiln_agent_message_clear(&got);
+	const struct kiln_agent_message least = {.type = KILN_AGENT_PROVE};
+	assert_int_equal(kiln_agent_send(pair[0], &least), 1);
+	const ssize_t head = recv(pair[1], bytes, sizeof bytes, 0);
+	assert_true(head > 1);
+	fill(&whole, 10, 10);
+	for (ssize_t len = 1; len < head; len += len + 97 < head ? 97 : 1) {
+		assert_int_equal(send(pair[0], bytes, (size_t)len, 0), len);
+		assert_next_comes(&whole);
 	}
 	assert_int_equal(send(pair[0], bytes, 100000, 0), 100000); /* longer than any */
-	assert_int_equal(kiln_agent_receive(pair[1], &got), -1);
-	/* A length that promises more than there is. */
-	fill(&whole, 10, 10);
+	assert_next_comes(&whole);
+	/* A length that promises more than there is, and one that promises less: both at once. */
 	assert_int_equal(kiln_agent_send(pair[0], &whole), 1);
 	const ssize_t n = recv(pair[1], bytes, sizeof bytes, 0);
-	assert_true(n > 20);
+	assert_int_equal(n, head + 20);
 	assert_int_equal(send(pair[0], bytes, (size_t)n - 1, 0), n - 1);
-	assert_int_equal(kiln_agent_receive(pair[1], &got), -1);
 	assert_int_equal(send(pair[0], bytes, (size_t)n + 1, 0), n + 1);
-	assert_int_equal(kiln_agent_receive(pair[1], &got), -1);
+	assert_next_comes(&whole);
+	/* Nothing after it: not the end. */
+	assert_int_equal(send(pair[0], bytes, (size_t)n - 1, 0), n - 1);
+	assert_int_equal(kiln_agent_receive(pair[1], &got), 0);
+	kiln_agent_message_clear(&whole);
+}
+
+/* Without memory for what a message brings: that message is lost, and no other. */
+static void test_no_memory(void **state)
+{
+	(void)state;
+	struct kiln_agent_message whole;
+	fill(&whole, 10, 10);
+	assert_int_equal(kiln_agent_send(pair[0], &whole), 1);
+	malloc_fails = 1;
+	assert_next_comes(&whole);
+	assert_int_equal(malloc_fails, 0);
 	kiln_agent_message_clear(&whole);
 }
 
@@ -154,6 +193,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_full, open_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(test_the_end, open_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(test_what_is_no_message, open_pair, close_pair),
+	    cmocka_unit_test_setup_teardown(test_no_memory, open_pair, close_pair),
 	};
 	return cmocka_run_group_tests_name("agent: messages", tests, NULL, NULL);
 }

@@ -7,8 +7,12 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "log/log.h"
@@ -39,21 +43,33 @@ static int set_up(void **state)
 	return 0;
 }
 
-/* A look at the workers; the log goes to descriptor 2: a memory file is there for a moment. */
-static const char *look(void)
+/* The log goes to descriptor 2: a memory file is there for a moment. Returns what was there. */
+static int catch_log(void)
 {
 	const int memory = memfd_create("log", MFD_CLOEXEC), kept = dup(STDERR_FILENO);
 	assert_true(memory >= 0 && kept >= 0);
 	assert_true(dup2(memory, STDERR_FILENO) >= 0);
+	(void)close(memory);
 	kiln_log_configure(KILN_LOG_TEXT, KILN_LOG_INFO, NULL, NULL);
-	assert_int_not_equal(kiln_watch_workers(&s), -1);
+	return kept;
+}
+
+static const char *caught_log(int kept)
+{
+	const ssize_t n = pread(STDERR_FILENO, text, sizeof text - 1, 0);
 	assert_true(dup2(kept, STDERR_FILENO) >= 0);
-	const ssize_t n = pread(memory, text, sizeof text - 1, 0);
+	(void)close(kept);
 	assert_true(n >= 0);
 	text[n] = '\0';
-	(void)close(memory);
-	(void)close(kept);
 	return text;
+}
+
+/* A look at the workers. */
+static const char *look(void)
+{
+	const int kept = catch_log();
+	assert_int_not_equal(kiln_watch_workers(&s), -1);
+	return caught_log(kept);
 }
 
 /* Time goes by, and these workers turn. */
@@ -141,6 +157,53 @@ static void leaves_draining_workers_alone(void **state)
 	assert_int_equal(board.seats[1].ready, 0);
 }
 
+/* An agent, and whether it turns in the second that goes by. */
+static _Atomic uint64_t agent_turns;
+
+static pid_t start_agent(int pair[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	const pid_t pid = fork();
+	if (pid == 0)
+		for (;;)
+			(void)pause();
+	assert_true(pid > 0);
+	s.agent = (struct kiln_agent_child){.pid = pid, .channel = pair[0], .turns = &agent_turns};
+	return pid;
+}
+
+static const char *look_at_agent_after(uint64_t ms, bool turns)
+{
+	s.now += ms;
+	agent_turns += turns;
+	const int kept = catch_log();
+	(void)kiln_agent_child_watch(&s);
+	return caught_log(kept);
+}
+
+static void kills_an_agent_that_does_not_turn(void **state)
+{
+	(void)state;
+	char expected[64];
+	int pair[2], status = 0;
+	const pid_t pid = start_agent(pair);
+	assert_true(kiln_control_send(pair[1], KILN_MESSAGE_READY, NULL, -1));
+	assert_string_equal(look_at_agent_after(1000, true), "");
+	assert_int_equal(recv(pair[0], text, sizeof text, MSG_DONTWAIT), -1); /* it was heard */
+	assert_string_equal(look_at_agent_after(3600000, false), ""); /* a pause of our own */
+	assert_string_equal(look_at_agent_after(1000, true), "");
+	for (unsigned i = 0; i < KILN_AGENT_STUCK_MS / 1000 - 1; i++)
+		assert_string_equal(look_at_agent_after(1000, false), "");
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	(void)snprintf(expected, sizeof expected, "level=error event=agent_stuck pid=%d", pid);
+	says(look_at_agent_after(1000, false), expected);
+	assert_string_equal(look_at_agent_after(1000, false), ""); /* once */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +212,7 @@ int main(void)
 	    cmocka_unit_test_setup(passes_over_a_worker_that_does_not_turn, set_up),
 	    cmocka_unit_test_setup(blames_nobody_after_a_pause_of_its_own, set_up),
 	    cmocka_unit_test_setup(leaves_draining_workers_alone, set_up),
+	    cmocka_unit_test_setup(kills_an_agent_that_does_not_turn, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
