@@ -60,7 +60,7 @@ static enum kiln_code sign(const struct kiln_aws_credentials *credentials,
 }
 
 static enum kiln_code can_prove(const struct kiln_aws_credentials *credentials, const char *region,
-				int64_t now, size_t len, struct kiln_error *err)
+				size_t len, struct kiln_error *err)
 {
 	if (credentials->session_token == NULL)
 		return kiln_fail(
@@ -68,9 +68,6 @@ static enum kiln_code can_prove(const struct kiln_aws_credentials *credentials, 
 		    "the credentials from %s have no session token: they are a user's, and "
 		    "only a role can be proved",
 		    credentials->source);
-	if (credentials->expires_at != 0 && credentials->expires_at <= now)
-		return kiln_fail(err, KILN_E_CREDENTIALS, "the credentials from %s have expired",
-				 credentials->source);
 	if (kiln_aws_region_known(region) == NULL)
 		return kiln_fail(err, KILN_E_CONFIG, "'%.40s' is no region of AWS", region);
 	if (len > KILN_AWS_BODY_MAX)
@@ -83,7 +80,7 @@ enum kiln_code kiln_aws_prove(const struct kiln_aws_credentials *credentials, co
 			      struct kiln_error *err)
 {
 	*out = (struct kiln_aws_proof){0};
-	enum kiln_code code = can_prove(credentials, region, now, len, err);
+	enum kiln_code code = can_prove(credentials, region, len, err);
 	if (code != KILN_OK)
 		return code;
 	(void)snprintf(out->region, sizeof out->region, "%s", region);

@@ -30,8 +30,9 @@ struct kiln_aws_proof {
 };
 
 /* Signs the body. KILN_E_CREDENTIALS when the credentials have no session token (keys of a user
- * prove no role) or have expired, KILN_E_CONFIG for a region that AWS has not, KILN_E_LIMIT for too
- * long a body. out is not read; on failure it is empty. */
+ * prove no role), KILN_E_CONFIG for a region that AWS has not, KILN_E_LIMIT for too long a body.
+ * Their expiry is not looked at: that is the chain's to judge, which goes on using those of an
+ * instance whose metadata service is late, and STS's. out is not read; on failure it is empty. */
 KILN_NODISCARD enum kiln_code kiln_aws_prove(const struct kiln_aws_credentials *credentials,
 					     const char *region, int64_t now, const void *body,
 					     size_t len, struct kiln_aws_proof *out,

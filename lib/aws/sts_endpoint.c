@@ -14,31 +14,49 @@ void kiln_sts_proof_host(const char *region, char host[KILN_STS_HOST_MAX])
 		       partition != NULL ? partition->suffix : "invalid");
 }
 
-static bool ends_with_label(const char *host, const char *suffix)
+/* "REGION.REST"; REST is what follows, and the partition the region's. */
+static const struct kiln_aws_partition *after_region(const char *text, const char **rest)
 {
-	const size_t len = strlen(host), tail = strlen(suffix);
-	return len > tail && host[len - tail - 1] == '.' && strcmp(host + len - tail, suffix) == 0;
+	char region[KILN_AWS_REGION_MAX + 1];
+	const size_t len = strcspn(text, ".");
+	if (len >= sizeof region || text[len] == '\0')
+		return NULL;
+	memcpy(region, text, len);
+	region[len] = '\0';
+	*rest = text + len + 1;
+	return kiln_aws_region_plausible(region);
 }
 
-/* A name under one of AWS's suffixes, with a label "sts" or "sts-fips": the plain endpoints and
- * those of VPC interface endpoints (vpce-0123.sts.eu-west-1.vpce.amazonaws.com). */
+static const char *after(const char *text, const char *prefix)
+{
+	const size_t len = strlen(prefix);
+	return strncmp(text, prefix, len) == 0 ? text + len : NULL;
+}
+
+/* ID.sts.REGION.vpce.SUFFIX: a VPC interface endpoint. */
+static bool is_interface_endpoint(const char *host)
+{
+	const size_t len = strcspn(host, ".");
+	const char *rest = len > 0 ? after(host + len, ".sts.") : NULL;
+	const struct kiln_aws_partition *partition =
+	    rest != NULL ? after_region(rest, &rest) : NULL;
+	const char *suffix = partition != NULL ? after(rest, "vpce.") : NULL;
+	return suffix != NULL && strcmp(suffix, partition->suffix) == 0;
+}
+
+/* Exactly the names that are STS's. A name that only has a label "sts" under a suffix of AWS may be
+ * a customer's: sts.s3.amazonaws.com is the bucket "sts". */
 static bool is_sts_of_aws(const char *host)
 {
-	bool suffix = false;
-	const struct kiln_aws_partition *partition;
-	for (size_t i = 0; (partition = kiln_aws_partition_at(i)) != NULL; i++)
-		suffix |= ends_with_label(host, partition->suffix) ||
-			  ends_with_label(host, partition->dual_suffix);
-	if (!suffix)
-		return false;
-	for (const char *label = host; label != NULL;) {
-		const size_t len = strcspn(label, ".");
-		if ((len == 3 && memcmp(label, "sts", 3) == 0) ||
-		    (len == 8 && memcmp(label, "sts-fips", 8) == 0))
-			return true;
-		label = label[len] == '.' ? label + len + 1 : NULL;
-	}
-	return false;
+	const char *rest = after(host, "sts.");
+	if (rest == NULL)
+		rest = after(host, "sts-fips.");
+	if (rest == NULL)
+		return is_interface_endpoint(host);
+	const struct kiln_aws_partition *partition = after_region(rest, &rest);
+	if (partition == NULL)
+		return strcmp(host, "sts.amazonaws.com") == 0;
+	return strcmp(rest, partition->suffix) == 0 || strcmp(rest, partition->dual_suffix) == 0;
 }
 
 static enum kiln_code refuse(struct kiln_error *err, const char *url, const char *reason)

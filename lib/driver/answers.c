@@ -40,6 +40,14 @@ static enum kiln_code read_file(struct kiln_aws *aws, const struct kiln_chain_qu
 	return KILN_OK;
 }
 
+/* Until there is output, or the end; without output to come, for a moment. */
+static void wait_for_program(const struct kiln_program *program, kiln_time_ms end)
+{
+	const kiln_time_ms soon = kiln_driver_now() + KILN_PROGRAM_LOOK_AGAIN_MS;
+	(void)!kiln_driver_wait(program->fd, POLLIN, program->fd < 0 && soon < end ? soon : end,
+				NULL);
+}
+
 static enum kiln_code run_program(struct kiln_aws *aws, const struct kiln_chain_question *q,
 				  kiln_time_ms deadline, struct kiln_error *err)
 {
@@ -51,7 +59,7 @@ static enum kiln_code run_program(struct kiln_aws *aws, const struct kiln_chain_
 	a.error = kiln_program_start(&program, q->argv, q->max, (uint64_t)end);
 	if (a.error == 0) {
 		while (!kiln_program_turn(&program, (uint64_t)kiln_driver_now(), &a.exit_status))
-			(void)!kiln_driver_wait(program.fd, POLLIN, end, NULL);
+			wait_for_program(&program, end);
 		a.data = program.data;
 		a.len = program.len < program.max ? program.len : program.max;
 	}

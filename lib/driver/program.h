@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define KILN_PROGRAM_LOOK_AGAIN_MS 10
+
 struct kiln_program {
 	pid_t pid; /* 0: none is running */
-	int fd;    /* its output; poll it for POLLIN */
+	int fd;    /* its output; poll it for POLLIN. -1: that has ended, the program perhaps not */
 	uint8_t *data;
 	size_t len, max;
 	uint64_t end_at_ms;
@@ -21,11 +23,12 @@ struct kiln_program {
 int kiln_program_start(struct kiln_program *command, const char *const *argv, size_t max,
 		       uint64_t end_at_ms);
 
-/* Reads what is there. True when it has ended, was too long or too slow (then it is killed, and
- * *status is not 0); *status is the exit status, 128 + N for signal N. */
+/* Reads what is there; never waits. With no fd to poll, call it again soon, in
+ * KILN_PROGRAM_LOOK_AGAIN_MS say. True when it has ended, was too long or too slow (then it is killed,
+ * and *status is not 0); *status is the exit status, 128 + N for signal N. */
 bool kiln_program_turn(struct kiln_program *command, uint64_t now_ms, int *status);
 
-/* Kills one that runs, wipes and frees. */
+/* Kills one that runs and what it started, wipes and frees. */
 void kiln_program_clear(struct kiln_program *command);
 
 #endif

@@ -3,6 +3,8 @@
  * recovery; and which provider goes before which. */
 #include "aws_world.h"
 
+#include "aws/proof.h"
+
 #define IMDS_AT(expires)                                                                           \
 	{IMDS_TOKEN, "X-aws-ec2-metadata-token-ttl-seconds: 21600", 200, NULL, "t0k"},             \
 	    {IMDS_ROLES, IMDS_NEED, 200, NULL, "Gateway"},                                         \
@@ -36,6 +38,23 @@ static void an_instance(void **state)
 	world_close(&world);
 }
 
+/* What the chain gives after its expiry is good for a proof, too. */
+static void proves_though_expired(struct world *world)
+{
+	const struct kiln_aws_credentials *credentials;
+	struct kiln_aws_proof proof;
+	struct kiln_error err;
+	assert_int_equal(kiln_chain_credentials(world->chain, world->now, &credentials, &err),
+			 KILN_OK);
+	assert_true(credentials->expires_at <= world->now);
+	if (kiln_aws_prove(credentials, kiln_chain_region(world->chain), world->now, "{}", 2,
+			   &proof, &err) != KILN_OK)
+		fail_msg("no proof: %s", err.message);
+	assert_int_equal(kiln_aws_proof_check(&proof, world->now, &err), KILN_OK);
+	assert_string_equal(proof.token, "t0k3n");
+	kiln_aws_proof_clear(&proof);
+}
+
 /* From the first failed refresh to the end and beyond: the old ones stay. */
 static void metadata_is_late(void **state)
 {
@@ -66,6 +85,7 @@ static void metadata_is_late(void **state)
 	world_has(&world, "ASIAEXAMPLEROLE00001", "IMDSv2, role Gateway");
 	world_sleep(&world, 300, 600);
 	world_has(&world, "ASIAEXAMPLEROLE00001", "IMDSv2, role Gateway");
+	proves_though_expired(&world);
 	world.servers[0].status = world.servers[1].status = 200;
 	world.servers[2].body = KEYS_JSON("Token", "2026-01-16T00:30:00Z");
 	world_sleep(&world, 300, 600);
@@ -81,6 +101,7 @@ static void metadata_gives_expired(void **state)
 	world_open(&world, NULL);
 	world_run(&world);
 	world_has(&world, "ASIAEXAMPLEROLE00001", "IMDSv2, role Gateway");
+	proves_though_expired(&world);
 	world_sleep(&world, 300, 600);
 	world_close(&world);
 }
