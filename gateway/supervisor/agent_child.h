@@ -25,7 +25,7 @@ struct kiln_agent_child {
 	bool killed;             /* by us, and that was logged */
 };
 
-#define KILN_AGENT_STUCK_MS 10000u /* without a turn */
+#define KILN_AGENT_STUCK_MS 5000u /* without a turn */
 
 /* Starts it where it is wanted (--roast); false when it cannot be forked. */
 bool kiln_agent_child_start(struct kiln_supervisor *s);

@@ -264,7 +264,7 @@ class Trouble(RoastTest):
 
     def test_the_agent_hangs(self):
         """It is killed, and what waited for it is asked of the next one."""
-        self.both("--handshake-timeout", "2m")
+        self.both()
         self.assertEqual(self.echo(), b"hello")
         old = self.agent(self.server)
         since = self.server.position()
