@@ -133,8 +133,8 @@ static void test_children_go_too(void **state)
 	assert_int_equal(fcntl(ends[0], F_SETFD, FD_CLOEXEC), 0);
 	start(&program, "sleep 60 & echo; exec sleep 60");
 	while (program.len == 0) {
-		assert_false(kiln_program_turn(&program, 999, &status));
 		wait_for(&program);
+		assert_false(kiln_program_turn(&program, 999, &status));
 	}
 	assert_true(kiln_program_turn(&program, 1000, &status));
 	assert_int_equal(status, 124);
