@@ -114,6 +114,26 @@ ALL = [
                Series("per core", "strangers", "per_core", "refused per core-second", digits=0,
                       better="more")],
            roast.STRANGERS),
+    Figure("roast-beside", "roast", "Honest peers beside strangers",
+           f"{roast.HONEST_RATE} honest connections a second through both gateways, begun when "
+           "they are due whatever becomes of the others; from then to the first byte back. None "
+           "of them failed, else the row is missing. Both ends ask STS, which takes 20 ms if not "
+           f"said otherwise; {roast.FLOOD_RATE:,} strangers/s are begun in the same way.", [
+               Series("p50", "beside", "p50_ms", "ms"), Series("p99", "beside", "p99_ms", "ms"),
+               Series("honest", "beside", "honest", "connections, all served", digits=0,
+                      better="more"),
+               Series("strangers", "beside", "strangers", "connections, all refused", digits=0,
+                      better="more"),
+               Series("of them", "beside", "strangers_rate", "a second", digits=0,
+                      better="more"),
+               Series("gateway", "beside", "busy", "% of a processor", 100, 0)],
+           roast.BESIDE),
+    Figure("roast-memory", "roast", "The gateway's memory and strangers",
+           "All processes of kiln server (Pss) before the strangers of the figure above come, and "
+           "when they have gone.", [
+               Series("before", "beside", "before_kib", "KiB", digits=0),
+               Series("after", "beside", "after_kib", "KiB", digits=0)],
+           roast.BESIDE),
 ]
 
 

@@ -18,7 +18,7 @@ import tempfile
 import time
 import types
 
-from . import host, process
+from . import host, memory, process
 
 CLIENT = "arn:aws:iam::123456789012:role/Orders"
 SERVER = "arn:aws:iam::210987654321:role/Ledger"
@@ -26,26 +26,47 @@ PATIENCE = 60
 LOG_LINES = 4
 
 
+class Flood:
+    """Strangers beside honest peers: of these kinds in equal parts, so many a second in all (0:
+    each begins when one has been refused), from so many addresses."""
+
+    def __init__(self, kinds, rate, sources, conns=512):
+        self.kinds = kinds
+        self.rate = rate
+        self.sources = sources
+        self.conns = conns
+
+
 class Variant:
     """A row: the handshake of `measure`, or the flood, in one of its kinds."""
 
     ours = True
 
-    def __init__(self, name, label, measure, server, delay=0, conns=None):
+    def __init__(self, name, label, measure, server, delay=0, conns=None, flood=None):
         self.name = name
         self.label = label
         self.measure = measure
         self.server = server
         self.delay = delay
         self.conns = conns or AT_ONCE[measure]
+        self.flood = flood
 
 
 # Connections at once; the rest of a measure by (quick or not).
-AT_ONCE = {"roast": 64, "strangers": 16}
+AT_ONCE = {"roast": 64, "strangers": 16, "beside": 256}
 MANY = 400  # below the 512 requests to STS that an agent has under way at most
-AMOUNTS = {True: {"roast": {"seconds": 1.2}, "strangers": {"seconds": 0.6}},
-           False: {"roast": {"seconds": 5}, "strangers": {"seconds": 3}}}
+AMOUNTS = {True: {"roast": {"seconds": 1.2}, "strangers": {"seconds": 0.6},
+                  "beside": {"seconds": 3}},
+           False: {"roast": {"seconds": 5}, "strangers": {"seconds": 3},
+                   "beside": {"seconds": 10}}}
 ROUNDS = {True: 3, False: 9}
+BESIDE_ROUNDS = {True: 1, False: 3}
+HONEST_RATE = 50  # a second; below the default --roast-rate of 100 for each source
+FLOOD_RATE = 1000
+STRANGERS_FROM = "127.1.0.1"  # and upwards; honest peers are 127.0.0.1
+MANY_SOURCES = 1000
+HEAD_START = 0.3  # seconds for which strangers come before and after the honest
+FRESH = 180  # seconds that made hellos are used: below the 5 minutes that their date is good
 
 HANDSHAKES = [
     Variant("mtls", "TLS, certificates both ways", "roast", "mtls"),
@@ -62,7 +83,21 @@ STRANGERS = [
     Variant("limited", "forged proof, 100 a second may ask STS", "strangers", "limited"),
     Variant("forged", "forged proof, every one asks STS", "strangers", "roast"),
 ]
-ALL = HANDSHAKES + STRANGERS
+MIX = ["garbage", "tampered", "expired", "replay", "forged"]
+BESIDE = [
+    Variant("alone", "no strangers", "beside", "limited", 20),
+    Variant("mix", f"{FLOOD_RATE:,} strangers/s, all kinds, 1 source", "beside", "limited", 20,
+            flood=Flood(MIX, FLOOD_RATE, 1)),
+    Variant("mix-many", f"{FLOOD_RATE:,} strangers/s, all kinds, {MANY_SOURCES:,} sources",
+            "beside", "limited", 20, flood=Flood(MIX, FLOOD_RATE, MANY_SOURCES)),
+    Variant("full", "strangers, all kinds, 60 at any moment", "beside", "limited", 20,
+            flood=Flood(MIX, 0, MANY_SOURCES, 60)),
+    Variant("alone-slow", "no strangers, STS after 100 ms", "beside", "limited", 100),
+    Variant("forged-slow", f"{FLOOD_RATE:,} forged proofs/s, {MANY_SOURCES:,} sources, STS after "
+            "100 ms", "beside", "limited", 100,
+            flood=Flood(["forged"], FLOOD_RATE, MANY_SOURCES, 1024)),
+]
+ALL = HANDSHAKES + STRANGERS + BESIDE
 BY_NAME = {variant.name: variant for variant in ALL}
 
 
@@ -101,6 +136,7 @@ class Session:
         self.clients = {}
         self.failed = set()
         self.delay = None
+        self.made_at = None
         process.raise_file_limit()
 
     # Programs
@@ -181,11 +217,12 @@ class Session:
             self.servers[name] = self.gateway(
                 f"server-{name}", "server", self.backend_port, flags,
                 None if "tls" in name else "Ledger")
-        clients = {"mtls": [*both, "--server-name", "localhost"], "roast": ["--roast-rate", "0"]}
+        clients = {"mtls": [*both, "--server-name", "localhost"], "roast": ["--roast-rate", "0"],
+                   "limited": ["--roast-rate", "0"]}
         for name, flags in clients.items():
             self.clients[name] = self.gateway(
                 f"client-{name}", "client", self.servers[name].port, flags,
-                "Orders" if name == "roast" else None)
+                None if name == "mtls" else "Orders")
 
     def stop_all(self):
         for program in reversed(self.programs):
@@ -220,14 +257,19 @@ class Session:
         return hello
 
     def use(self, hello):
-        """The server takes it once; then it is a replay."""
-        with socket.create_connection(("127.0.0.1", self.servers["roast"].port),
-                                      timeout=PATIENCE) as sock:
-            sock.sendall(hello)
-            if sock.recv(9) != b'{"Body":"':
-                raise process.Failed("the server does not answer a good hello")
+        """Each server takes it once; then it is a replay."""
+        for name in ("roast", "limited"):
+            with socket.create_connection(("127.0.0.1", self.servers[name].port),
+                                          timeout=PATIENCE) as sock:
+                sock.sendall(hello)
+                if sock.recv(9) != b'{"Body":"':
+                    raise process.Failed("the server does not answer a good hello")
 
     def make_messages(self):
+        """Again now and then: a hello whose date is too old would be refused for that."""
+        if self.made_at is not None and time.monotonic() - self.made_at < FRESH:
+            return
+        self.made_at = time.monotonic()
         self.behave(0)
         hello = self.take_hello()
         self.use(hello)
@@ -258,20 +300,28 @@ class Session:
         for name, pids in self.groups(server).items():
             args += ["--cpu", f"{name}={','.join(map(str, pids))}"]
         connect = ["--connect", f"127.0.0.1:{server.port}"]
-        if variant.measure == "roast":
+        if variant.measure in ("roast", "beside"):
             through = self.clients[variant.server]
+            rate = ["--rate", str(HONEST_RATE)] if variant.measure == "beside" else []
             return ["handshake", "--plain", "--connect", f"127.0.0.1:{through.port}", "--warmup",
-                    "64", *args]
+                    "8" if rate else "64", *rate, *args]
         if variant.name == "tls":
             return ["handshake", "--no-exchange", "--cert", self.plan["cert"], *connect, *args]
-        file, vary = self.messages[variant.name]
-        return ["flood", "--send", str(file), *(["--vary", str(vary)] if vary else []), *connect,
-                *args]
+        return [*self.flood(variant.name), *connect, *args]
+
+    def flood(self, kind):
+        file, vary = self.messages[kind]
+        return ["flood", "--send", str(file), *(["--vary", str(vary)] if vary else [])]
+
+    def start_load(self, command):
+        return process.start([self.plan["load"], *command], self.plan["cpus_load"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
 
     def load(self, variant):
-        client = process.start([self.plan["load"], *self.command(variant)],
-                               self.plan["cpus_load"], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return self.end_load(self.start_load(self.command(variant)))
+
+    def end_load(self, client):
         try:
             out, err = client.communicate(timeout=self.plan["run_timeout"])
         except subprocess.TimeoutExpired:
@@ -282,7 +332,53 @@ class Session:
             raise process.Failed(err.strip() or f"kiln-load ended with {client.returncode}")
         return result
 
+    # Honest peers beside strangers
+
+    def start_strangers(self, variant):
+        flood = variant.flood
+        if not flood:
+            return []
+        share = len(flood.kinds)
+        seconds = self.plan["amounts"]["beside"]["seconds"] + 2 * HEAD_START
+        rate = ["--rate", str(flood.rate / share)] if flood.rate else []
+        started = [self.start_load([
+            *self.flood(kind), *rate, "--connect",
+            f"127.0.0.1:{self.servers[variant.server].port}", "--from", STRANGERS_FROM,
+            "--sources", str(flood.sources), "--conns", str(flood.conns // share), "--seconds",
+            str(seconds)]) for kind in flood.kinds]
+        time.sleep(HEAD_START)  # a part of the measure: honest peers come when it is under way
+        return started
+
+    def beside(self, variant):
+        server = self.servers[variant.server]
+        pids = [pid for found in self.groups(server).values() for pid in found]
+        before = memory.processes_kib(pids)
+        strangers = self.start_strangers(variant)
+        try:
+            result = self.load(variant)
+            floods = [self.end_load(one) for one in strangers]
+        finally:
+            for one in strangers:
+                process.stop(one)
+        result["strangers"] = floods
+        result["memory_kib"] = {"before": before, "after": memory.processes_kib(pids)}
+        return result
+
+    @staticmethod
+    def values_beside(result):
+        latency, found = result["latency_ns"], result["memory_kib"]
+        return {"honest": result["count"], "p50_ms": latency["p50"] / 1e6,
+                "p99_ms": latency["p99"] / 1e6, "max_ms": latency["max"] / 1e6,
+                "busy": sum(result["cpu_ns"].get(k, 0) for k in ("worker", "agent", "other")) /
+                result["wall_ns"],
+                "strangers": sum(f["count"] for f in result["strangers"]),
+                "strangers_rate": sum(f["count"] / f["wall_ns"] * 1e9
+                                      for f in result["strangers"]),
+                "before_kib": found["before"], "after_kib": found["after"]}
+
     def values(self, variant, result):
+        if variant.measure == "beside":
+            return self.values_beside(result)
         cpu, count = result["cpu_ns"], result["count"]
         spent = {side: cpu.get(side, 0) for side in ("worker", "agent", "other")}
         found = {f"{side}_us": ns / count / 1e3 for side, ns in spent.items()}
@@ -298,8 +394,9 @@ class Session:
 
     def run_step(self, number, variant):
         try:
+            self.make_messages()
             self.behave(variant.delay)
-            result = self.load(variant)
+            result = (self.beside if variant.measure == "beside" else self.load)(variant)
             if variant.server == "roast" and variant.measure == "roast" and \
                     not result["cpu_ns"].get("agent"):
                 raise process.Failed("no identity agent has done anything")
@@ -321,9 +418,9 @@ class Session:
         emit("version", peer="kiln",
              version=host.first_line([self.kiln, "--version"], r"(kiln \S+)"))
         self.start_all()
-        self.make_messages()
         chosen = [v for v in ALL if v.measure in self.plan["measures"]]
-        steps = [(n, v) for n in range(self.plan["rounds"]) for v in chosen]
+        steps = [(n, v) for n in range(self.plan["rounds"]) for v in chosen
+                 if v.measure != "beside" or n < self.plan["beside_rounds"]]
         for done, (number, variant) in enumerate(steps):
             emit("step", done=done, total=len(steps), round=number, measure=variant.measure,
                  peer=variant.name, at=time.monotonic())

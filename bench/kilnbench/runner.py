@@ -34,7 +34,7 @@ def amounts(kind, options):
     if kind == "roast":
         return {"amounts": roast.AMOUNTS[options.quick], "overrides": {}, "idle_rounds": 0,
                 "rounds": options.rounds or roast.ROUNDS[options.quick],
-                "at_once": roast.AT_ONCE}
+                "beside_rounds": roast.BESIDE_ROUNDS[options.quick], "at_once": roast.AT_ONCE}
     return {"amounts": dict(measures.AMOUNTS[key]), "overrides": options.overrides,
             "rounds": options.rounds or measures.ROUNDS[key],
             "idle_rounds": measures.IDLE_ROUNDS[key]}
