@@ -18,87 +18,14 @@ import tempfile
 import time
 import types
 
-from . import host, memory, process
+from . import beside, host, process
+from . import roast_rows as rows
 
 CLIENT = "arn:aws:iam::123456789012:role/Orders"
 SERVER = "arn:aws:iam::210987654321:role/Ledger"
 PATIENCE = 60
 LOG_LINES = 4
-
-
-class Flood:
-    """Strangers beside honest peers: of these kinds in equal parts, so many a second in all (0:
-    each begins when one has been refused), from so many addresses."""
-
-    def __init__(self, kinds, rate, sources, conns=512):
-        self.kinds = kinds
-        self.rate = rate
-        self.sources = sources
-        self.conns = conns
-
-
-class Variant:
-    """A row: the handshake of `measure`, or the flood, in one of its kinds."""
-
-    ours = True
-
-    def __init__(self, name, label, measure, server, delay=0, conns=None, flood=None):
-        self.name = name
-        self.label = label
-        self.measure = measure
-        self.server = server
-        self.delay = delay
-        self.conns = conns or AT_ONCE[measure]
-        self.flood = flood
-
-
-# Connections at once; the rest of a measure by (quick or not).
-AT_ONCE = {"roast": 64, "strangers": 16, "beside": 256}
-MANY = 400  # below the 512 requests to STS that an agent has under way at most
-AMOUNTS = {True: {"roast": {"seconds": 1.2}, "strangers": {"seconds": 0.6},
-                  "beside": {"seconds": 3}},
-           False: {"roast": {"seconds": 5}, "strangers": {"seconds": 3},
-                   "beside": {"seconds": 10}}}
-ROUNDS = {True: 3, False: 9}
-BESIDE_ROUNDS = {True: 1, False: 3}
-HONEST_RATE = 50  # a second; below the default --roast-rate of 100 for each source
-FLOOD_RATE = 1000
-STRANGERS_FROM = "127.1.0.1"  # and upwards; honest peers are 127.0.0.1
-MANY_SOURCES = 1000
-HEAD_START = 0.3  # seconds for which strangers come before and after the honest
 FRESH = 180  # seconds that made hellos are used: below the 5 minutes that their date is good
-
-HANDSHAKES = [
-    Variant("mtls", "TLS, certificates both ways", "roast", "mtls"),
-    *(Variant(f"roast-{ms}", f"Roast, STS after {ms} ms" if ms else "Roast, STS at once", "roast",
-              "roast", ms) for ms in (0, 1, 20, 100)),
-    Variant("roast-many", f"Roast, STS after 100 ms, {MANY} at once", "roast", "roast", 100, MANY),
-]
-STRANGERS = [
-    Variant("tls", "full TLS handshake, no certificate", "strangers", "tls"),
-    Variant("garbage", "no hello: an HTTP request", "strangers", "roast"),
-    Variant("tampered", "hello that does not open", "strangers", "roast"),
-    Variant("expired", "hello of yesterday", "strangers", "roast"),
-    Variant("replay", "replay of a good hello", "strangers", "roast"),
-    Variant("limited", "forged proof, 100 a second may ask STS", "strangers", "limited"),
-    Variant("forged", "forged proof, every one asks STS", "strangers", "roast"),
-]
-MIX = ["garbage", "tampered", "expired", "replay", "forged"]
-BESIDE = [
-    Variant("alone", "no strangers", "beside", "limited", 20),
-    Variant("mix", f"{FLOOD_RATE:,} strangers/s, all kinds, 1 source", "beside", "limited", 20,
-            flood=Flood(MIX, FLOOD_RATE, 1)),
-    Variant("mix-many", f"{FLOOD_RATE:,} strangers/s, all kinds, {MANY_SOURCES:,} sources",
-            "beside", "limited", 20, flood=Flood(MIX, FLOOD_RATE, MANY_SOURCES)),
-    Variant("full", "strangers, all kinds, 60 at any moment", "beside", "limited", 20,
-            flood=Flood(MIX, 0, MANY_SOURCES, 60)),
-    Variant("alone-slow", "no strangers, STS after 100 ms", "beside", "limited", 100),
-    Variant("forged-slow", f"{FLOOD_RATE:,} forged proofs/s, {MANY_SOURCES:,} sources, STS after "
-            "100 ms", "beside", "limited", 100,
-            flood=Flood(["forged"], FLOOD_RATE, MANY_SOURCES, 1024)),
-]
-ALL = HANDSHAKES + STRANGERS + BESIDE
-BY_NAME = {variant.name: variant for variant in ALL}
 
 
 def emit(kind, **found):
@@ -302,7 +229,7 @@ class Session:
         connect = ["--connect", f"127.0.0.1:{server.port}"]
         if variant.measure in ("roast", "beside"):
             through = self.clients[variant.server]
-            rate = ["--rate", str(HONEST_RATE)] if variant.measure == "beside" else []
+            rate = ["--rate", str(rows.HONEST_RATE)] if variant.measure == "beside" else []
             return ["handshake", "--plain", "--connect", f"127.0.0.1:{through.port}", "--warmup",
                     "8" if rate else "64", *rate, *args]
         if variant.name == "tls":
@@ -313,8 +240,8 @@ class Session:
         file, vary = self.messages[kind]
         return ["flood", "--send", str(file), *(["--vary", str(vary)] if vary else [])]
 
-    def start_load(self, command):
-        return process.start([self.plan["load"], *command], self.plan["cpus_load"],
+    def start_load(self, command, under=()):
+        return process.start([*under, self.plan["load"], *command], self.plan["cpus_load"],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
 
@@ -332,53 +259,9 @@ class Session:
             raise process.Failed(err.strip() or f"kiln-load ended with {client.returncode}")
         return result
 
-    # Honest peers beside strangers
-
-    def start_strangers(self, variant):
-        flood = variant.flood
-        if not flood:
-            return []
-        share = len(flood.kinds)
-        seconds = self.plan["amounts"]["beside"]["seconds"] + 2 * HEAD_START
-        rate = ["--rate", str(flood.rate / share)] if flood.rate else []
-        started = [self.start_load([
-            *self.flood(kind), *rate, "--connect",
-            f"127.0.0.1:{self.servers[variant.server].port}", "--from", STRANGERS_FROM,
-            "--sources", str(flood.sources), "--conns", str(flood.conns // share), "--seconds",
-            str(seconds)]) for kind in flood.kinds]
-        time.sleep(HEAD_START)  # a part of the measure: honest peers come when it is under way
-        return started
-
-    def beside(self, variant):
-        server = self.servers[variant.server]
-        pids = [pid for found in self.groups(server).values() for pid in found]
-        before = memory.processes_kib(pids)
-        strangers = self.start_strangers(variant)
-        try:
-            result = self.load(variant)
-            floods = [self.end_load(one) for one in strangers]
-        finally:
-            for one in strangers:
-                process.stop(one)
-        result["strangers"] = floods
-        result["memory_kib"] = {"before": before, "after": memory.processes_kib(pids)}
-        return result
-
-    @staticmethod
-    def values_beside(result):
-        latency, found = result["latency_ns"], result["memory_kib"]
-        return {"honest": result["count"], "p50_ms": latency["p50"] / 1e6,
-                "p99_ms": latency["p99"] / 1e6, "max_ms": latency["max"] / 1e6,
-                "busy": sum(result["cpu_ns"].get(k, 0) for k in ("worker", "agent", "other")) /
-                result["wall_ns"],
-                "strangers": sum(f["count"] for f in result["strangers"]),
-                "strangers_rate": sum(f["count"] / f["wall_ns"] * 1e9
-                                      for f in result["strangers"]),
-                "before_kib": found["before"], "after_kib": found["after"]}
-
     def values(self, variant, result):
         if variant.measure == "beside":
-            return self.values_beside(result)
+            return beside.values(result)
         cpu, count = result["cpu_ns"], result["count"]
         spent = {side: cpu.get(side, 0) for side in ("worker", "agent", "other")}
         found = {f"{side}_us": ns / count / 1e3 for side, ns in spent.items()}
@@ -396,7 +279,8 @@ class Session:
         try:
             self.make_messages()
             self.behave(variant.delay)
-            result = (self.beside if variant.measure == "beside" else self.load)(variant)
+            result = (beside.measure(self, variant) if variant.measure == "beside"
+                      else self.load(variant))
             if variant.server == "roast" and variant.measure == "roast" and \
                     not result["cpu_ns"].get("agent"):
                 raise process.Failed("no identity agent has done anything")
@@ -418,7 +302,7 @@ class Session:
         emit("version", peer="kiln",
              version=host.first_line([self.kiln, "--version"], r"(kiln \S+)"))
         self.start_all()
-        chosen = [v for v in ALL if v.measure in self.plan["measures"]]
+        chosen = [v for v in rows.ALL if v.measure in self.plan["measures"]]
         steps = [(n, v) for n in range(self.plan["rounds"]) for v in chosen
                  if v.measure != "beside" or n < self.plan["beside_rounds"]]
         for done, (number, variant) in enumerate(steps):
