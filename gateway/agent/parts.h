@@ -10,6 +10,7 @@
 #include "agent/queue.h"
 #include "log/log.h"
 #include "roast/replay.h"
+#include "worker/heap.h"
 
 #define KILN_AGENT_CHANNELS_MAX (KILN_EXCHANGE_FDS - 8u)
 /* Requests to the STS of one region: how many at once, and how many of them for sources that are
@@ -59,6 +60,8 @@ struct kiln_agent {
 	struct kiln_agent_region regions[KILN_AGENT_REGIONS];
 	struct kiln_agent_throttled throttled[KILN_AGENT_THROTTLED];
 	struct kiln_log_limit failures;
+	unsigned questions; /* of peers' proofs, under way or waiting */
+	struct kiln_heap heap;
 	uint64_t now_ms; /* monotonic */
 	bool stopping;
 };

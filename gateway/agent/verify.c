@@ -90,8 +90,10 @@ static void turn_away(struct kiln_agent_question *q, const struct kiln_error *er
 
 static void free_question(struct kiln_agent_question *q)
 {
+	struct kiln_agent *agent = q->agent;
 	kiln_http_request_clear(&q->request);
 	free(q);
+	(void)kiln_heap_note(&agent->heap, --agent->questions);
 }
 
 static void judge(struct kiln_agent_question *q, const struct kiln_http_answer *http)
@@ -283,6 +285,7 @@ void kiln_agent_verify(struct kiln_agent *agent, uint64_t serial,
 		return;
 	}
 	q->agent = agent;
+	agent->questions++;
 	q->serial = serial;
 	q->id = m->id;
 	if (begin(q, m, &err) == KILN_OK)
