@@ -118,7 +118,8 @@ ALL = [
            f"{roast_rows.HONEST_RATE} honest connections a second through both gateways, begun "
            "when they are due whatever becomes of the others; from then to the first byte back. "
            "None of them failed, else the row is missing. Both ends ask STS, which takes 20 ms if "
-           f"not said otherwise; {roast_rows.FLOOD_RATE:,} strangers/s are begun in the same way.", [
+           f"not said otherwise; {roast_rows.FLOOD_RATE:,} strangers/s are begun in the same "
+           "way.", [
                Series("p50", "beside", "p50_ms", "ms"), Series("p99", "beside", "p99_ms", "ms"),
                Series("honest", "beside", "honest", "connections, all served", digits=0,
                       better="more"),
