@@ -57,7 +57,7 @@ static enum kiln_code read_roots(struct kiln_roast_payload *out, const char *key
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for %s", key);
 	X509 *cert;
 	bool too_many = false;
-	while ((cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL && !too_many) {
+	while (!too_many && (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
 		too_many = out->root_count == KILN_ROAST_ROOTS_MAX;
 		if (too_many)
 			X509_free(cert);

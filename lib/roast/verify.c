@@ -128,6 +128,11 @@ enum kiln_roast_step kiln_roast_take(struct kiln_roast *r, const uint8_t *in, si
 		return KILN_ROAST_NEED_INPUT;
 	while (*consumed < len && kiln_roast_is_blank(in[*consumed]))
 		++*consumed;
+	if (*consumed < len) {
+		(void)kiln_fail(&inner, KILN_E_ROAST_HELLO,
+				"bytes follow it at once, where the next word is ours");
+		return kiln_roast_refuse(r, "hello", &inner, err);
+	}
 	return begin_verify(r, ms, err);
 }
 

@@ -196,15 +196,22 @@ static void test_pem_count(void **state)
 	assert_non_null(strstr(err.message, "ClientCA holds more than 4 certificates"));
 	free(pem);
 	/* A label of old: what is counted when it is decoded. */
-	char *one = pem_of(1), *four = pem_of(4), *five = NULL;
+	char *one = pem_of(1), *four = pem_of(4), *old = NULL;
 	const char *body = strchr(one, '\n'), *end = strstr(one, "-----END");
-	assert_true(asprintf(&five, "%s-----BEGIN X509 CERTIFICATE-----%.*s%s", four,
-			     (int)(end - body), body, "-----END X509 CERTIFICATE-----\n") > 0);
-	assert_int_equal(read_pem(five, &payload, &err), KILN_OK);
-	assert_int_equal(kiln_roast_payload_decode(&payload, &err), KILN_E_ROAST_HELLO);
-	assert_non_null(strstr(err.message, "ClientCA holds more than 4 certificates"));
-	assert_int_equal(payload.root_count, 0);
-	free(five);
+	assert_true(asprintf(&old, "-----BEGIN X509 CERTIFICATE-----%.*s%s", (int)(end - body),
+			     body, "-----END X509 CERTIFICATE-----\n") > 0);
+	for (unsigned more = 1; more <= 4; more++) {
+		char *mixed = calloc(1, strlen(four) + more * strlen(old) + 1);
+		strcpy(mixed, four);
+		for (unsigned i = 0; i < more; i++)
+			strcat(mixed, old);
+		assert_int_equal(read_pem(mixed, &payload, &err), KILN_OK);
+		assert_int_equal(kiln_roast_payload_decode(&payload, &err), KILN_E_ROAST_HELLO);
+		assert_non_null(strstr(err.message, "ClientCA holds more than 4 certificates"));
+		assert_int_equal(payload.root_count, 0);
+		free(mixed);
+	}
+	free(old);
 	free(four);
 	free(one);
 }
