@@ -74,9 +74,9 @@ enum kiln_roast_step kiln_roast_step(struct kiln_roast *roast, const uint8_t *in
 /* After KILN_ROAST_ASK; valid until it is answered. */
 const struct kiln_roast_question *kiln_roast_question(const struct kiln_roast *roast);
 
-/* The answers. What they are given is copied. kiln_roast_verified goes on with what costs something:
- * is the role allowed (KILN_E_ACCESS_DENIED), and only then, do the peer's certificates decode and
- * does its binding hold (KILN_E_ROAST_HELLO, KILN_E_ROAST_BINDING). */
+/* The answers. What they are given is copied. kiln_roast_verified goes on with what costs
+ * something: is the role allowed (KILN_E_ACCESS_DENIED), and only then, do the peer's certificates
+ * decode and does its binding hold (KILN_E_ROAST_HELLO, KILN_E_ROAST_BINDING). */
 enum kiln_roast_step kiln_roast_proved(struct kiln_roast *roast, const struct kiln_aws_proof *proof,
 				       uint64_t ms, struct kiln_error *err);
 enum kiln_roast_step kiln_roast_verified(struct kiln_roast *roast, const struct kiln_aws_role *role,
