@@ -141,7 +141,8 @@ static void check_payload(const char *part, enum kiln_role from, const char *nam
 	assert_int_equal(len, want_len);
 	assert_memory_equal(text, want, len);
 	kiln_roast_payload_clear(&payload);
-	if (kiln_roast_payload_read(want, want_len, from, &payload, &err) != KILN_OK)
+	if (kiln_roast_payload_read(want, want_len, from, &payload, &err) != KILN_OK ||
+	    kiln_roast_payload_decode(&payload, &err) != KILN_OK)
 		fail_msg("%s", err.message);
 	assert_int_equal(payload.root_count, 1);
 	assert_int_equal(payload.name_count, client ? 1 : 0);
