@@ -153,6 +153,7 @@ static void files_are_read(struct kiln_chain *chain, int64_t now)
 		search_failed(chain, now);
 		return;
 	}
+	chain->has_command = chain->plan.base == KILN_BASE_PROCESS;
 	if (chain->region[0] != '\0' || kiln_provider_imds_off(chain)) {
 		begin_base(chain, now);
 		return;
@@ -273,6 +274,11 @@ const char *kiln_chain_region_source(const struct kiln_chain *chain)
 const struct kiln_sts_endpoints *kiln_chain_endpoints(const struct kiln_chain *chain)
 {
 	return &chain->endpoints;
+}
+
+bool kiln_chain_has_command(const struct kiln_chain *chain)
+{
+	return chain->has_command;
 }
 
 const struct kiln_error *kiln_chain_problem(const struct kiln_chain *chain)

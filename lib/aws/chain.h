@@ -97,6 +97,9 @@ struct kiln_chain_tried {
 };
 const struct kiln_chain_tried *kiln_chain_tried(const struct kiln_chain *chain, unsigned index);
 
+/* Whether the plan that the last search made out of environment and files has a command to run. */
+bool kiln_chain_has_command(const struct kiln_chain *chain);
+
 /* What the last refresh failed of; NULL: it did not. */
 const struct kiln_error *kiln_chain_problem(const struct kiln_chain *chain);
 

@@ -82,6 +82,7 @@ struct kiln_chain {
 	struct kiln_sts_endpoints endpoints;
 	struct kiln_error problem;
 	bool failed;
+	bool has_command; /* the last plan */
 	unsigned failures;
 	int64_t wake_at;
 };
