@@ -59,7 +59,7 @@ class Sources(KilnTest):
         return None
 
     def check_sandbox(self, gateway, seccomp):
-        line = gateway.wait_event("sandbox", agent="0")
+        line = gateway.wait_event("sandbox", agent=0)
         status = pathlib.Path(f"/proc/{self.agent(gateway)}/status").read_text(encoding="ascii")
         if "built_with_sanitizers" in line["in_force"]:
             return
