@@ -85,6 +85,7 @@ struct kiln_chain {
 	bool has_command; /* the last plan */
 	unsigned failures;
 	int64_t wake_at;
+	int64_t seen; /* the clock, when it was last shown */
 };
 
 /* ---- settings (chain_settings.c) */
