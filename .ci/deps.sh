@@ -3,11 +3,11 @@
 
 packages_build=(gcc libc6-dev linux-libc-dev cmake ninja-build pkgconf clang llvm bpftool
 	libssl-dev liburing-dev libbpf-dev libjansson-dev libseccomp-dev libsodium-dev zlib1g-dev
-	libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev)
-packages_test=(libclang-rt-dev clang-format clang-tidy openssl curl gnutls-bin python3 procps iproute2
-	socat mandoc)
-# For the AWS SDK against `kiln sts`; 268 MB, so only on demand: the test says so where it is skipped.
-packages_sdk=(nodejs npm)
+	libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev openssl python3)
+packages_test=(libclang-rt-dev clang-format clang-tidy curl gnutls-bin procps iproute2 socat mandoc)
+# Peers that come from npm are part of the tests. Where node and npm are already there, from wherever,
+# Debian's packages of them would only be in conflict.
+command -v node >/dev/null && command -v npm >/dev/null || packages_test+=(nodejs npm)
 packages_vm=(qemu-system-x86 busybox-static kmod python3)
 packages_bench=(python3 openssl procps iproute2 nginx libnginx-mod-stream haproxy hitch stunnel4)
 
@@ -45,7 +45,7 @@ install_sets() {
 	for set; do
 		local -n packages=packages_$set 2>/dev/null || die "no set of packages \"$set\""
 		[ -n "${packages[*]:-}" ] ||
-			die "no set of packages \"$set\": build, test, sdk, vm or bench"
+			die "no set of packages \"$set\": build, test, vm or bench"
 		wanted+=("${packages[@]}")
 		unset -n packages
 	done

@@ -20,7 +20,7 @@ def folder_of(name, *packages):
     """A folder with these packages (NAME@VERSION) in its node_modules; Missing says why not."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
-            raise Missing(f"{program} is not installed: `./bootstrap deps sdk` does it (268 MB)")
+            raise Missing(f"{program} is not installed: `./bootstrap deps test` does it")
     base = CACHE / "npm"
     base.mkdir(parents=True, exist_ok=True)
     target = base / name
