@@ -48,6 +48,10 @@ struct kiln_chain_question {
 	const struct kiln_http_request *http;
 };
 
+/* In place of an exit status, of a command that was killed. */
+#define KILN_CHAIN_TOO_SLOW (-1)
+#define KILN_CHAIN_TOO_LONG (-2) /* what it printed */
+
 struct kiln_chain_answer {
 	int error;           /* file: 0 or errno; command: 0 or errno of not starting it */
 	int exit_status;     /* command: 0 is good */
