@@ -317,7 +317,8 @@ static void follow_credentials(struct kiln_identity *identity)
 
 static int until(const struct kiln_identity *identity)
 {
-	int64_t seconds = kiln_chain_wake_at(identity->chain) - wall_clock();
+	const int64_t now = wall_clock(), wake_at = kiln_chain_wake_at(identity->chain);
+	const int64_t seconds = wake_at > now ? wake_at - now : 0; /* it may be INT64_MIN */
 	uint64_t ms = LOOK_AGAIN_MS;
 	if (seconds < LOOK_AGAIN_MS / 1000)
 		ms = seconds > 0 ? (uint64_t)seconds * 1000 : 50;
