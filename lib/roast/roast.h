@@ -65,9 +65,9 @@ struct kiln_roast *kiln_roast_new(const struct kiln_roast_options *options, int6
 void kiln_roast_free(struct kiln_roast *roast);
 
 /* Feeds in[0..len); len 0 starts a client, or lets either role notice its deadline (ms is that of
- * the same clock). *consumed tells how many bytes were taken. Behind its hello a peer has nothing to
- * say until we have answered: what comes along with it, other than white space, is refused, so that
- * nothing has to be kept while STS is asked. */
+ * the same clock). *consumed tells how many bytes were taken. Behind its hello a peer has nothing
+ * to say until we have answered: what comes along with it, other than white space, is refused, so
+ * that nothing has to be kept while STS is asked. */
 enum kiln_roast_step kiln_roast_step(struct kiln_roast *roast, const uint8_t *in, size_t len,
 				     size_t *consumed, uint64_t ms, struct kiln_error *err);
 
