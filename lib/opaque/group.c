@@ -20,10 +20,16 @@ _Static_assert(crypto_core_ristretto255_NONREDUCEDSCALARBYTES == KILN_OPAQUE_XMD
 static const char dst_group[] = "HashToGroup-" CONTEXT;
 static const char dst_key_pair[] = "DeriveKeyPair" CONTEXT;
 
+/* RFC 9496 4.3.1 wants elements below 2^255 - 19; libsodium 1.0.18 looks over the highest bit. */
+static bool is_short(const uint8_t element[KILN_OPAQUE_ELEMENT_SIZE])
+{
+	return (element[KILN_OPAQUE_ELEMENT_SIZE - 1] & 0x80) == 0;
+}
+
 bool kiln_opaque_element_valid(const uint8_t element[KILN_OPAQUE_ELEMENT_SIZE])
 {
 	/* The identity, which is all zero, is a point for libsodium. */
-	return crypto_core_ristretto255_is_valid_point(element) == 1 &&
+	return is_short(element) && crypto_core_ristretto255_is_valid_point(element) == 1 &&
 	       sodium_is_zero(element, KILN_OPAQUE_ELEMENT_SIZE) == 0;
 }
 
@@ -31,7 +37,7 @@ bool kiln_opaque_multiply(const uint8_t scalar[KILN_OPAQUE_SCALAR_SIZE],
 			  const uint8_t element[KILN_OPAQUE_ELEMENT_SIZE],
 			  uint8_t out[KILN_OPAQUE_ELEMENT_SIZE])
 {
-	return crypto_scalarmult_ristretto255(out, scalar, element) == 0;
+	return is_short(element) && crypto_scalarmult_ristretto255(out, scalar, element) == 0;
 }
 
 bool kiln_opaque_multiply_base(const uint8_t scalar[KILN_OPAQUE_SCALAR_SIZE],
