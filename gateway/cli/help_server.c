@@ -7,6 +7,7 @@ const char kiln_help_server[] =
     "\n"
     "Usage: kiln server --listen ADDR --target ADDR --cert FILE --key FILE\n"
     "                   [--cacert FILE] WHO-MAY-CONNECT [FLAGS]\n"
+    "       kiln server --listen ADDR --handoff unix:PATH --cert FILE --key FILE ...\n"
     "       kiln server --listen ADDR --target ADDR --roast --allow-role ARN [FLAGS]\n"
     "\n"
     "ADDR is HOST:PORT, [IPv6]:PORT, :PORT (any address) or unix:PATH.\n"
@@ -33,9 +34,20 @@ const char kiln_help_server[] =
     "    kiln server --listen :8443 --target 127.0.0.1:8080 --roast \\\n"
     "        --allow-role arn:aws:iam::123456789012:role/Orders\n"
     "\n"
+    "  To an application that takes the connections themselves (libkiln, kiln/handoff.h):\n"
+    "    kiln server --listen :8443 --handoff unix:/run/app/handoff.sock --keystore server.pem \\\n"
+    "        --cacert ca.pem --allow-all\n"
+    "\n";
+
+const char kiln_help_server_flags[] =
     "Addresses\n"
     "  --listen ADDR           accept connections here; several times for several addresses\n"
     "  --target ADDR           pass each connection on to this address\n"
+    "  --handoff unix:PATH     in place of --target: after the handshake hand the connection itself\n"
+    "                          to the application that listens there; see docs/handoff.md\n"
+    "  --handoff-user NAME     the user that application runs as      [the worker's own, or root]\n"
+    "  --handoff-exporter TEXT label of the TLS exporter value that the application gets\n"
+    "                                                              [EXPORTER-Channel-Binding]\n"
     "  --target-refresh T      look the target's name up so often; 0: at SIGHUP only  [0]\n"
     "  --reuse-port            share the ports with a gateway that is about to be stopped: for a\n"
     "                          restart without downtime\n"

@@ -20,10 +20,16 @@ _Static_assert(crypto_core_ristretto255_NONREDUCEDSCALARBYTES == KILN_OPAQUE_XMD
 static const char dst_group[] = "HashToGroup-" CONTEXT;
 static const char dst_key_pair[] = "DeriveKeyPair" CONTEXT;
 
+/* RFC 9496 4.3.1 wants elements below 2^255 - 19; libsodium 1.0.18 looks over the highest bit. */
+static bool is_short(const uint8_t element[KILN_OPAQUE_ELEMENT_SIZE])
+{
+	return (element[KILN_OPAQUE_ELEMENT_SIZE - 1] & 0x80) == 0;
+}
+
 bool kiln_opaque_element_valid(const uint8_t element[KILN_OPAQUE_ELEMENT_SIZE])
 {
 	/* The identity, which is all zero, is a point for libsodium. */
-	return crypto_core_ristretto255_is_valid_point(element) == 1 &&
+	return is_short(element) && crypto_core_ristretto255_is_valid_point(element) == 1 &&
 	       sodium_is_zero(element, KILN_OPAQUE_ELEMENT_SIZE) == 0;
 }
 
@@ -31,13 +37,19 @@ bool kiln_opaque_multiply(const uint8_t scalar[KILN_OPAQUE_SCALAR_SIZE],
 			  const uint8_t element[KILN_OPAQUE_ELEMENT_SIZE],
 			  uint8_t out[KILN_OPAQUE_ELEMENT_SIZE])
 {
-	return crypto_scalarmult_ristretto255(out, scalar, element) == 0;
+	if (!is_short(element))
+		return false;
+	int refused = crypto_scalarmult_ristretto255(out, scalar, element);
+	KILN_DECLASSIFY(&refused, sizeof refused);
+	return refused == 0;
 }
 
 bool kiln_opaque_multiply_base(const uint8_t scalar[KILN_OPAQUE_SCALAR_SIZE],
 			       uint8_t out[KILN_OPAQUE_ELEMENT_SIZE])
 {
-	return crypto_scalarmult_ristretto255_base(out, scalar) == 0;
+	int zero = crypto_scalarmult_ristretto255_base(out, scalar);
+	KILN_DECLASSIFY(&zero, sizeof zero);
+	return zero == 0;
 }
 
 bool kiln_opaque_blind(struct kiln_opaque_bytes password,
@@ -47,11 +59,13 @@ bool kiln_opaque_blind(struct kiln_opaque_bytes password,
 	uint8_t uniform[KILN_OPAQUE_XMD_SIZE], element[KILN_OPAQUE_ELEMENT_SIZE];
 	kiln_opaque_expand_message((struct kiln_opaque_bytes){dst_group, sizeof dst_group - 1},
 				   uniform, &password, 1);
-	bool ok = crypto_core_ristretto255_from_hash(element, uniform) == 0;
-	ok = ok && crypto_scalarmult_ristretto255(blinded, blind, element) == 0;
+	/* By itself, not by the call above: this element is a secret, and always good. */
+	int refused = crypto_core_ristretto255_from_hash(element, uniform);
+	refused |= crypto_scalarmult_ristretto255(blinded, blind, element);
+	KILN_DECLASSIFY(&refused, sizeof refused);
 	kiln_wipe(uniform, sizeof uniform);
 	kiln_wipe(element, sizeof element);
-	return ok;
+	return refused == 0;
 }
 
 bool kiln_opaque_unblind(struct kiln_opaque_bytes password,

@@ -32,7 +32,7 @@ static void enter_for(uint16_t port, const char *expected)
 	char in_force[KILN_SANDBOX_TEXT] = "";
 
 	NEED(kiln_sandbox_drop_user(geteuid() == 0 ? "nobody" : NULL, &err) == KILN_OK);
-	if (kiln_sandbox_worker(port, in_force, &err) != KILN_OK)
+	if (kiln_sandbox_worker(port, false, in_force, &err) != KILN_OK)
 		dprintf(STDERR_FILENO, "%s\n", err.message);
 	NEED(err.code == KILN_OK);
 	NEED(strstr(in_force, "user=") != NULL && strstr(in_force, " landlock=") != NULL);
@@ -363,7 +363,7 @@ static void the_log_line_says_why_not(void)
 {
 	char in_force[KILN_SANDBOX_TEXT] = "";
 
-	NEED(kiln_sandbox_worker(0, in_force, NULL) == KILN_OK);
+	NEED(kiln_sandbox_worker(0, false, in_force, NULL) == KILN_OK);
 	NEED(strstr(in_force, "landlock=off seccomp=off reason=built_with_sanitizers") != NULL);
 	NEED(access("/etc/passwd", R_OK) == 0);
 }
