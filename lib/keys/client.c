@@ -10,8 +10,7 @@
 #include "keys/name.h"
 
 static enum kiln_code take_options(struct kiln_keys_client *c,
-				   const struct kiln_keys_client_options *o,
-				   struct kiln_error *err)
+				   const struct kiln_keys_client_options *o, struct kiln_error *err)
 {
 	if (o->password.length == 0 || o->password.length > sizeof c->password.bytes)
 		return kiln_fail(err, KILN_E_USAGE, "a password has 1 to %u bytes",
@@ -19,8 +18,8 @@ static enum kiln_code take_options(struct kiln_keys_client *c,
 	if (o->token.length > KILN_KEYS_TOKEN_MAX)
 		return kiln_fail(err, KILN_E_USAGE, "a registration token has at most %d bytes",
 				 KILN_KEYS_TOKEN_MAX);
-	switch (kiln_keys_name_normalise(o->account.data, o->account.length, c->name,
-					 &c->name_len)) {
+	switch (
+	    kiln_keys_name_normalise(o->account.data, o->account.length, c->name, &c->name_len)) {
 	case KILN_KEYS_NAME_GOOD: break;
 	case KILN_KEYS_NAME_BAD:
 		return kiln_fail(err, KILN_E_KEYS_NAME,
@@ -91,6 +90,8 @@ void kiln_keys_client_free(struct kiln_keys_client *client)
 
 enum kiln_keys_step kiln_keys_client_step(const struct kiln_keys_client *client)
 {
+	if (client->resuming && client->stage != STAGE_BROKEN)
+		return KILN_KEYS_WANT_INPUT;
 	switch (client->stage) {
 	case STAGE_STRETCH_NEW:
 	case STAGE_STRETCH:
@@ -235,11 +236,13 @@ enum kiln_keys_step kiln_keys_client_feed(struct kiln_keys_client *client, const
 
 enum kiln_keys_step kiln_keys_client_stretch(struct kiln_keys_client *client)
 {
+	if (kiln_keys_client_step(client) != KILN_KEYS_WANT_STRETCH)
+		return kiln_keys_client_step(client);
 	if (client->stage == STAGE_STRETCH_NEW)
 		kiln_keys_client_stretch_new(client);
 	else if (client->stage == STAGE_STRETCH)
 		kiln_keys_client_stretch_login(client);
-	else if (client->stage == STAGE_STRETCH_NEXT)
+	else
 		kiln_keys_client_stretch_next(client);
 	return kiln_keys_client_step(client);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One frame at the client: is it the server's, and what was waited for? docs/keys.md, "A session". */
+ * One frame at the client: is it the server's, and what was waited for? docs/keys.md, "A session".
+ */
 #include <stdio.h>
 #include <string.h>
 

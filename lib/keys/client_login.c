@@ -10,8 +10,7 @@ struct kiln_opaque_parameters kiln_keys_client_parameters(const struct kiln_keys
 							  uint8_t context[KILN_KEYS_CONTEXT_MAX])
 {
 	return (struct kiln_opaque_parameters){
-	    .context = {context,
-			kiln_keys_context(c->id, c->bound ? c->exporter : NULL, context)},
+	    .context = {context, kiln_keys_context(c->id, c->bound ? c->exporter : NULL, context)},
 	    .client_identity = {c->name, c->name_len},
 	    .server_identity = {c->server_identity,
 				c->server_identity != NULL ? strlen(c->server_identity) : 0},
@@ -30,8 +29,8 @@ static bool make_ke1(struct kiln_keys_client *c, struct kiln_keys_message *m)
 {
 	struct kiln_opaque_ke1 ke1;
 	struct kiln_error err = {0};
-	if (kiln_opaque_generate_ke1(password_bytes(&c->password), c->random, &ke1,
-				     &c->login_state, &err) != KILN_OK) {
+	if (kiln_opaque_generate_ke1(password_bytes(&c->password), c->random, &ke1, &c->login_state,
+				     &err) != KILN_OK) {
 		kiln_keys_client_opaque_failed(c, &err);
 		return false;
 	}

@@ -128,7 +128,7 @@ enum kiln_code kiln_keys_client_request(struct kiln_keys_client *client,
 {
 	struct kiln_keys_message m = {0};
 	uint8_t digest[KILN_KEYS_HASH_LEN];
-	if (client->stage != STAGE_OPEN)
+	if (kiln_keys_client_step(client) != KILN_KEYS_WANT_REQUEST)
 		return kiln_fail(err, KILN_E_USAGE, "a session takes one request, once it is open");
 	if (!in_bounds(ask))
 		return kiln_fail(err, KILN_E_USAGE, "a request's field is out of its bounds");
@@ -156,8 +156,8 @@ static bool open_storage_key(struct kiln_keys_client *c, const uint8_t *wrapped,
 
 static void send_backup(struct kiln_keys_client *c, struct kiln_keys_message *m)
 {
-	const uint8_t context = c->operation == KILN_KEYS_GENERATE ? KILN_KEYS_CLIENT_GENERATED
-								   : KILN_KEYS_IMPORTED;
+	const uint8_t context =
+	    c->operation == KILN_KEYS_GENERATE ? KILN_KEYS_CLIENT_GENERATED : KILN_KEYS_IMPORTED;
 	uint8_t storage_key[32], ad[KILN_KEYS_AD_MAX], plain[1 + KILN_KEYS_SECRET_MAX];
 	uint8_t sealed[KILN_KEYS_SEALED_MAX];
 	memcpy(c->key_id, m->key_id, sizeof c->key_id);
@@ -223,9 +223,9 @@ static bool wrap_anew(struct kiln_keys_client *c, const uint8_t export_key[64],
 	uint8_t storage_key[32], master_key[32];
 	if (!open_storage_key(c, c->wrapped, storage_key))
 		return false;
-	const bool ok = kiln_keys_master_key(export_key, master_key) &&
-			kiln_keys_wrap(master_key, c->answer.user_id, storage_key, c->random,
-				       wrapped);
+	const bool ok =
+	    kiln_keys_master_key(export_key, master_key) &&
+	    kiln_keys_wrap(master_key, c->answer.user_id, storage_key, c->random, wrapped);
 	kiln_wipe(storage_key, sizeof storage_key);
 	kiln_wipe(master_key, sizeof master_key);
 	if (!ok)
@@ -309,9 +309,9 @@ static bool names_key(uint8_t operation)
 void kiln_keys_client_finished(struct kiln_keys_client *c, struct kiln_keys_message *m)
 {
 	struct kiln_keys_answer *a = &c->answer;
-	const bool two_rounds =
-	    c->operation == KILN_KEYS_GENERATE || c->operation == KILN_KEYS_IMPORT ||
-	    c->operation == KILN_KEYS_CHANGE_PASSWORD;
+	const bool two_rounds = c->operation == KILN_KEYS_GENERATE ||
+				c->operation == KILN_KEYS_IMPORT ||
+				c->operation == KILN_KEYS_CHANGE_PASSWORD;
 	if (m->operation != c->operation || (two_rounds && c->pages == 0) ||
 	    (names_key(c->operation) && memcmp(m->key_id, c->key_id, sizeof c->key_id) != 0)) {
 		kiln_keys_client_break(c, KILN_E_KEYS_PROTOCOL,

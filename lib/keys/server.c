@@ -188,8 +188,8 @@ bool kiln_keys_server_commit(struct kiln_keys_server *server, struct kiln_keys_n
 	bool kept = !server->failed;
 	(void)now;
 	if (server->begun && kept) {
-		kept = server->options.store->commit(server->options.store_ctx, &err) ==
-		       KILN_STORE_OK;
+		kept =
+		    server->options.store->commit(server->options.store_ctx, &err) == KILN_STORE_OK;
 		if (!kept)
 			(void)kiln_keys_store_failed(server, &err);
 	}
@@ -223,10 +223,8 @@ static void expire(struct session *session, struct kiln_keys_now now)
 		kiln_keys_session_abandon(session, now, KILN_KEYS_EXPIRED);
 		return;
 	}
-	struct turn turn = {.server = session->server,
-			    .conn = session->conn,
-			    .session = session,
-			    .now = now};
+	struct turn turn = {
+	    .server = session->server, .conn = session->conn, .session = session, .now = now};
 	kiln_keys_session_touch(session);
 	kiln_keys_session_fail(&turn, KILN_KEYS_EXPIRED);
 }

@@ -35,8 +35,7 @@ enum kiln_keys_error kiln_keys_do_audit(struct turn *turn, struct kiln_keys_user
 	(void)user;
 	if (in->which < KILN_KEYS_AUDIT_SYSTEM || in->which > KILN_KEYS_AUDIT_ALL)
 		return KILN_KEYS_MALFORMED;
-	s->filter.first_action =
-	    in->which == KILN_KEYS_AUDIT_KEYS ? KILN_KEYS_FIRST_KEY_ACTION : 0;
+	s->filter.first_action = in->which == KILN_KEYS_AUDIT_KEYS ? KILN_KEYS_FIRST_KEY_ACTION : 0;
 	s->filter.last_action =
 	    in->which == KILN_KEYS_AUDIT_SYSTEM ? KILN_KEYS_FIRST_KEY_ACTION - 1 : UINT8_MAX;
 	s->filter.after_ms = in->after_ms;

@@ -179,8 +179,8 @@ void kiln_keys_conn_put_error(struct kiln_keys_conn *conn, const uint8_t *sessio
 	const struct kiln_keys_message m = {.code = (uint16_t)code,
 					    .retry_after_ms = retry_after_ms};
 	uint8_t frame[KILN_KEYS_HEADER_LEN + 8];
-	const size_t len = kiln_keys_frame_write(KILN_KEYS_ERROR, session, number, &m, NULL, frame,
-						 sizeof frame);
+	const size_t len =
+	    kiln_keys_frame_write(KILN_KEYS_ERROR, session, number, &m, NULL, frame, sizeof frame);
 	(void)kiln_keys_conn_put(conn, frame, len);
 }
 

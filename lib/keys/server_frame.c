@@ -108,9 +108,8 @@ static void go_on(struct turn *turn)
 	step *take = find_step(s->state, turn->frame->type);
 	if (rc == KILN_KEYS_SUCCESS && take == NULL && !aborts)
 		rc = KILN_KEYS_UNEXPECTED;
-	if (rc == KILN_KEYS_SUCCESS &&
-	    !kiln_keys_message_read(turn->frame->type, turn->frame->body, turn->frame->body_len,
-				    &turn->in))
+	if (rc == KILN_KEYS_SUCCESS && !kiln_keys_message_read(turn->frame->type, turn->frame->body,
+							       turn->frame->body_len, &turn->in))
 		rc = KILN_KEYS_MALFORMED;
 	if (rc != KILN_KEYS_SUCCESS)
 		kiln_keys_session_fail(turn, rc);
@@ -138,5 +137,6 @@ void kiln_keys_take_frame(struct kiln_keys_conn *conn, const uint8_t *whole, siz
 	case KILN_KEYS_RESUME: kiln_keys_resume(&turn); break;
 	default: go_on(&turn); break;
 	}
-	kiln_wipe(&turn, offsetof(struct turn, entries));
+	/* A secret that was retrieved lies where entries begin. */
+	kiln_wipe(&turn, offsetof(struct turn, entries) + KILN_KEYS_SEALED_MAX);
 }

@@ -67,7 +67,7 @@ struct session {
 	uint64_t received, sent; /* how many frames: the next one's number */
 	uint64_t resume_next;    /* the lowest counter that a RESUME may have */
 	uint32_t resumes;
-	uint8_t *last;           /* the last frame sent, whole */
+	uint8_t *last; /* the last frame sent, whole */
 	size_t last_len;
 
 	/* the request */
@@ -194,7 +194,8 @@ enum kiln_keys_error kiln_keys_audit_line(struct session *session, struct kiln_k
 /* What the operation is in the log. */
 uint8_t kiln_keys_operation_action(uint8_t operation, uint8_t intent);
 
-/* Looks for the session's account: known_user, and *user when there is one (wiped by the caller). */
+/* Looks for the session's account: known_user, and *user when there is one (wiped by the caller).
+ */
 enum kiln_keys_error kiln_keys_find_account(struct turn *turn, struct kiln_keys_user *user);
 
 /* ---- server_limit.c */

@@ -85,8 +85,8 @@ enum kiln_keys_error kiln_keys_do_backup(struct turn *turn, struct kiln_keys_use
 	memcpy(key->key_id, s->key_id, sizeof key->key_id);
 	memcpy(key->owner, s->user_id, sizeof key->owner);
 	key->kind = KILN_KEYS_BACKUP;
-	key->context = s->operation == KILN_KEYS_GENERATE ? KILN_KEYS_CLIENT_GENERATED
-							  : KILN_KEYS_IMPORTED;
+	key->context =
+	    s->operation == KILN_KEYS_GENERATE ? KILN_KEYS_CLIENT_GENERATED : KILN_KEYS_IMPORTED;
 	key->data_len = (uint16_t)turn->in.backup.count;
 	memcpy(key->data, turn->in.backup.data, turn->in.backup.count);
 	key->created_ms = turn->now.unix_ms;

@@ -42,8 +42,8 @@ enum kiln_keys_error kiln_keys_find_account(struct turn *turn, struct kiln_keys_
 	struct kiln_error err = {0};
 	if (!kiln_keys_store_ready(server))
 		return KILN_KEYS_STORE;
-	switch (server->options.store->user_by_name(server->options.store_ctx, s->name,
-						    s->name_len, user, &err)) {
+	switch (server->options.store->user_by_name(server->options.store_ctx, s->name, s->name_len,
+						    user, &err)) {
 	case KILN_STORE_OK: s->known_user = true; break;
 	case KILN_STORE_ABSENT: s->known_user = false; break;
 	default: return kiln_keys_store_failed(server, &err);
@@ -66,8 +66,8 @@ enum kiln_keys_error kiln_keys_answer_ke1(struct turn *turn,
 	uint8_t context[KILN_KEYS_CONTEXT_MAX];
 	const struct kiln_opaque_bytes name = {s->name, s->name_len};
 	const struct kiln_opaque_parameters parameters = {
-	    .context = {context, kiln_keys_context(s->id, s->exporter_bound ? s->exporter : NULL,
-						   context)},
+	    .context = {context,
+			kiln_keys_context(s->id, s->exporter_bound ? s->exporter : NULL, context)},
 	    .client_identity = name,
 	    .server_identity = {server->identity,
 				server->identity != NULL ? strlen(server->identity) : 0},
@@ -145,9 +145,8 @@ enum kiln_keys_error kiln_keys_ke3(struct turn *turn)
 	if (rc != KILN_KEYS_SUCCESS)
 		return rc;
 	if (!s->registration) {
-		const struct kiln_keys_event event = {.what = KILN_KEYS_EVENT_LOGIN,
-						      .user_id = s->user_id,
-						      .source = s->source};
+		const struct kiln_keys_event event = {
+		    .what = KILN_KEYS_EVENT_LOGIN, .user_id = s->user_id, .source = s->source};
 		kiln_keys_tell(turn->server, &event);
 	}
 	memcpy(turn->out.user_id, s->user_id, sizeof turn->out.user_id);

@@ -22,8 +22,7 @@ static const struct {
     [KILN_KEYS_AUDIT] = {kiln_keys_do_audit, kiln_keys_do_audit_page, KILN_KEYS_DID_AUDIT},
     [KILN_KEYS_GENERATE_SIGNING] = {kiln_keys_do_generate_signing, NULL,
 				    KILN_KEYS_DID_GENERATE_SIGNING},
-    [KILN_KEYS_IMPORT_SIGNING] = {kiln_keys_do_import_signing, NULL,
-				  KILN_KEYS_DID_IMPORT_SIGNING},
+    [KILN_KEYS_IMPORT_SIGNING] = {kiln_keys_do_import_signing, NULL, KILN_KEYS_DID_IMPORT_SIGNING},
     [KILN_KEYS_SIGN] = {kiln_keys_do_sign, NULL, KILN_KEYS_DID_SIGN},
     [KILN_KEYS_PUBLIC_KEY] = {kiln_keys_do_public_key, NULL, KILN_KEYS_DID_PUBLIC_KEY},
     [KILN_KEYS_CHANGE_PASSWORD] = {kiln_keys_do_password, kiln_keys_do_password_change,
@@ -46,8 +45,8 @@ static enum kiln_keys_error read_user(struct turn *turn, struct kiln_keys_user *
 {
 	struct kiln_keys_server *server = turn->server;
 	struct kiln_error err = {0};
-	switch (server->options.store->user_by_id(server->options.store_ctx,
-						  turn->session->user_id, user, &err)) {
+	switch (server->options.store->user_by_id(server->options.store_ctx, turn->session->user_id,
+						  user, &err)) {
 	case KILN_STORE_OK: break;
 	case KILN_STORE_ABSENT: return KILN_KEYS_REFUSED;
 	default: return kiln_keys_store_failed(server, &err);
@@ -144,9 +143,9 @@ static enum kiln_keys_error spend_token(struct turn *turn)
 	struct kiln_error err = {0};
 	if (server->options.registration != KILN_KEYS_REGISTRATION_TOKEN)
 		return KILN_KEYS_SUCCESS;
-	switch (server->options.store->token_spend(server->options.store_ctx,
-						   turn->session->token, turn->session->token_len,
-						   turn->now.unix_ms, &err)) {
+	switch (server->options.store->token_spend(server->options.store_ctx, turn->session->token,
+						   turn->session->token_len, turn->now.unix_ms,
+						   &err)) {
 	case KILN_STORE_OK: return KILN_KEYS_SUCCESS;
 	case KILN_STORE_ABSENT: return KILN_KEYS_TOKEN_REFUSED;
 	default: return kiln_keys_store_failed(server, &err);
