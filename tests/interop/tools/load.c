@@ -2,10 +2,10 @@
  * Many connections at once through a gateway to an echo server, each checked byte by byte.
  *
  *   interop_load --connect HOST:PORT --connections N [--tls CA [--cert F --key F] [--name N]]
- *                [--size BYTES] [--requests N] [--churn] [--opening N]
+ *                [--size BYTES] [--requests N] [--churn] [--opening N] [--digest]
  *
  * Lines of JSON come out: "up" when every connection has had its first answer, "failure" for each
- * that failed, "end" at the end. Commands come in, one a line: "stat" (answered by "stat"),
+ * that failed, "end" at the end, and with --digest "stream" for each that closed. Commands come in, one a line: "stat" (answered by "stat"),
  * "mark" (starts the figures since_mark anew) and "stop" (finish what is under way, and close).
  * Exit status 1 when something failed. A connection that is refused has not failed. */
 #include "load.h"
@@ -205,7 +205,7 @@ static void set_address(struct options *o, char *text)
 
 static void parse(int argc, char **argv, struct options *o)
 {
-	enum { CONNECT = 1, CONNECTIONS, TLS, CERT, KEY, NAME, SIZE, REQUESTS, CHURN, OPENING };
+	enum { CONNECT = 1, CONNECTIONS, TLS, CERT, KEY, NAME, SIZE, REQUESTS, CHURN, OPENING, DIGEST };
 	static const struct option flags[] = {
 	    {"connect", 1, NULL, CONNECT},
 	    {"connections", 1, NULL, CONNECTIONS},
@@ -217,6 +217,7 @@ static void parse(int argc, char **argv, struct options *o)
 	    {"requests", 1, NULL, REQUESTS},
 	    {"churn", 0, NULL, CHURN},
 	    {"opening", 1, NULL, OPENING},
+	    {"digest", 0, NULL, DIGEST},
 	    {NULL, 0, NULL, 0},
 	};
 	const char *ca = NULL, *cert = NULL, *key = NULL;
@@ -231,6 +232,7 @@ static void parse(int argc, char **argv, struct options *o)
 		case SIZE: o->size = strtoull(optarg, NULL, 10); break;
 		case REQUESTS: o->requests = strtoull(optarg, NULL, 10); break;
 		case CHURN: o->churn = true; break;
+		case DIGEST: o->digest = true; break;
 		case OPENING: o->opening = (unsigned)strtoul(optarg, NULL, 10); break;
 		default: die("usage", "see the head of tests/interop/tools/load.c");
 		}
