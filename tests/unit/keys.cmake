@@ -1,0 +1,6 @@
+# lib/keys from memory: the client's machine against the server's, over a store in memory.
+function(_keys_test name)
+  kiln_unit_test(keys_${name} SOURCES keys_${name}.c keys_rig.c keys_store.c ${ARGN})
+endfunction()
+
+_keys_test(session)
