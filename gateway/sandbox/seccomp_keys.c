@@ -177,7 +177,7 @@ static int add_network(scmp_filter_ctx filter)
 	if (rc == 0)
 		rc = kiln_filter_calls(filter, ALLOW, calls, KILN_FILTER_COUNT(calls));
 	for (size_t i = 0; rc == 0 && i < KILN_FILTER_COUNT(sockets); i++)
-		rc = kiln_filter_socket(filter, sockets[i].family, sockets[i].type,
+		rc = kiln_filter_socket(filter, SCMP_SYS(socket), sockets[i].family, sockets[i].type,
 					sockets[i].protocol);
 	if (rc == 0)
 		rc = seccomp_rule_add_array(filter, ALLOW, SCMP_SYS(mmap),

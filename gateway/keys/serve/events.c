@@ -133,14 +133,14 @@ void kiln_keyd_on_event(void *arg, const struct kiln_keys_event *event)
 static void log_identity(struct kiln_log_line *line, const struct kiln_conn *tls)
 {
 	const struct kiln_handoff_info *info = kiln_conn_handoff(tls);
-	const struct kiln_aws_role *role = kiln_conn_role(tls);
+	const struct kiln_roast_peer *peer = kiln_conn_role(tls);
 	char arn[KILN_AWS_ROLE_ARN_MAX];
 	kiln_log_str(line, "proof",
 		     info->proof == KILN_PROOF_ROAST ? "roast"
 		     : info->proof == KILN_PROOF_PKI ? "pki"
 						     : "none");
-	if (info->proof == KILN_PROOF_ROAST && role != NULL) {
-		kiln_aws_role_format(role, arn);
+	if (info->proof == KILN_PROOF_ROAST && peer != NULL) {
+		kiln_aws_role_format(&peer->role, arn);
 		kiln_log_str(line, "identity", arn);
 	} else if (info->proof == KILN_PROOF_PKI) {
 		kiln_log_str(line, "identity", kiln_conn_peer(tls)->name);

@@ -27,6 +27,7 @@ const char kiln_keys_serve_help[] =
     "The store:\n"
     "  --store STORE            sqlite:PATH, or postgresql:SETTINGS (libpq's) for several servers\n"
     "  --key-file FILE          the store's key; without: the credential kiln-store-key of systemd\n"
+    "  --key-fd N               or read it from this descriptor\n"
     "  --anchor FILE            on another disk: tells a store that was rolled back\n"
     "\n"
     "Who may register:\n"
@@ -38,6 +39,7 @@ const char kiln_keys_serve_help[] =
     "Bounds:\n"
     "  --max-connections N      [10000]     --max-sessions N                 [65536]\n"
     "  --max-detached N         [4096]      --max-sessions-per-connection N  [64]\n"
+    "  --max-keys N             of one user [10000]\n"
     "  --idle-timeout TIME      a connection on which nothing happens  [3m]\n"
     "  --login-timeout TIME     from a session's first frame until it is open  [2m]\n"
     "  --request-timeout TIME   from then until its answer  [60s]\n"
@@ -54,4 +56,4 @@ const char kiln_keys_serve_help[] =
     "  --log-accounts           account names in the log; without, user ids alone\n"
     "\n"
     "SIGTERM ends it when open sessions have, or --shutdown-timeout; a second one at once. SIGHUP\n"
-    "reads the key file again. SIGUSR1 logs what it has done. See docs/operations.md, docs/keys.md.\n";
+    "and SIGUSR1 log what it has done so far. See docs/operations.md and docs/keys.md.\n";

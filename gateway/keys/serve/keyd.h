@@ -17,6 +17,9 @@
 #include "keys/serve/options.h"
 #include "log/log.h"
 
+/* What gateways are asked to export, docs/keys.md. */
+#define KILN_KEYS_EXPORTER_LABEL "EXPORTER-kiln-keys/1"
+
 struct kiln_keyd;
 struct kiln_keyd_conn;
 
@@ -67,13 +70,10 @@ struct kiln_keyd {
 	struct kiln_keyd_conn *feeding; /* whose frame is worked on; NULL: none's */
 	unsigned conn_count;
 	uint64_t next_id;
-	bool stopping, stopped;
+	bool ran, stopping, stopped;
+	uint8_t server_key[KILN_OPAQUE_ELEMENT_SIZE];
 	uint64_t stop_at;
 	struct kiln_keyd_counters counters;
-
-	/* What SIGHUP does; false with *err: nothing was changed. */
-	bool (*reload)(struct kiln_keyd *keyd, struct kiln_error *err);
-	void *reload_arg;
 };
 
 struct kiln_keys_now kiln_keyd_clock(void);

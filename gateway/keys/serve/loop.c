@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "keys/serve/keyd.h"
+#include "sandbox/sandbox.h"
 
 #define EVENTS    256
 #define CLOSE_MS  2000u  /* for the peer's close_notify */
@@ -122,29 +123,13 @@ static void stop(struct kiln_keyd *keyd)
 	keyd->stopped = true;
 }
 
-static void reload(struct kiln_keyd *keyd)
-{
-	struct kiln_error err = {0};
-	struct kiln_log_line line;
-	if (keyd->reload == NULL)
-		return;
-	if (!keyd->reload(keyd, &err)) {
-		kiln_keyd_log_error("reload_failed", &err);
-		return;
-	}
-	kiln_log_begin(&line, KILN_LOG_INFO, "reloaded");
-	kiln_log_end(&line);
-}
-
 static void on_signals(struct kiln_keyd *keyd)
 {
 	struct signalfd_siginfo info;
 	while (read(keyd->signals, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			begin_stop(keyd);
-		else if (info.ssi_signo == SIGHUP)
-			reload(keyd);
-		else if (info.ssi_signo == SIGUSR1)
+		else
 			kiln_keyd_log_counters(keyd);
 	}
 }
@@ -241,6 +226,18 @@ static void settle(struct kiln_keyd *keyd)
 	} while (kiln_keyd_reap(keyd)); /* whose sessions ended with them */
 }
 
+/* A library asked for more than the sandbox gives, or somebody broke in. */
+static void tell_refused(void)
+{
+	char call[KILN_SANDBOX_CALL];
+	struct kiln_log_line line;
+	while (kiln_sandbox_refused(call)) {
+		kiln_log_begin(&line, KILN_LOG_WARNING, "keys_call_refused");
+		kiln_log_str(&line, "call", call);
+		kiln_log_end(&line);
+	}
+}
+
 static enum kiln_code turn(struct kiln_keyd *keyd, struct kiln_error *err)
 {
 	struct epoll_event events[EVENTS];
@@ -258,6 +255,7 @@ static enum kiln_code turn(struct kiln_keyd *keyd, struct kiln_error *err)
 			on_conn(events[i].data.ptr, events[i].events);
 	}
 	on_deadlines(keyd);
+	tell_refused();
 	if (keyd->stopping && !keyd->stopped && may_stop(keyd))
 		stop(keyd);
 	settle(keyd);
@@ -267,6 +265,7 @@ static enum kiln_code turn(struct kiln_keyd *keyd, struct kiln_error *err)
 enum kiln_code kiln_keyd_run(struct kiln_keyd *keyd, struct kiln_error *err)
 {
 	enum kiln_code rc = KILN_OK;
+	keyd->ran = true;
 	while (rc == KILN_OK && !keyd->stopped)
 		rc = turn(keyd, err);
 	return rc;

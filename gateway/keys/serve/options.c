@@ -30,7 +30,9 @@ static const struct kiln_keys_flag flags[] = {
     TEXT("user", user),
     TEXT("store", store),
     TEXT("key-file", key_file),
+    COUNT("key-fd", key_fd, 0, 1023),
     TEXT("anchor", anchor),
+    COUNT("max-keys", max_keys, 1, 10000000),
     WORD("registration", registration, registrations),
     TEXT("server-identity", identity),
     SWITCH("allow-unbound", no_binding),
@@ -156,6 +158,8 @@ static enum kiln_code check(struct kiln_keys_serve_options *o, struct kiln_error
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "--store is missing: sqlite:PATH or postgresql:SETTINGS, as "
 				 "`kiln keys init` made it");
+	if (o->key_file != NULL && o->key_fd != UINT64_MAX)
+		return kiln_fail(err, KILN_E_CONFIG, "--key-file and --key-fd: choose one");
 	if (o->identity != NULL && (o->identity[0] == '\0' || strlen(o->identity) > 255))
 		return kiln_fail(err, KILN_E_CONFIG, "--server-identity: 1 to 255 bytes");
 	return KILN_OK;
@@ -167,6 +171,8 @@ enum kiln_code kiln_keys_serve_options_read(struct kiln_keys_serve_options *o, i
 	size_t words = 0;
 	*o = (struct kiln_keys_serve_options){
 	    .registration = KILN_KEYS_REGISTRATION_CLOSED,
+	    .key_fd = UINT64_MAX,
+	    .max_keys = 10000,
 	    .max_connections = 10000,
 	    .max_sessions = 65536,
 	    .max_sessions_per_connection = 64,

@@ -20,6 +20,8 @@ struct kiln_keys_serve_options {
 	const char *user;
 
 	const char *store, *key_file, *anchor;
+	uint64_t key_fd; /* UINT64_MAX: none */
+	uint64_t max_keys; /* of one user */
 
 	int registration; /* enum kiln_keys_registration */
 	const char *identity;
