@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -340,6 +341,24 @@ static bool offline(const struct run *r)
 	return r->options.server == NULL;
 }
 
+/* The server's answer, and what the server does not know. */
+static enum kiln_code keep_locally(struct run *r)
+{
+	struct kiln_keys_answer *a = &r->local;
+	*a = *kiln_keys_client_answer(r->talk.client);
+	a->entries = NULL;
+	if (r->options.command != KILN_KEYCLI_RETRIEVE) {
+		a->kind = KILN_KEYS_BACKUP;
+		a->context = KILN_KEYS_CLIENT_GENERATED;
+	}
+	if (r->ask.operation == KILN_KEYS_IMPORT) {
+		a->context = KILN_KEYS_IMPORTED;
+		memcpy(a->secret, r->ask.secret, r->ask.secret_len);
+		a->secret_len = r->ask.secret_len;
+	}
+	return kiln_keycli_local_add(&r->options, &r->password, a, &r->err);
+}
+
 static enum kiln_code have_session(struct run *r)
 {
 	const struct kiln_keycli_options *o = &r->options;
@@ -352,9 +371,18 @@ static enum kiln_code have_session(struct run *r)
 	if (rc == KILN_OK)
 		rc = kiln_keycli_talk(&r->talk, &r->err);
 	if (rc == KILN_OK && o->local != NULL)
-		rc = kiln_keycli_local_add(o, &r->password, kiln_keys_client_answer(r->talk.client),
-					   &r->err);
+		rc = keep_locally(r);
 	return rc;
+}
+
+/* Found out before anything is done at the server, rather than behind it. */
+static enum kiln_code check_out(const struct run *r, struct kiln_error *err)
+{
+	struct stat file;
+	if (r->options.out == NULL || lstat(r->options.out, &file) != 0)
+		return KILN_OK;
+	return kiln_fail(err, KILN_E_CONFIG, "%.160s exists, and is not overwritten",
+			 r->options.out);
 }
 
 static enum kiln_code work(struct run *r)
@@ -362,7 +390,9 @@ static enum kiln_code work(struct run *r)
 	const struct kiln_keycli_options *o = &r->options;
 	struct kiln_keycli_answer out;
 	const struct kiln_keys_answer *answer = &r->local;
-	enum kiln_code rc = prepare(r);
+	enum kiln_code rc = check_out(r, &r->err);
+	if (rc == KILN_OK)
+		rc = prepare(r);
 	if (rc == KILN_OK)
 		rc = ask_passwords(r);
 	if (rc == KILN_OK)

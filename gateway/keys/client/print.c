@@ -87,7 +87,7 @@ static void audit_row(const struct kiln_keys_audit *e)
 	source_text(e->source, source);
 	if (e->has_key)
 		kiln_hex_encode(e->key_id, sizeof e->key_id, key);
-	(void)printf("%6llu  %s  %-16s  %-8s  %-14s  %-15s  %s\n", (unsigned long long)e->number,
+	(void)printf("%6llu  %s  %-23s  %-8s  %-14s  %-15s  %s\n", (unsigned long long)e->number,
 		     when, kiln_keys_action_name(e->action), kiln_keys_actor_name(e->actor),
 		     e->outcome == KILN_KEYS_SUCCESS ? "ok" : kiln_keys_error_name(e->outcome),
 		     source, key);
@@ -116,7 +116,7 @@ void kiln_keycli_print_audit(struct kiln_keycli_answer *a, const struct kiln_key
 {
 	json_t *list = a->json != NULL ? json_array() : NULL;
 	if (a->json == NULL && count > 0)
-		(void)printf("%6s  %-20s  %-16s  %-8s  %-14s  %-15s  %s\n", "number", "time (UTC)",
+		(void)printf("%6s  %-20s  %-23s  %-8s  %-14s  %-15s  %s\n", "number", "time (UTC)",
 			     "action", "actor", "outcome", "source", "key");
 	for (size_t i = 0; i < count; i++) {
 		if (a->json != NULL)

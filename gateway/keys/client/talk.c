@@ -101,12 +101,13 @@ static enum kiln_code begin(struct line *line, struct kiln_error *err)
 {
 	struct kiln_keycli_talk *talk = line->talk;
 	const struct kiln_keycli_options *o = talk->options;
+	size_t exporter_len;
 	const struct kiln_keys_client_options options = {
 	    .registration = talk->ask == NULL,
 	    .account = {o->account, strlen(o->account)},
 	    .password = {talk->password->data, talk->password->len},
 	    .token = talk->token,
-	    .exporter = kiln_conn_exporter(line->conn, NULL),
+	    .exporter = kiln_conn_exporter(line->conn, &exporter_len),
 	    .server_identity = o->server_identity,
 	    .server_key = o->pinned ? o->server_key : NULL,
 	    .ksf = kiln_keycli_stretching(o),
