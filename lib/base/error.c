@@ -44,6 +44,7 @@ const char *kiln_code_name(enum kiln_code code)
 	case KILN_E_OPAQUE_AUTH: return "opaque_auth";
 	case KILN_E_OPAQUE_STATE: return "opaque_state";
 	case KILN_E_OPAQUE_RECORD: return "opaque_record";
+	case KILN_E_STORE: return "store";
 	}
 	return "unknown";
 }

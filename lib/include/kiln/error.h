@@ -75,6 +75,9 @@ enum kiln_code {
 	KILN_E_OPAQUE_AUTH = 81,    /* wrong password, unknown user, wrong server, or tampering */
 	KILN_E_OPAQUE_STATE = 82,   /* a sealed state does not open */
 	KILN_E_OPAQUE_RECORD = 83,  /* our own setup or a stored record is damaged */
+
+	/* 90-99: the key server */
+	KILN_E_STORE = 90, /* the store fails, is damaged, or is not this server's */
 };
 
 #define KILN_ERROR_MAX 256u
