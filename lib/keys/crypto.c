@@ -37,9 +37,8 @@ bool kiln_keys_unseal(const uint8_t key[32], const void *ad, size_t ad_len, cons
 {
 	if (len < KILN_KEYS_SEAL_OVERHEAD)
 		return false;
-	if (crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed + NONCE_LEN,
-						      len - NONCE_LEN, ad, ad_len, sealed,
-						      key) == 0)
+	if (crypto_aead_chacha20poly1305_ietf_decrypt(
+		out, NULL, NULL, sealed + NONCE_LEN, len - NONCE_LEN, ad, ad_len, sealed, key) == 0)
 		return true;
 	kiln_wipe(out, len - KILN_KEYS_SEAL_OVERHEAD);
 	return false;

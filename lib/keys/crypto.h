@@ -72,8 +72,7 @@ bool kiln_keys_scalar_generate(const struct kiln_opaque_random *random,
 bool kiln_keys_public_key(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],
 			  uint8_t public_key[KILN_KEYS_PUBLIC_LEN]) KILN_NODISCARD;
 
-bool kiln_keys_sha256(const void *data, size_t len,
-		      uint8_t out[KILN_KEYS_HASH_LEN]) KILN_NODISCARD;
+bool kiln_keys_sha256(const void *data, size_t len, uint8_t out[KILN_KEYS_HASH_LEN]) KILN_NODISCARD;
 
 /* r, s; s in the lower half. The nonce is RFC 6979's where OpenSSL can (3.2), otherwise random. */
 bool kiln_keys_sign(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],

@@ -13,9 +13,9 @@
 #include "keys/crypto.h"
 
 /* SEC 2, 2.4.1. */
-static const uint8_t order[32] = {
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
-    0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41};
+static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+				  0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48,
+				  0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41};
 
 /* out = a - b; gives the borrow, 0 or 1, that is: a < b. Constant time. */
 static unsigned subtract(const uint8_t a[32], const uint8_t b[32], uint8_t out[32])
@@ -117,8 +117,7 @@ static void lower_half(uint8_t s[32])
 static bool flatten(const uint8_t *der, size_t len, uint8_t signature[KILN_KEYS_SIGNATURE_LEN])
 {
 	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)len);
-	const bool ok = sig != NULL &&
-			BN_bn2binpad(ECDSA_SIG_get0_r(sig), signature, 32) == 32 &&
+	const bool ok = sig != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(sig), signature, 32) == 32 &&
 			BN_bn2binpad(ECDSA_SIG_get0_s(sig), signature + 32, 32) == 32;
 	ECDSA_SIG_free(sig);
 	if (ok)
@@ -173,9 +172,8 @@ bool kiln_keys_verify(const uint8_t public_key[KILN_KEYS_PUBLIC_LEN],
 	const int len = unflatten(signature, &der);
 	EVP_PKEY *key = make_key(NULL, public_key);
 	EVP_PKEY_CTX *ctx = key != NULL ? EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL) : NULL;
-	const bool ok =
-	    len > 0 && ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
-	    EVP_PKEY_verify(ctx, der, (size_t)len, digest, KILN_KEYS_HASH_LEN) == 1;
+	const bool ok = len > 0 && ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
+			EVP_PKEY_verify(ctx, der, (size_t)len, digest, KILN_KEYS_HASH_LEN) == 1;
 	EVP_PKEY_CTX_free(ctx);
 	EVP_PKEY_free(key);
 	OPENSSL_free(der);

@@ -55,9 +55,8 @@ size_t kiln_keys_frame_write(uint8_t type, const uint8_t session[KILN_KEYS_SESSI
 		cap = KILN_KEYS_LENGTH_LEN + KILN_KEYS_FRAME_MAX;
 	if (cap < KILN_KEYS_HEADER_LEN + mac_len || (mac_len > 0 && key == NULL))
 		return 0;
-	const size_t body_len =
-	    kiln_keys_message_write(type, message, out + KILN_KEYS_HEADER_LEN,
-				    cap - KILN_KEYS_HEADER_LEN - mac_len, &fits);
+	const size_t body_len = kiln_keys_message_write(
+	    type, message, out + KILN_KEYS_HEADER_LEN, cap - KILN_KEYS_HEADER_LEN - mac_len, &fits);
 	if (!fits)
 		return 0;
 	const size_t before_mac = KILN_KEYS_HEADER_LEN + body_len;
@@ -78,8 +77,8 @@ static void derive(const char *label, const uint8_t session_key[64],
 	const size_t len = strlen(label);
 	memcpy(info, label, len);
 	memcpy(info + len, session, KILN_KEYS_SESSION_ID_LEN);
-	kiln_keys_hkdf(session_key, 64, salt, sizeof salt - 1, info,
-		       len + KILN_KEYS_SESSION_ID_LEN, key, 32);
+	kiln_keys_hkdf(session_key, 64, salt, sizeof salt - 1, info, len + KILN_KEYS_SESSION_ID_LEN,
+		       key, 32);
 }
 
 void kiln_keys_channel_init(struct kiln_keys_channel *channel, const uint8_t session_key[64],

@@ -54,7 +54,7 @@ enum kiln_keys_error {
 	KILN_KEYS_BAD_MAC = 3,
 	KILN_KEYS_LOGIN_FAILED = 4,
 	KILN_KEYS_LIMITED = 5,
-	KILN_KEYS_REGISTRATION_CLOSED = 6,
+	KILN_KEYS_REGISTRATION_REFUSED = 6,
 	KILN_KEYS_TOKEN_REFUSED = 7,
 	KILN_KEYS_NAME_TAKEN = 8,
 	KILN_KEYS_BAD_NAME = 9,
@@ -140,14 +140,25 @@ struct kiln_keys_form {
 
 #define KILN_KEYS_MEMBER_SIZE(f) sizeof(((struct kiln_keys_message *)0)->f)
 #define KILN_KEYS_NUM(f)                                                                           \
-	{KILN_FIELD_NUMBER, offsetof(struct kiln_keys_message, f), KILN_KEYS_MEMBER_SIZE(f), 0, 0}
+	{                                                                                          \
+		KILN_FIELD_NUMBER, offsetof(struct kiln_keys_message, f),                          \
+		    KILN_KEYS_MEMBER_SIZE(f), 0, 0                                                 \
+	}
 #define KILN_KEYS_BYTES(f)                                                                         \
-	{KILN_FIELD_BYTES, offsetof(struct kiln_keys_message, f), KILN_KEYS_MEMBER_SIZE(f), 0, 0}
+	{                                                                                          \
+		KILN_FIELD_BYTES, offsetof(struct kiln_keys_message, f), KILN_KEYS_MEMBER_SIZE(f), \
+		    0, 0                                                                           \
+	}
 #define KILN_KEYS_LIST(f, element, min, max)                                                       \
-	{KILN_FIELD_LIST, offsetof(struct kiln_keys_message, f), element, min, max}
+	{                                                                                          \
+		KILN_FIELD_LIST, offsetof(struct kiln_keys_message, f), element, min, max          \
+	}
 #define KILN_KEYS_FORM(...)                                                                        \
-	{(const struct kiln_keys_field[]){__VA_ARGS__},                                            \
-	 sizeof((const struct kiln_keys_field[]){__VA_ARGS__}) / sizeof(struct kiln_keys_field)}
+	{                                                                                          \
+		(const struct kiln_keys_field[]){__VA_ARGS__},                                     \
+		    sizeof((const struct kiln_keys_field[]){__VA_ARGS__}) /                        \
+			sizeof(struct kiln_keys_field)                                             \
+	}
 
 /* NULL for a type, or an operation, that there is not. */
 const struct kiln_keys_form *kiln_keys_session_form(uint8_t type);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the operations send, docs/keys.md "Operations": the fields behind the operation's number (and,
- * in a REQUEST, the user_id). */
+ * What the operations send, docs/keys.md "Operations": the fields behind the operation's number
+ * (and, in a REQUEST, the user_id). */
 #include "keys/message.h"
 
 #define NUM   KILN_KEYS_NUM
@@ -83,10 +83,8 @@ const struct kiln_keys_form *kiln_keys_operation_form(uint8_t type, uint8_t oper
 		return NULL;
 	switch (type) {
 	case KILN_KEYS_REQUEST: return &forms[operation].request;
-	case KILN_KEYS_CONTINUE:
-		return forms[operation].continues ? &forms[operation].go_on : NULL;
-	case KILN_KEYS_FINISH:
-		return forms[operation].continues ? &forms[operation].finish : NULL;
+	case KILN_KEYS_CONTINUE: return forms[operation].continues ? &forms[operation].go_on : NULL;
+	case KILN_KEYS_FINISH: return forms[operation].continues ? &forms[operation].finish : NULL;
 	case KILN_KEYS_RESPONSE: return &forms[operation].response;
 	default: return &empty;
 	}

@@ -14,9 +14,9 @@ static bool character_allowed(ucs4_t c)
 {
 	if (c == 0x20)
 		return true;
-	return !uc_is_general_category_withtable(
-	    c, UC_CATEGORY_MASK_Cc | UC_CATEGORY_MASK_Cf | UC_CATEGORY_MASK_Cs |
-		   UC_CATEGORY_MASK_Cn | UC_CATEGORY_MASK_Z);
+	return !uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Cc | UC_CATEGORY_MASK_Cf |
+							UC_CATEGORY_MASK_Cs | UC_CATEGORY_MASK_Cn |
+							UC_CATEGORY_MASK_Z);
 }
 
 static bool characters_allowed(const uint8_t *name, size_t len)
@@ -59,5 +59,5 @@ enum kiln_keys_name kiln_keys_name_check(const void *name, size_t len)
 	if (rc != KILN_KEYS_NAME_GOOD)
 		return rc;
 	return form_len == len && memcmp(form, name, len) == 0 ? KILN_KEYS_NAME_GOOD
-							      : KILN_KEYS_NAME_BAD;
+							       : KILN_KEYS_NAME_BAD;
 }

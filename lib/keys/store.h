@@ -87,8 +87,8 @@ struct kiln_keys_store {
 	enum kiln_store_result (*release)(void *ctx, struct kiln_error *err);
 	enum kiln_store_result (*undo)(void *ctx, struct kiln_error *err);
 
-	/* ---- the server's setup, made once by the first start. get: OK, ABSENT, FAILED. put: OK; TAKEN when there is one (by
-	 * another server at the same moment: get it); FAILED. */
+	/* ---- the server's setup, made once by the first start. get: OK, ABSENT, FAILED. put: OK;
+	 * TAKEN when there is one (by another server at the same moment: get it); FAILED. */
 	enum kiln_store_result (*setup_get)(void *ctx, struct kiln_opaque_setup *setup,
 					    struct kiln_error *err);
 	enum kiln_store_result (*setup_put)(void *ctx, const struct kiln_opaque_setup *setup,

@@ -26,7 +26,7 @@
  * Errors. *err is filled on failure and left alone on success; err may be NULL. On failure every
  * output is all zero. Codes that any call may give:
  *   KILN_E_USAGE           an input is out of its bounds (below)
- *   KILN_E_SYSTEM          the source of randomness failed, or libsodium cannot start
+ *   KILN_E_SYSTEM          the source of randomness failed, or libsodium does not start
  *   KILN_E_OPAQUE_MESSAGE  a message holds no valid group element, or the identity element
  * and what else it gives stands beside it.
  *
