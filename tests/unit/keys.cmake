@@ -4,3 +4,4 @@ function(_keys_test name)
 endfunction()
 
 _keys_test(session)
+_keys_test(tamper)

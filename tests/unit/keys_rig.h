@@ -22,6 +22,8 @@
 #include "keys/server.h"
 #include "keys_store.h"
 
+struct rig_link;
+
 struct rig {
 	struct memory_store *store;
 	struct kiln_keys_server_options options;
@@ -34,7 +36,7 @@ struct rig {
 	unsigned frames[2]; /* to the client, to the server */
 	int tap_frame;      /* what the tap is to act on */
 	size_t tap_byte;
-	uint8_t tap_type;
+	const struct rig_link *tap_link;
 
 	/* The latest frames as the tap got them. */
 	struct {

@@ -275,15 +275,15 @@ static void test_signing(void **state)
 		ask.text_len = len;
 		assert_int_equal(rig_do(rig, NAME, PASS, &ask, &got), KILN_OK);
 		assert_true(kiln_keys_sha256(message, len, digest));
-		assert_true(kiln_keys_verify(made.public_key, digest, got.signature));
+		assert_true(kiln_keys_ec_verify(made.public_key, digest, got.signature));
 		digest[0] ^= 1;
-		assert_false(kiln_keys_verify(made.public_key, digest, got.signature));
+		assert_false(kiln_keys_ec_verify(made.public_key, digest, got.signature));
 	}
 	ask.text = digest;
 	ask.text_len = sizeof digest;
 	ask.is_digest = true;
 	assert_int_equal(rig_do(rig, NAME, PASS, &ask, &got), KILN_OK);
-	assert_true(kiln_keys_verify(made.public_key, digest, got.signature));
+	assert_true(kiln_keys_ec_verify(made.public_key, digest, got.signature));
 	ask.operation = KILN_KEYS_PUBLIC_KEY;
 	assert_int_equal(rig_do(rig, NAME, PASS, &ask, &got), KILN_OK);
 	assert_memory_equal(got.public_key, made.public_key, 33);
