@@ -13,14 +13,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
 #include "driver/file.h"
 #include "keys/client/terminal.h"
-#include "keys/local.h"
 
-static struct kiln_opaque_bytes bytes_of(const struct kiln_keycli_secret *password)
+static enum kiln_code open_bytes(const uint8_t *file, size_t len,
+				 const struct kiln_keycli_secret *password,
+				 struct kiln_keys_local **local, struct kiln_error *err)
 {
-	return (struct kiln_opaque_bytes){password->data, password->len};
+	kiln_keycli_progress_begin("opening the local file (Argon2id)");
+	const enum kiln_code rc =
+	    kiln_keys_local_open(file, len, password->data, password->len, NULL, local, err);
+	kiln_keycli_progress_end();
+	return rc;
 }
 
 /* *local is NULL with KILN_OK when there is no such file. */
@@ -29,16 +33,16 @@ static enum kiln_code load(const char *path, const struct kiln_keycli_secret *pa
 {
 	struct kiln_file file;
 	*local = NULL;
-	const int failed = kiln_file_read_some(path, KILN_KEYS_LOCAL_FILE_MAX, &file);
+	const int failed = kiln_file_read_some(path, KILN_KEYS_LOCAL_SIZE_MAX, &file);
 	if (failed == ENOENT)
 		return KILN_OK;
 	if (failed != 0)
 		return kiln_fail_errno(err, KILN_E_CONFIG, failed, "--local %.160s", path);
-	kiln_keycli_progress_begin("opening the local file (Argon2id)");
-	*local = kiln_keys_local_open(file.data, file.len, bytes_of(password), err);
-	kiln_keycli_progress_end();
+	if (file.len == 0)
+		return kiln_fail(err, KILN_E_KEYS_STORED, "--local %.160s is empty", path);
+	const enum kiln_code rc = open_bytes(file.data, file.len, password, local, err);
 	kiln_file_clear(&file);
-	return *local != NULL ? KILN_OK : err->code;
+	return rc;
 }
 
 /* Whole or not at all: a new file beside it takes its place. */
@@ -59,31 +63,15 @@ static enum kiln_code replace(const char *path, const uint8_t *data, size_t len,
 	return kiln_fail_errno(err, KILN_E_SYSTEM, failed, "--local %.160s", path);
 }
 
-static enum kiln_code save(const char *path, const struct kiln_keys_local *local,
+static enum kiln_code save(const char *path, struct kiln_keys_local *local,
 			   struct kiln_error *err)
 {
-	uint8_t *file;
+	uint8_t *file = NULL;
 	size_t len;
-	enum kiln_code rc = kiln_keys_local_write(local, NULL, &file, &len, err);
+	enum kiln_code rc = kiln_keys_local_seal(local, &file, &len, err);
 	if (rc == KILN_OK)
 		rc = replace(path, file, len, err);
 	free(file);
-	return rc;
-}
-
-static enum kiln_code put(struct kiln_keys_local *local, const struct kiln_keys_answer *answer,
-			  struct kiln_error *err)
-{
-	struct kiln_keys_local_entry entry = {
-	    .kind = answer->kind,
-	    .context = answer->context,
-	    .secret_len = (uint8_t)answer->secret_len,
-	};
-	memcpy(entry.key_id, answer->key_id, sizeof entry.key_id);
-	memcpy(entry.user_id, answer->user_id, sizeof entry.user_id);
-	memcpy(entry.secret, answer->secret, answer->secret_len);
-	const enum kiln_code rc = kiln_keys_local_put(local, &entry, err);
-	kiln_wipe(&entry, sizeof entry);
 	return rc;
 }
 
@@ -105,7 +93,7 @@ static int lock(const char *path)
 
 enum kiln_code kiln_keycli_local_add(const struct kiln_keycli_options *o,
 				     const struct kiln_keycli_secret *password,
-				     const struct kiln_keys_answer *answer, struct kiln_error *err)
+				     const struct kiln_keys_secret *secret, struct kiln_error *err)
 {
 	struct kiln_keys_local *local = NULL;
 	const int locked = lock(o->local);
@@ -113,14 +101,10 @@ enum kiln_code kiln_keycli_local_add(const struct kiln_keycli_options *o,
 		return kiln_fail(err, KILN_E_CONFIG, "--local %.160s: its folder cannot be opened",
 				 o->local);
 	enum kiln_code rc = load(o->local, password, &local, err);
-	if (rc == KILN_OK && local == NULL) {
-		kiln_keycli_progress_begin("making the local file (Argon2id)");
-		local = kiln_keys_local_new(bytes_of(password), NULL, err);
-		kiln_keycli_progress_end();
-		rc = local != NULL ? KILN_OK : err->code;
-	}
+	if (rc == KILN_OK && local == NULL)
+		rc = open_bytes(NULL, 0, password, &local, err);
 	if (rc == KILN_OK)
-		rc = put(local, answer, err);
+		rc = kiln_keys_local_put(local, secret, err);
 	if (rc == KILN_OK)
 		rc = save(o->local, local, err);
 	kiln_keys_local_free(local);
@@ -131,7 +115,7 @@ enum kiln_code kiln_keycli_local_add(const struct kiln_keycli_options *o,
 enum kiln_code kiln_keycli_local_get(const struct kiln_keycli_options *o,
 				     const struct kiln_keycli_secret *password,
 				     const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
-				     struct kiln_keys_answer *answer, struct kiln_error *err)
+				     struct kiln_keys_secret *secret, struct kiln_error *err)
 {
 	struct kiln_keys_local *local;
 	enum kiln_code rc = load(o->local, password, &local, err);
@@ -140,17 +124,11 @@ enum kiln_code kiln_keycli_local_get(const struct kiln_keycli_options *o,
 				 o->local);
 	if (rc != KILN_OK)
 		return rc;
-	const struct kiln_keys_local_entry *entry = kiln_keys_local_find(local, key_id);
-	if (entry == NULL) {
+	const struct kiln_keys_secret *found = kiln_keys_local_find(local, key_id);
+	if (found != NULL)
+		*secret = *found;
+	else
 		rc = kiln_fail(err, KILN_E_KEYS_KEY, "the local file has no such key");
-	} else {
-		memcpy(answer->key_id, entry->key_id, sizeof answer->key_id);
-		memcpy(answer->user_id, entry->user_id, sizeof answer->user_id);
-		memcpy(answer->secret, entry->secret, entry->secret_len);
-		answer->secret_len = entry->secret_len;
-		answer->kind = entry->kind;
-		answer->context = entry->context;
-	}
 	kiln_keys_local_free(local);
 	return rc;
 }

@@ -94,9 +94,9 @@ static enum kiln_code read_hex(const char *what, const char *text, uint8_t *out,
 static enum kiln_code add_key(struct kiln_keycli_options *o, const char *what, const char *text,
 			      struct kiln_error *err)
 {
-	if (o->key_id_count == KILN_KEYS_AUDIT_IDS_MAX)
+	if (o->key_id_count == KILN_KEYCLI_IDS_MAX)
 		return kiln_fail(err, KILN_E_CONFIG, "--key: at most %d of them",
-				 KILN_KEYS_AUDIT_IDS_MAX);
+				 KILN_KEYCLI_IDS_MAX);
 	return read_hex(what, text, o->key_ids[o->key_id_count++], KILN_KEYS_KEY_ID_LEN, err);
 }
 

@@ -5,7 +5,8 @@
 #ifndef KILN_KEYS_CLIENT_OPTIONS_H
 #define KILN_KEYS_CLIENT_OPTIONS_H
 
-#include "keys/client.h"
+#include <kiln/keys.h>
+
 #include "keys/flags.h"
 
 enum kiln_keycli_command {
@@ -24,6 +25,7 @@ enum kiln_keycli_command {
 	KILN_KEYCLI_COMMANDS,
 };
 
+#define KILN_KEYCLI_IDS_MAX 64
 #define KILN_KEYCLI_NO_FD UINT64_MAX
 
 /* Where a password comes from; nothing: the terminal. */
@@ -50,8 +52,8 @@ struct kiln_keycli_options {
 	struct kiln_keys_texts keys;
 	uint64_t after_ms, before_ms;
 
-	uint8_t digest[KILN_KEYS_HASH_LEN];
-	uint8_t key_ids[KILN_KEYS_AUDIT_IDS_MAX][KILN_KEYS_KEY_ID_LEN];
+	uint8_t digest[32];
+	uint8_t key_ids[KILN_KEYCLI_IDS_MAX][KILN_KEYS_KEY_ID_LEN];
 	size_t key_id_count; /* the word's, or --key's */
 	bool help;
 };

@@ -10,7 +10,6 @@
 
 #include "base/bytes.h"
 #include "base/hex.h"
-#include "keys/audit.h"
 
 #define LABEL_WIDTH 12
 
@@ -89,7 +88,7 @@ static void audit_row(const struct kiln_keys_audit *e)
 		kiln_hex_encode(e->key_id, sizeof e->key_id, key);
 	(void)printf("%6llu  %s  %-23s  %-8s  %-14s  %-15s  %s\n", (unsigned long long)e->number,
 		     when, kiln_keys_action_name(e->action), kiln_keys_actor_name(e->actor),
-		     e->outcome == KILN_KEYS_SUCCESS ? "ok" : kiln_keys_error_name(e->outcome),
+		     e->outcome == 0 ? "ok" : kiln_keys_error_name(e->outcome),
 		     source, key);
 }
 
@@ -102,7 +101,7 @@ static json_t *audit_json(const struct kiln_keys_audit *e)
 	    "{s:I, s:s, s:I, s:s, s:s, s:s, s:s}", "number", (json_int_t)e->number, "time", when,
 	    "time_ms", (json_int_t)e->time_ms, "action", kiln_keys_action_name(e->action), "actor",
 	    kiln_keys_actor_name(e->actor), "outcome",
-	    e->outcome == KILN_KEYS_SUCCESS ? "ok" : kiln_keys_error_name(e->outcome), "source",
+	    e->outcome == 0 ? "ok" : kiln_keys_error_name(e->outcome), "source",
 	    source);
 	if (e->has_key) {
 		kiln_hex_encode(e->key_id, sizeof e->key_id, key);

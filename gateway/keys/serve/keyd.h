@@ -13,12 +13,10 @@
 #define KILN_KEYS_SERVE_KEYD_H
 
 #include <kiln/handoff.h>
+#include <kiln/keys.h>
 
 #include "keys/serve/options.h"
 #include "log/log.h"
-
-/* What gateways are asked to export, docs/keys.md. */
-#define KILN_KEYS_EXPORTER_LABEL "EXPORTER-kiln-keys/1"
 
 struct kiln_keyd;
 struct kiln_keyd_conn;
