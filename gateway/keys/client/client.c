@@ -441,24 +441,22 @@ static void clear(struct run *r)
 	kiln_wipe(r, sizeof *r);
 }
 
-bool kiln_keycli_main(int argc, char **argv, int *status)
+int kiln_keycli_main(int argc, char **argv)
 {
 	static struct run run;
 	enum kiln_keycli_command command;
+	int status = 0;
 	if (!kiln_keycli_find(argv[0], &command))
-		return false;
-	if (kiln_keycli_options_read(&run.options, command, argc, argv, &run.err) != KILN_OK) {
-		*status = kiln_keycli_print_error(&run.options, &run.err, 0);
-		return true;
-	}
-	*status = 0;
+		return 2;
+	if (kiln_keycli_options_read(&run.options, command, argc, argv, &run.err) != KILN_OK)
+		return kiln_keycli_print_error(&run.options, &run.err, 0);
 	if (run.options.help) {
 		kiln_keycli_help(command);
-		return true;
+		return 0;
 	}
 	harden();
 	if (work(&run) != KILN_OK)
-		*status = kiln_keycli_print_error(&run.options, &run.err, run.retry_after_ms);
+		status = kiln_keycli_print_error(&run.options, &run.err, run.retry_after_ms);
 	clear(&run);
-	return true;
+	return status;
 }

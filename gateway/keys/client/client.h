@@ -3,9 +3,7 @@
 #ifndef KILN_KEYS_CLIENT_CLIENT_H
 #define KILN_KEYS_CLIENT_CLIENT_H
 
-/* False when argv[0] is none of them; otherwise *status is the exit status. */
-#include <stdbool.h>
-
-bool kiln_keycli_main(int argc, char **argv, int *status);
+/* argv[0] is the command's name: one of kiln_keycli_names. The exit status. */
+int kiln_keycli_main(int argc, char **argv);
 
 #endif

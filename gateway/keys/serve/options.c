@@ -30,6 +30,8 @@ static const struct kiln_keys_flag flags[] = {
     TEXT("user", user),
     TEXT("store", store),
     TEXT("key-file", key_file),
+    TEXT("key-credential", key_credential),
+    TEXT("other-key-file", other_key_file),
     COUNT("key-fd", key_fd, 0, 1023),
     TEXT("anchor", anchor),
     COUNT("max-keys", max_keys, 1, 10000000),
@@ -158,8 +160,10 @@ static enum kiln_code check(struct kiln_keys_serve_options *o, struct kiln_error
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "--store is missing: sqlite:PATH or postgresql:SETTINGS, as "
 				 "`kiln keys init` made it");
-	if (o->key_file != NULL && o->key_fd != UINT64_MAX)
-		return kiln_fail(err, KILN_E_CONFIG, "--key-file and --key-fd: choose one");
+	if ((o->key_file != NULL) + (o->key_credential != NULL) + (o->key_fd != UINT64_MAX) != 1)
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "the store's key is missing, or there twice: one of --key-file "
+				 "FILE, --key-credential NAME and --key-fd N");
 	if (o->identity != NULL && (o->identity[0] == '\0' || strlen(o->identity) > 255))
 		return kiln_fail(err, KILN_E_CONFIG, "--server-identity: 1 to 255 bytes");
 	return KILN_OK;

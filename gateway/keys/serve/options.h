@@ -19,7 +19,7 @@ struct kiln_keys_serve_options {
 	unsigned mode; /* of the socket's file */
 	const char *user;
 
-	const char *store, *key_file, *anchor;
+	const char *store, *key_file, *key_credential, *other_key_file, *anchor;
 	uint64_t key_fd; /* UINT64_MAX: none */
 	uint64_t max_keys; /* of one user */
 

@@ -16,8 +16,6 @@
 #include "keys/store/open.h"
 #include "sandbox/sandbox.h"
 
-#define CREDENTIAL "kiln-store-key"
-
 /* ---- the store ------------------------------------------------------------------------------ */
 
 static void on_progress(void *ctx, const char *what, int percent)
@@ -31,15 +29,35 @@ static void on_progress(void *ctx, const char *what, int percent)
 	kiln_log_end(&line);
 }
 
-static struct kiln_store_key *read_key(const struct kiln_keys_serve_options *o,
-				       struct kiln_error *err)
+/* What opens the store. */
+struct keys {
+	struct kiln_store_key *key, *other; /* other: NULL, or of a rotation */
+};
+
+static enum kiln_code read_keys(const struct kiln_keys_serve_options *o, struct keys *keys,
+				struct kiln_error *err)
 {
 	const struct kiln_store_key_source source = {
 	    .file = o->key_file,
-	    .credential = o->key_file == NULL && o->key_fd == UINT64_MAX ? CREDENTIAL : NULL,
+	    .credential = o->key_credential,
 	    .fd = o->key_fd != UINT64_MAX ? (int)o->key_fd : -1,
 	};
-	return kiln_store_key_read(&source, err);
+	const struct kiln_store_key_source other = {.file = o->other_key_file, .fd = -1};
+	keys->key = kiln_store_key_read(&source, err);
+	if (keys->key == NULL)
+		return err->code;
+	if (o->other_key_file == NULL)
+		return KILN_OK;
+	keys->other = kiln_store_key_read(&other, err);
+	return keys->other != NULL ? KILN_OK : err->code;
+}
+
+static void free_keys(struct keys *keys)
+{
+	if (keys->key != NULL)
+		kiln_store_key_free(keys->key);
+	if (keys->other != NULL)
+		kiln_store_key_free(keys->other);
 }
 
 static enum kiln_code store_failed(const struct kiln_error *err)
@@ -180,12 +198,13 @@ static void log_ready(const struct kiln_keyd *keyd)
 }
 
 static enum kiln_code open_store(const struct kiln_keys_serve_options *o,
-				 const struct kiln_store_key *key, struct kiln_store **store,
+				 const struct keys *keys, struct kiln_store **store,
 				 struct kiln_error *err)
 {
 	const struct kiln_store_options options = {
 	    .where = o->store,
-	    .key = key,
+	    .key = keys->key,
+	    .other_key = keys->other,
 	    .anchor = o->anchor,
 	    .keys_max = (uint32_t)o->max_keys,
 	    .progress = on_progress,
@@ -211,14 +230,14 @@ static enum kiln_code set_up(struct kiln_keyd *keyd, struct kiln_store **store,
 			     struct kiln_error *err)
 {
 	const struct kiln_keys_serve_options *o = keyd->options;
+	struct keys keys = {NULL};
 	raise_descriptors();
-	struct kiln_store_key *key = read_key(o, err);
-	if (key == NULL)
-		return err->code;
-	enum kiln_code rc = kiln_sandbox_drop_user(o->user, err);
+	enum kiln_code rc = read_keys(o, &keys, err);
 	if (rc == KILN_OK)
-		rc = open_store(o, key, store, err);
-	kiln_store_key_free(key);
+		rc = kiln_sandbox_drop_user(o->user, err);
+	if (rc == KILN_OK)
+		rc = open_store(o, &keys, store, err);
+	free_keys(&keys);
 	if (rc == KILN_OK)
 		rc = make_server(keyd, *store, err);
 	if (rc == KILN_OK)
