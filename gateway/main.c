@@ -37,6 +37,7 @@ static const struct command {
     {"keys", kiln_keys_main, "secrets behind a password: the key server, and its users' side"},
     {"doctor", kiln_doctor_main, "what this kernel and this user can do, and how to improve it"},
     {"demo", kiln_demo_main, "see it work: certificates and AWS roles, both sides, real data"},
+    {"keys", kiln_keys_main, "keep users' secrets behind their passwords: server and clients"},
     {"whoami", kiln_whoami_main, "the AWS identity that a gateway would present, and its source"},
     {"sts", kiln_sts_main, "a stand-in for AWS STS on this machine, for development"},
     {"certs", kiln_certs_main, "make throw-away certificates for a first try"},

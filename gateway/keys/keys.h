@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * `kiln keys …`: the key server, its store, and its users' side. */
+ *
+ * `kiln keys`: the key server, its clients' commands, and its operator's.
+ */
 #ifndef KILN_KEYS_KEYS_H
 #define KILN_KEYS_KEYS_H
 

@@ -72,6 +72,18 @@ void rig_make(struct rig *rig, const char *kind)
 	say(&err);
 	assert_int_equal(code, KILN_OK);
 	rig_open(rig);
+	rig_put_setup(rig);
+}
+
+/* As the first start of a server does. */
+void rig_put_setup(struct rig *rig)
+{
+	struct kiln_error err = {0};
+	struct kiln_opaque_setup setup;
+	memset(&setup, 7, sizeof setup);
+	assert_int_equal(CALL->begin(rig->store, &err), KILN_STORE_OK);
+	assert_int_equal(CALL->setup_put(rig->store, &setup, &err), KILN_STORE_OK);
+	assert_int_equal(CALL->commit(rig->store, &err), KILN_STORE_OK);
 }
 
 void rig_open(struct rig *rig)

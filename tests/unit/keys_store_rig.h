@@ -17,6 +17,7 @@ struct rig {
 /* A directory and an empty store that is open. For PostgreSQL: in the database of the connection
  * string in the file $KILN_TEST_POSTGRESQL, whose tables are dropped first. */
 void rig_make(struct rig *rig, const char *kind);
+void rig_put_setup(struct rig *rig);
 void rig_open(struct rig *rig);  /* must open */
 void rig_close(struct rig *rig); /* the store alone */
 void rig_remove(struct rig *rig);

@@ -373,7 +373,11 @@ static void test_setup(void **state)
 {
 	(void)state;
 	struct kiln_opaque_setup setup, got;
-	memset(&setup, 7, sizeof setup);
+	memset(&setup, 8, sizeof setup);
+	rig_close(&rig);
+	rig_drop(&rig);
+	assert_int_equal(kiln_store_create(&rig.options, &err), KILN_OK);
+	rig_open(&rig);
 	OK(CALL->begin(S, &err));
 	IS(CALL->setup_get(S, &got, &err), ABSENT);
 	OK(CALL->setup_put(S, &setup, &err));
@@ -418,8 +422,8 @@ static void test_two_servers(void **state)
 	OK(CALL->begin(S, &err));
 	for (int i = 0; i < 3; i++) {
 		OK(CALL->audit_append(i % 2 ? S : second, user.user_id, &line, &err));
-		OK(CALL->limit_take(i % 2 ? S : second, KILN_KEYS_LIMIT_SOURCE, user.name, 4, &limit,
-				    1000, &verdict, &err));
+		OK(CALL->limit_take(i % 2 ? S : second, KILN_KEYS_LIMIT_SOURCE, user.name, 4,
+				    &limit, 1000, &verdict, &err));
 		assert_true(verdict.allowed);
 	}
 	OK(CALL->limit_take(S, KILN_KEYS_LIMIT_SOURCE, user.name, 4, &limit, 1000, &verdict, &err));
@@ -464,6 +468,7 @@ static void test_anchor(void **state)
 	rig.options.anchor = rig.anchor;
 	assert_int_equal(kiln_store_create(&rig.options, &err), KILN_OK);
 	rig_open(&rig);
+	rig_put_setup(&rig);
 	rig_add_user(&rig, 1);
 	struct kiln_store_options plain = rig.options;
 	plain.anchor = NULL;
@@ -543,12 +548,11 @@ static int take_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_users),     T(test_long_names),  T(test_change_password),
-	    T(test_keys),      T(test_too_many_keys), T(test_audit),
-	    T(test_nobodys_log), T(test_undo),      T(test_large_batch),
-	    T(test_limits),    T(test_known),       T(test_tokens),
-	    T(test_setup),     T(test_two_servers), T(test_backup),
-	    T(test_anchor),    T(test_rotation),    T(test_wrong_key),
+	    T(test_users),         T(test_long_names),  T(test_change_password), T(test_keys),
+	    T(test_too_many_keys), T(test_audit),       T(test_nobodys_log),     T(test_undo),
+	    T(test_large_batch),   T(test_limits),      T(test_known),           T(test_tokens),
+	    T(test_setup),         T(test_two_servers), T(test_backup),          T(test_anchor),
+	    T(test_rotation),      T(test_wrong_key),
 	};
 	kind = argc > 1 ? argv[1] : "sqlite";
 	return cmocka_run_group_tests(tests, NULL, NULL);

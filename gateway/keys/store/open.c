@@ -207,3 +207,18 @@ enum kiln_code kiln_store_create(const struct kiln_store_options *options, struc
 	kiln_store_close(store);
 	return code;
 }
+
+enum kiln_code kiln_store_anchor(const struct kiln_store_options *options, struct kiln_error *err)
+{
+	struct kiln_store *store;
+	struct kiln_store_report report;
+	enum kiln_code code = kiln_store_connect(options, KILN_DB_SERVE, &store, err);
+	if (code == KILN_OK)
+		code = kiln_store_look(store, &report, err);
+	if (code == KILN_OK)
+		code = refuse_damage(&report, err);
+	if (code == KILN_OK)
+		code = kiln_anchor_create(store, options->anchor, err);
+	kiln_store_close(store);
+	return code;
+}

@@ -80,6 +80,10 @@ KILN_NODISCARD enum kiln_code kiln_store_backup(const struct kiln_store_options 
 KILN_NODISCARD enum kiln_code kiln_store_restore(const struct kiln_store_options *options,
 						 const char *from, struct kiln_error *err);
 
+/* A new anchor, options->anchor, for a store that is there. */
+KILN_NODISCARD enum kiln_code kiln_store_anchor(const struct kiln_store_options *options,
+						struct kiln_error *err);
+
 /* ---- a new key: options->key is the present one. Everything is sealed anew under fresh, in many
  * steps; when it is interrupted the store opens with both keys (key and other_key), and the same
  * call goes on. Refuses while a server has the store open. */
