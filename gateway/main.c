@@ -34,7 +34,6 @@ static const struct command {
 } commands[] = {
     {"server", server_main, "accept TLS 1.3 and relay to a plain target"},
     {"client", client_main, "accept plain connections and relay them over TLS 1.3"},
-    {"keys", kiln_keys_main, "secrets behind a password: the key server, and its users' side"},
     {"doctor", kiln_doctor_main, "what this kernel and this user can do, and how to improve it"},
     {"demo", kiln_demo_main, "see it work: certificates and AWS roles, both sides, real data"},
     {"keys", kiln_keys_main, "keep users' secrets behind their passwords: server and clients"},
