@@ -9,6 +9,7 @@
 #include "keys/admin/admin.h"
 #include "keys/client/client.h"
 #include "keys/serve/serve.h"
+#include "keys/serve/tokens.h"
 
 /* argv[0] is the command's name. */
 static const struct command {
@@ -17,6 +18,7 @@ static const struct command {
 	const char *what;
 } commands[] = {
     {"serve", kiln_keys_serve_main, "the key server, behind `kiln server --handoff`"},
+    {"token", kiln_keys_token_main, "make tokens that let users register"},
     {"init", kiln_keys_admin_main, "make an empty store, and its key"},
     {"check", kiln_keys_admin_main, "look at everything in a store, also while it is served"},
     {"backup", kiln_keys_admin_main, "copy a store into one file, also while it is served"},
@@ -36,7 +38,7 @@ static const struct command {
     {"public-key", kiln_keycli_main, "the public key of a signing key"},
     {"change-password", kiln_keycli_main, "a new password, the same secrets"},
 };
-#define SERVER_COMMANDS 7 /* the first ones are the operator's */
+#define SERVER_COMMANDS 8 /* the first ones are the operator's */
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 static void usage(FILE *to)

@@ -35,6 +35,7 @@ const char kiln_keys_serve_help[] =
     "\n"
     "Who may register:\n"
     "  --registration WORD      closed, token (each good once) or open  [closed]\n"
+    "  --tokens FILE            tokens to add, as `kiln keys token` makes them; SIGHUP reads it again\n"
     "  --server-identity NAME   what clients must call this server; part of every login, and fixed\n"
     "                           with the first registration  [its public key]\n"
     "  --allow-unbound          take sessions that are not bound to their TLS connection\n"
@@ -59,4 +60,4 @@ const char kiln_keys_serve_help[] =
     "  --log-accounts           account names in the log; without, user ids alone\n"
     "\n"
     "SIGTERM ends it when open sessions have, or --shutdown-timeout; a second one at once. SIGHUP\n"
-    "and SIGUSR1 log what it has done so far. See docs/operations.md and docs/keys.md.\n";
+    "reads --tokens again. SIGUSR1 logs what it has done so far. See docs/operations.md.\n";

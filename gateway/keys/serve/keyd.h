@@ -19,6 +19,7 @@
 #include "log/log.h"
 
 struct kiln_keyd;
+struct kiln_store;
 struct kiln_keyd_conn;
 
 /* Connections that have the same time: the first is the next to be over. */
@@ -72,6 +73,7 @@ struct kiln_keyd {
 	uint8_t server_key[KILN_OPAQUE_ELEMENT_SIZE];
 	uint64_t stop_at;
 	struct kiln_keyd_counters counters;
+	struct kiln_store *store;
 };
 
 struct kiln_keys_now kiln_keyd_clock(void);
@@ -84,6 +86,9 @@ enum kiln_code kiln_keyd_run(struct kiln_keyd *keyd, struct kiln_error *err) KIL
 /* The descriptors that the loop needs. */
 enum kiln_code kiln_keyd_open(struct kiln_keyd *keyd, struct kiln_error *err) KILN_NODISCARD;
 void kiln_keyd_close(struct kiln_keyd *keyd);
+
+/* Reads --tokens, and says so; false with *err: nothing was changed. */
+bool kiln_keyd_read_tokens(struct kiln_keyd *keyd, struct kiln_error *err);
 
 /* ---- conn.c */
 void kiln_keyd_accept(struct kiln_keyd *keyd);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "keys/serve/keyd.h"
+#include "keys/serve/tokens.h"
 #include "sandbox/sandbox.h"
 
 #define EVENTS    256
@@ -89,6 +90,14 @@ void kiln_keyd_close(struct kiln_keyd *keyd)
 	keyd->epoll = keyd->signals = -1;
 }
 
+static void commit(struct kiln_keyd *keyd)
+{
+	if (kiln_keys_server_commit(keyd->server, keyd->now))
+		keyd->counters.batches++;
+	else
+		keyd->counters.store_failures++;
+}
+
 /* ---- stopping ------------------------------------------------------------------------------- */
 
 static void begin_stop(struct kiln_keyd *keyd)
@@ -123,12 +132,43 @@ static void stop(struct kiln_keyd *keyd)
 	keyd->stopped = true;
 }
 
+bool kiln_keyd_read_tokens(struct kiln_keyd *keyd, struct kiln_error *err)
+{
+	struct kiln_log_line line;
+	uint64_t added;
+	if (keyd->options->tokens == NULL)
+		return true;
+	if (kiln_keyd_tokens_load(keyd->options->tokens, keyd->store, kiln_keyd_clock().unix_ms,
+				  &added, err) != KILN_OK)
+		return false;
+	kiln_log_begin(&line, KILN_LOG_INFO, "tokens");
+	kiln_log_u64(&line, "added", added);
+	kiln_log_end(&line);
+	return true;
+}
+
+/* Between batches: what came before it in this turn is kept first. */
+static void reload(struct kiln_keyd *keyd)
+{
+	struct kiln_error err = {0};
+	struct kiln_log_line line;
+	commit(keyd);
+	if (!kiln_keyd_read_tokens(keyd, &err)) {
+		kiln_keyd_log_error("reload_failed", &err);
+		return;
+	}
+	kiln_log_begin(&line, KILN_LOG_INFO, "reloaded");
+	kiln_log_end(&line);
+}
+
 static void on_signals(struct kiln_keyd *keyd)
 {
 	struct signalfd_siginfo info;
 	while (read(keyd->signals, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			begin_stop(keyd);
+		else if (info.ssi_signo == SIGHUP)
+			reload(keyd);
 		else
 			kiln_keyd_log_counters(keyd);
 	}
@@ -194,14 +234,6 @@ static void on_deadlines(struct kiln_keyd *keyd)
 		kiln_keyd_end(keyd->closing.first, NULL, NULL);
 	if (kiln_keys_server_deadline(keyd->server) <= now)
 		kiln_keys_server_tick(keyd->server, keyd->now);
-}
-
-static void commit(struct kiln_keyd *keyd)
-{
-	if (kiln_keys_server_commit(keyd->server, keyd->now))
-		keyd->counters.batches++;
-	else
-		keyd->counters.store_failures++;
 }
 
 static void push_ended(struct kiln_keyd *keyd)

@@ -35,6 +35,7 @@ static const struct kiln_keys_flag flags[] = {
     COUNT("key-fd", key_fd, 0, 1023),
     TEXT("anchor", anchor),
     COUNT("max-keys", max_keys, 1, 10000000),
+    TEXT("tokens", tokens),
     WORD("registration", registration, registrations),
     TEXT("server-identity", identity),
     SWITCH("allow-unbound", no_binding),
@@ -164,6 +165,8 @@ static enum kiln_code check(struct kiln_keys_serve_options *o, struct kiln_error
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "the store's key is missing, or there twice: one of --key-file "
 				 "FILE, --key-credential NAME and --key-fd N");
+	if (o->tokens != NULL && o->registration != KILN_KEYS_REGISTRATION_TOKEN)
+		return kiln_fail(err, KILN_E_CONFIG, "--tokens goes with --registration token");
 	if (o->identity != NULL && (o->identity[0] == '\0' || strlen(o->identity) > 255))
 		return kiln_fail(err, KILN_E_CONFIG, "--server-identity: 1 to 255 bytes");
 	return KILN_OK;

@@ -23,6 +23,7 @@ struct kiln_keys_serve_options {
 	uint64_t key_fd; /* UINT64_MAX: none */
 	uint64_t max_keys; /* of one user */
 
+	const char *tokens;
 	int registration; /* enum kiln_keys_registration */
 	const char *identity;
 	bool no_binding;

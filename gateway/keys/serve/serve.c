@@ -238,8 +238,11 @@ static enum kiln_code set_up(struct kiln_keyd *keyd, struct kiln_store **store,
 	if (rc == KILN_OK)
 		rc = open_store(o, &keys, store, err);
 	free_keys(&keys);
+	keyd->store = *store;
 	if (rc == KILN_OK)
 		rc = make_server(keyd, *store, err);
+	if (rc == KILN_OK && !kiln_keyd_read_tokens(keyd, err))
+		rc = err->code;
 	if (rc == KILN_OK)
 		rc = open_listener(keyd, err);
 	if (rc == KILN_OK)
