@@ -74,14 +74,14 @@ def private(path, data):
 class User:
     """Somebody with an account, a password file and a gateway's address."""
 
-    def __init__(self, folder, listen, account="me@example.org", password=PASSWORD):
-        self.listen, self.account = listen, account
+    def __init__(self, folder, listen, account="me@example.org", password=PASSWORD, ca="ca"):
+        self.listen, self.account, self.ca = listen, account, ca
         self.folder = pathlib.Path(folder)
         self.password = private(self.folder / f"password.{account}", password)
 
     def where(self):
         port = self.listen.rpartition(":")[2]
-        return ["--server", f"127.0.0.1:{port}", "--cacert", pem("ca"), "--account", self.account]
+        return ["--server", f"127.0.0.1:{port}", "--cacert", pem(self.ca), "--account", self.account]
 
     def run(self, command, *words, stdin=b"", password=True, where=True, **options):
         """Exit status, standard output, standard error."""
