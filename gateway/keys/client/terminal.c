@@ -118,7 +118,8 @@ static void on_alarm(int number)
 
 void kiln_keycli_progress_begin(const char *what)
 {
-	const struct itimerval timer = {.it_value = {.tv_usec = FIRST_US}, .it_interval = {.tv_sec = 1}};
+	const struct itimerval timer = {.it_value = {.tv_usec = FIRST_US},
+					.it_interval = {.tv_sec = 1}};
 	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
 	(void)sigemptyset(&action.sa_mask);
 	progress.what = what;

@@ -185,7 +185,8 @@ void kiln_keyd_log_full(struct kiln_keyd *keyd)
 	kiln_log_begin(&line, KILN_LOG_WARNING, "connection_limit");
 	kiln_log_u64(&line, "connections", keyd->conn_count);
 	kiln_log_u64(&line, "suppressed", suppressed);
-	kiln_log_str(&line, "hint", "new connections are refused; see --max-connections and ulimit -n");
+	kiln_log_str(&line, "hint",
+		     "new connections are refused; see --max-connections and ulimit -n");
 	kiln_log_end(&line);
 }
 
