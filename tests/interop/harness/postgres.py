@@ -13,9 +13,11 @@ import os
 import pathlib
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 
 def binaries():
@@ -45,6 +47,17 @@ def user():
     return None
 
 
+def wait_for_end(pid, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                time.sleep(0.01)
+                continue
+        return
+    raise RuntimeError(f"process {pid} does not end")
+
+
 class Postgres:
     """Started by start(), or by `with`; its data stay until remove()."""
 
@@ -72,7 +85,9 @@ class Postgres:
                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                   timeout=120, check=False, **as_user)
         if check and done.returncode != 0:
-            raise RuntimeError(f"{program}: {(self.folder / f'{program}.out').read_text()}")
+            log = self.data / "log"
+            raise RuntimeError(f"{program}: {(self.folder / f'{program}.out').read_text()[-2000:]}"
+                               f"{log.read_text()[-2000:] if log.exists() else ''}")
 
     def start(self):
         self.run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.data / "log", "-o",
@@ -83,6 +98,20 @@ class Postgres:
 
     def stop(self, mode="fast"):
         self.run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop", check=False)
+
+    def kill_all(self):
+        """-9 for the server and all of its processes, as a power cut has it."""
+        pid = self.pid()
+        os.kill(pid, signal.SIGSTOP)  # so that it starts no others
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in [pid, *map(int, children)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        for one in [pid, *map(int, children)]:
+            wait_for_end(one)
+        # Where nobody collects orphans the number still is a process's: PostgreSQL would think that
+        # it runs.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def remove(self):
         self.stop("immediate")
