@@ -8,6 +8,7 @@ usage: postgres.py COMMAND [ARGUMENT...]
 """
 
 import contextlib
+import ctypes
 import glob
 import os
 import pathlib
@@ -17,7 +18,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 
 def binaries():
@@ -47,21 +47,21 @@ def user():
     return None
 
 
-def wait_for_end(pid, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError):
-            if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                time.sleep(0.01)
-                continue
-        return
-    raise RuntimeError(f"process {pid} does not end")
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans():
+    """The server's processes become ours when it is killed. In a container there may be nobody else
+    who collects them, and a process that is not collected is one that runs, to PostgreSQL."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 class Postgres:
     """Started by start(), or by `with`; its data stay until remove()."""
 
     def __init__(self):
+        adopt_orphans()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kiln-pg."))
         self.who = user() if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         self.folder.chmod(0o711)
@@ -108,10 +108,8 @@ class Postgres:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
         for one in [pid, *map(int, children)]:
-            wait_for_end(one)
-        # Where nobody collects orphans the number still is a process's: PostgreSQL would think that
-        # it runs.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(one, 0)
 
     def remove(self):
         self.stop("immediate")
