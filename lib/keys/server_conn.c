@@ -223,20 +223,28 @@ bool kiln_keys_conn_full(const struct kiln_keys_conn *conn)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
+/* Open sessions wait for another connection; closed ones are remembered as long as they would be
+ * anyway; what was not open yet ends. */
+static void leave(struct session *session, struct kiln_keys_now now)
+{
+	struct kiln_keys_server *server = session->server;
+	kiln_keys_session_touch(session);
+	if (session->state < SESSION_OPEN ||
+	    (session->state != SESSION_CLOSED &&
+	     server->count.detached >= server->options.detached_max)) {
+		kiln_keys_session_abandon(session, now, KILN_KEYS_ABANDONED);
+		return;
+	}
+	kiln_keys_session_detach(session);
+	if (session->state != SESSION_CLOSED)
+		kiln_keys_session_set(session, session->state, QUEUE_DETACHED, now.steady_ms);
+}
+
 void kiln_keys_conn_gone(struct kiln_keys_conn *conn, struct kiln_keys_now now)
 {
 	struct kiln_keys_server *server = conn->server;
-	while (conn->sessions != NULL) {
-		struct session *session = conn->sessions;
-		kiln_keys_session_touch(session);
-		if (session->state < SESSION_OPEN ||
-		    server->count.detached >= server->options.detached_max) {
-			kiln_keys_session_abandon(session, now, KILN_KEYS_ABANDONED);
-			continue;
-		}
-		kiln_keys_session_detach(session);
-		kiln_keys_session_set(session, session->state, QUEUE_DETACHED, now.steady_ms);
-	}
+	while (conn->sessions != NULL)
+		leave(conn->sessions, now);
 	for (struct session *s = server->batch; s != NULL; s = s->in_batch)
 		if (s->conn == conn)
 			s->conn = NULL;

@@ -5,3 +5,5 @@ endfunction()
 
 _keys_test(session)
 _keys_test(tamper)
+_keys_test(resume)
+_keys_test(limits)
