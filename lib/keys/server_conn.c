@@ -69,7 +69,7 @@ static void end(struct kiln_keys_conn *conn)
 	kiln_keys_conn_note(conn);
 }
 
-static void no_memory(struct kiln_keys_conn *conn)
+void kiln_keys_conn_give_up(struct kiln_keys_conn *conn)
 {
 	const struct kiln_keys_event event = {.what = KILN_KEYS_EVENT_NO_MEMORY,
 					      .source = conn->source};
@@ -100,7 +100,7 @@ static bool begin_frame(struct kiln_keys_conn *conn)
 	}
 	conn->in = malloc(size);
 	if (conn->in == NULL) {
-		no_memory(conn);
+		kiln_keys_conn_give_up(conn);
 		return false;
 	}
 	memcpy(conn->in, conn->first, sizeof conn->first);
@@ -163,7 +163,7 @@ static bool make_room(struct kiln_keys_conn *conn, size_t len)
 const uint8_t *kiln_keys_conn_put(struct kiln_keys_conn *conn, const uint8_t *frame, size_t len)
 {
 	if (len == 0 || !make_room(conn, len)) {
-		no_memory(conn);
+		kiln_keys_conn_give_up(conn);
 		return NULL;
 	}
 	uint8_t *at = conn->out + conn->out_end;

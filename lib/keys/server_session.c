@@ -178,11 +178,15 @@ bool kiln_keys_session_send(struct turn *turn)
 	const size_t len = kiln_keys_frame_write(turn->reply, s->id, s->sent, &turn->out,
 						 kiln_keys_channel_key(&s->channel, turn->reply),
 						 frame, sizeof frame);
-	bool ok = kiln_keys_conn_put(turn->conn, frame, len) != NULL;
-	if (ok && kiln_keys_has_mac(turn->reply)) {
+	bool ok = true;
+	if (kiln_keys_has_mac(turn->reply)) {
 		keep_last(s, frame, len);
 		ok = s->last != NULL;
 	}
+	if (ok)
+		ok = kiln_keys_conn_put(turn->conn, frame, len) != NULL;
+	else
+		kiln_keys_conn_give_up(turn->conn);
 	kiln_wipe(frame, len);
 	s->sent++;
 	if (!ok)
