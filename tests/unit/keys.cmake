@@ -11,3 +11,5 @@ _keys_test(memory)
 target_link_options(unit_keys_memory PRIVATE
   -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup)
 kiln_unit_test(keys_parts SOURCES keys_parts.c)
+kiln_unit_test(driver_keys
+  SOURCES driver_keys.c driver_rig.c driver_pki.c keys_store.c)
