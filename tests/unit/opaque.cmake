@@ -44,8 +44,14 @@ elseif(KILN_VALGRIND AND KILN_HAVE_MEMCHECK_H)
     ${_memcheck} $<TARGET_FILE:opaque_secrets> index)
   add_test(NAME unit_opaque_secrets_leaky COMMAND ${CMAKE_CURRENT_LIST_DIR}/opaque_caught.sh
     ${_memcheck} $<TARGET_FILE:opaque_secrets_leaky>)
+
+  # The same work for those who do not exist.
+  add_executable(opaque_work opaque_work.c)
+  target_link_libraries(opaque_work PRIVATE kiln_flags kiln_static)
+  add_test(NAME unit_opaque_work COMMAND ${CMAKE_CURRENT_LIST_DIR}/opaque_work.sh
+    ${KILN_VALGRIND} $<TARGET_FILE:opaque_work>)
   set_tests_properties(unit_opaque_secrets unit_opaque_secrets_index unit_opaque_secrets_leaky
-    PROPERTIES LABELS unit TIMEOUT 300)
+    unit_opaque_work PROPERTIES LABELS unit TIMEOUT 300)
 else()
   add_test(NAME unit_opaque_secrets COMMAND sh -c
     "echo 'skipped: valgrind was not installed when this was configured'; exit 77")
