@@ -1,6 +1,6 @@
 #!/bin/bash
 # A user who does not exist costs the server what one costs who does: the instructions of one KE2 are
-# counted by valgrind, so that no clock is needed. 64 of some three million may to differ, and a
+# counted by valgrind, so that no clock is needed. 64 of some three million may differ, and a
 # call that leaves work out shows that leaving it out would be seen.
 # usage: opaque_work.sh VALGRIND PROGRAM
 set -euo pipefail
