@@ -15,6 +15,7 @@ _opaque_test(ksf_large)
 _opaque_test(tamper)
 _opaque_test(refused)
 _opaque_test(seal)
+_opaque_test(left)
 
 # Constant time, by valgrind: lib/opaque built once more, optimised as what is installed, with marks
 # where a secret becomes public; and once with a leak in it.
