@@ -34,41 +34,75 @@ static bool draw(void *user, void *out, size_t length)
 
 static const struct kiln_opaque_random source = {draw, NULL};
 
-static enum kiln_code registration(void)
+static enum kiln_code request(void)
 {
-	enum kiln_code rc;
-	if ((rc = kiln_opaque_create_registration_request(rig.password, &source,
-							  &rig.registration_request,
-							  &rig.registration_state, &rig.err)) ||
-	    (rc = rig_respond(&rig)))
-		return rc;
+	return kiln_opaque_create_registration_request(
+	    rig.password, &source, &rig.registration_request, &rig.registration_state, &rig.err);
+}
+
+static enum kiln_code respond(void)
+{
+	return rig_respond(&rig);
+}
+
+static enum kiln_code finalize(void)
+{
 	return kiln_opaque_finalize_registration_request(
 	    &rig.registration_state, rig.password, rig.ksf, NULL, &rig.registration_response,
 	    &source, &rig.record, rig.export_key, &rig.err);
 }
 
-static enum kiln_code login(void)
+static enum kiln_code ke1(void)
 {
-	enum kiln_code rc;
-	if ((rc = kiln_opaque_generate_ke1(rig.password, &source, &rig.ke1, &rig.client_state,
-					   &rig.err)) ||
-	    (rc = kiln_opaque_generate_ke2(&rig.server, NULL, &rig.record, rig.credential, &rig.ke1,
-					   &source, &rig.ke2, &rig.server_state, &rig.err)) ||
-	    (rc = rig_ke3(&rig)))
-		return rc;
+	return kiln_opaque_generate_ke1(rig.password, &source, &rig.ke1, &rig.client_state,
+					&rig.err);
+}
+
+static enum kiln_code ke2(void)
+{
+	return kiln_opaque_generate_ke2(&rig.server, NULL, &rig.record, rig.credential, &rig.ke1,
+					&source, &rig.ke2, &rig.server_state, &rig.err);
+}
+
+static enum kiln_code ke3(void)
+{
+	return rig_ke3(&rig);
+}
+
+static enum kiln_code finish(void)
+{
 	return rig_finish(&rig);
 }
 
-static void *both(void *unused)
+static enum kiln_code seal(void)
 {
-	struct kiln_opaque_server again;
+	static const uint8_t key[KILN_OPAQUE_SEAL_KEY_SIZE] = {7};
+	static struct kiln_opaque_sealed_state sealed;
+	const enum kiln_code rc = kiln_opaque_state_seal(key, rig.credential, 1, &rig.server_state,
+							 &source, &sealed, &rig.err);
+	if (rc != KILN_OK)
+		return rc;
+	return kiln_opaque_state_open(key, rig.credential, 1, 1, &sealed, &rig.server_state,
+				      &rig.err);
+}
+
+static enum kiln_code init(void)
+{
+	static struct kiln_opaque_server again;
+	return kiln_opaque_server_init(&rig.server.setup, &again, &rig.err);
+}
+
+/* Each on a stack of its own: a later one would write over what an earlier one left. */
+static enum kiln_code (*const steps[])(void) = {request, respond, finalize, ke1, ke2,
+						ke3,     finish,  seal,     init};
+#define STEPS (sizeof steps / sizeof steps[0])
+
+static enum kiln_code (*step)(void);
+
+static void *run_step(void *unused)
+{
 	(void)unused;
-	outcome = registration();
-	if (outcome == KILN_OK)
-		outcome = login();
-	if (outcome == KILN_OK)
-		outcome = kiln_opaque_server_init(&rig.server.setup, &again, &rig.err);
-	kiln_opaque_wipe(&again, sizeof again);
+	outcome = step();
 	return NULL;
 }
 
@@ -115,17 +149,12 @@ static void absent(const uint8_t *stack, const char *name, const void *secret, s
 
 #define ABSENT(what) absent(stack, #what, &(what), sizeof(what))
 
-static void test_nothing_is_left(void **state)
+static void nothing_in(const uint8_t *stack)
 {
-	(void)state;
 	struct kiln_opaque_ksf ksf;
 	struct kiln_opaque_credentials credentials;
 	static const struct kiln_opaque_parameters none;
 	uint8_t oprf_output[KILN_OPAQUE_HASH_SIZE], randomized_password[KILN_OPAQUE_HASH_SIZE];
-	rig_init(&rig);
-	uint8_t *stack = run(both);
-	rig_ok(outcome, &rig.err);
-
 	ABSENT(rig.server.setup.oprf_seed);
 	ABSENT(rig.server.setup.server_private_key);
 	ABSENT(rig.registration_state);
@@ -152,7 +181,22 @@ static void test_nothing_is_left(void **state)
 	ABSENT(randomized_password);
 	ABSENT(credentials.client_private_key);
 	assert_memory_equal(credentials.export_key, rig.export_key, sizeof rig.export_key);
-	assert_int_equal(munmap(stack, STACK_SIZE), 0);
+}
+
+static void test_nothing_is_left(void **state)
+{
+	(void)state;
+	uint8_t *stacks[STEPS];
+	rig_init(&rig);
+	for (size_t i = 0; i < STEPS; i++) {
+		step = steps[i];
+		stacks[i] = run(run_step);
+		rig_ok(outcome, &rig.err);
+	}
+	for (size_t i = 0; i < STEPS; i++) {
+		nothing_in(stacks[i]);
+		assert_int_equal(munmap(stacks[i], STACK_SIZE), 0);
+	}
 }
 
 /* The search finds what is there. */
