@@ -110,7 +110,9 @@ static void on_handshake_bytes(struct kiln_op *op, const struct kiln_event *even
 		step(conn, event->buffer);
 		return;
 	}
-	if (event->result == 0)
+	if (event->result == 0 && conn->roast != NULL)
+		(void)kiln_roast_left(conn->roast, &err);
+	else if (event->result == 0)
 		(void)kiln_fail(&err, KILN_E_TLS_TRUNCATED,
 				"the peer closed the connection during the handshake");
 	else

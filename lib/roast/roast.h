@@ -88,6 +88,10 @@ enum kiln_roast_step kiln_roast_unanswered(struct kiln_roast *roast, const struc
 /* The peer closed the connection before the hellos were exchanged: says at which step. */
 enum kiln_roast_step kiln_roast_ended(struct kiln_roast *roast, struct kiln_error *err);
 
+/* It closed the connection later, during the TLS handshake: says what that may mean, and the code
+ * to give, KILN_E_TLS_TRUNCATED. The machine is as before. */
+enum kiln_code kiln_roast_left(const struct kiln_roast *roast, struct kiln_error *err);
+
 /* Bytes to send to the peer, in order; valid until the next call. Report what went out. */
 const uint8_t *kiln_roast_output(const struct kiln_roast *roast, size_t *len);
 void kiln_roast_sent(struct kiln_roast *roast, size_t len);

@@ -139,6 +139,8 @@ class Both(RoastTest):
         self.assertTrue(self.fails())
         line = self.client.wait_conn(close="access_denied", identity=SERVER)
         self.assertIn(SERVER, line["error"])
+        left = self.server.wait_conn(close="tls_truncated", identity=CLIENT)
+        self.assertIn("it may refuse our role", left["error"])
 
     def test_the_same_name_in_another_account(self):
         self.both(allow_client=CLIENT.replace("123456789012", "999999999999"))
