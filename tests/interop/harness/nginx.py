@@ -21,6 +21,7 @@ http {{
     uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     log_format kiln '$server_port $server_protocol $connection $status $request_uri';
     access_log requests.log kiln;
+    absolute_redirect off; # to this very port, whatever host was asked for
     proxy_set_header Host $http_host;
     {servers}
 }}
