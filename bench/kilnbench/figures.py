@@ -1,6 +1,6 @@
 """Which figures there are: one list for the tables and the drawings."""
 
-from . import peers, roast
+from . import peers, roast_rows
 
 
 class Series:
@@ -94,17 +94,17 @@ ALL = [
                       better="more"),
                Series("the worker", "roast", "worker_us", "µs of processor time", digits=0),
                Series("the identity agent", "roast", "agent_us", "µs of processor time", digits=0)],
-           roast.HANDSHAKES),
+           roast_rows.HANDSHAKES),
     Figure("roast-latency", "roast", "Latency of a handshake by AWS roles",
            f"From connect to the first byte through both gateways, "
-           f"{roast.AT_ONCE['roast']} connections at once if not said otherwise; "
+           f"{roast_rows.AT_ONCE['roast']} connections at once if not said otherwise; "
            "both ends ask STS.", [
                Series("p50", "roast", "p50_ms", "ms"), Series("p99", "roast", "p99_ms", "ms"),
                Series("under way", "roast", "under_way", "handshakes on the average", digits=0,
                       better="more"),
                Series("by the wall clock", "roast", "rate", "handshakes/s", digits=0,
                       better="more")],
-           roast.HANDSHAKES),
+           roast_rows.HANDSHAKES),
     Figure("roast-strangers", "roast", "What a stranger costs",
            "Processor time of kiln server for a connection that is refused, beside a TLS handshake "
            "that anybody may have.", [
@@ -113,7 +113,28 @@ ALL = [
                       digits=0),
                Series("per core", "strangers", "per_core", "refused per core-second", digits=0,
                       better="more")],
-           roast.STRANGERS),
+           roast_rows.STRANGERS),
+    Figure("roast-beside", "roast", "Honest peers beside strangers",
+           f"{roast_rows.HONEST_RATE} honest connections a second through both gateways, begun "
+           "when they are due whatever becomes of the others; from then to the first byte back. "
+           "None of them failed, else the row is missing. Both ends ask STS, which takes 20 ms if "
+           f"not said otherwise; {roast_rows.FLOOD_RATE:,} strangers/s are begun in the same "
+           "way.", [
+               Series("p50", "beside", "p50_ms", "ms"), Series("p99", "beside", "p99_ms", "ms"),
+               Series("honest", "beside", "honest", "connections, all served", digits=0,
+                      better="more"),
+               Series("strangers", "beside", "strangers", "connections, all refused", digits=0,
+                      better="more"),
+               Series("of them", "beside", "strangers_rate", "a second", digits=0,
+                      better="more"),
+               Series("gateway", "beside", "busy", "% of a processor", 100, 0)],
+           roast_rows.BESIDE),
+    Figure("roast-memory", "roast", "The gateway's memory and strangers",
+           "All processes of kiln server (Pss) before the strangers of the figure above come, and "
+           "when they have gone.", [
+               Series("before", "beside", "before_kib", "KiB", digits=0),
+               Series("after", "beside", "after_kib", "KiB", digits=0)],
+           roast_rows.BESIDE),
 ]
 
 

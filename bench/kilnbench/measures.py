@@ -61,7 +61,7 @@ ALL = [
     Idle("idle", "memory of idle connections", "idle", 10000, warmup=1),
 ]
 # Between Kilns alone: roast.py.
-ROAST = ["roast", "strangers"]
+ROAST = ["roast", "strangers", "beside"]
 BY_NAME = {measure.name: measure for measure in ALL}
 NAMES = [*BY_NAME, *ROAST]
 

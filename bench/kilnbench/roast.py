@@ -18,52 +18,14 @@ import tempfile
 import time
 import types
 
-from . import host, process
+from . import beside, host, process
+from . import roast_rows as rows
 
 CLIENT = "arn:aws:iam::123456789012:role/Orders"
 SERVER = "arn:aws:iam::210987654321:role/Ledger"
 PATIENCE = 60
 LOG_LINES = 4
-
-
-class Variant:
-    """A row: the handshake of `measure`, or the flood, in one of its kinds."""
-
-    ours = True
-
-    def __init__(self, name, label, measure, server, delay=0, conns=None):
-        self.name = name
-        self.label = label
-        self.measure = measure
-        self.server = server
-        self.delay = delay
-        self.conns = conns or AT_ONCE[measure]
-
-
-# Connections at once; the rest of a measure by (quick or not).
-AT_ONCE = {"roast": 64, "strangers": 16}
-MANY = 400  # below the 512 requests to STS that an agent has under way at most
-AMOUNTS = {True: {"roast": {"seconds": 1.2}, "strangers": {"seconds": 0.6}},
-           False: {"roast": {"seconds": 5}, "strangers": {"seconds": 3}}}
-ROUNDS = {True: 3, False: 9}
-
-HANDSHAKES = [
-    Variant("mtls", "TLS, certificates both ways", "roast", "mtls"),
-    *(Variant(f"roast-{ms}", f"Roast, STS after {ms} ms" if ms else "Roast, STS at once", "roast",
-              "roast", ms) for ms in (0, 1, 20, 100)),
-    Variant("roast-many", f"Roast, STS after 100 ms, {MANY} at once", "roast", "roast", 100, MANY),
-]
-STRANGERS = [
-    Variant("tls", "full TLS handshake, no certificate", "strangers", "tls"),
-    Variant("garbage", "no hello: an HTTP request", "strangers", "roast"),
-    Variant("tampered", "hello that does not open", "strangers", "roast"),
-    Variant("expired", "hello of yesterday", "strangers", "roast"),
-    Variant("replay", "replay of a good hello", "strangers", "roast"),
-    Variant("limited", "forged proof, 100 a second may ask STS", "strangers", "limited"),
-    Variant("forged", "forged proof, every one asks STS", "strangers", "roast"),
-]
-ALL = HANDSHAKES + STRANGERS
-BY_NAME = {variant.name: variant for variant in ALL}
+FRESH = 180  # seconds that made hellos are used: below the 5 minutes that their date is good
 
 
 def emit(kind, **found):
@@ -101,6 +63,7 @@ class Session:
         self.clients = {}
         self.failed = set()
         self.delay = None
+        self.made_at = None
         process.raise_file_limit()
 
     # Programs
@@ -181,11 +144,12 @@ class Session:
             self.servers[name] = self.gateway(
                 f"server-{name}", "server", self.backend_port, flags,
                 None if "tls" in name else "Ledger")
-        clients = {"mtls": [*both, "--server-name", "localhost"], "roast": ["--roast-rate", "0"]}
+        clients = {"mtls": [*both, "--server-name", "localhost"], "roast": ["--roast-rate", "0"],
+                   "limited": ["--roast-rate", "0"]}
         for name, flags in clients.items():
             self.clients[name] = self.gateway(
                 f"client-{name}", "client", self.servers[name].port, flags,
-                "Orders" if name == "roast" else None)
+                None if name == "mtls" else "Orders")
 
     def stop_all(self):
         for program in reversed(self.programs):
@@ -220,14 +184,19 @@ class Session:
         return hello
 
     def use(self, hello):
-        """The server takes it once; then it is a replay."""
-        with socket.create_connection(("127.0.0.1", self.servers["roast"].port),
-                                      timeout=PATIENCE) as sock:
-            sock.sendall(hello)
-            if sock.recv(9) != b'{"Body":"':
-                raise process.Failed("the server does not answer a good hello")
+        """Each server takes it once; then it is a replay."""
+        for name in ("roast", "limited"):
+            with socket.create_connection(("127.0.0.1", self.servers[name].port),
+                                          timeout=PATIENCE) as sock:
+                sock.sendall(hello)
+                if sock.recv(9) != b'{"Body":"':
+                    raise process.Failed("the server does not answer a good hello")
 
     def make_messages(self):
+        """Again now and then: a hello whose date is too old would be refused for that."""
+        if self.made_at is not None and time.monotonic() - self.made_at < FRESH:
+            return
+        self.made_at = time.monotonic()
         self.behave(0)
         hello = self.take_hello()
         self.use(hello)
@@ -258,20 +227,28 @@ class Session:
         for name, pids in self.groups(server).items():
             args += ["--cpu", f"{name}={','.join(map(str, pids))}"]
         connect = ["--connect", f"127.0.0.1:{server.port}"]
-        if variant.measure == "roast":
+        if variant.measure in ("roast", "beside"):
             through = self.clients[variant.server]
+            rate = ["--rate", str(rows.HONEST_RATE)] if variant.measure == "beside" else []
             return ["handshake", "--plain", "--connect", f"127.0.0.1:{through.port}", "--warmup",
-                    "64", *args]
+                    "8" if rate else "64", *rate, *args]
         if variant.name == "tls":
             return ["handshake", "--no-exchange", "--cert", self.plan["cert"], *connect, *args]
-        file, vary = self.messages[variant.name]
-        return ["flood", "--send", str(file), *(["--vary", str(vary)] if vary else []), *connect,
-                *args]
+        return [*self.flood(variant.name), *connect, *args]
+
+    def flood(self, kind):
+        file, vary = self.messages[kind]
+        return ["flood", "--send", str(file), *(["--vary", str(vary)] if vary else [])]
+
+    def start_load(self, command, under=()):
+        return process.start([*under, self.plan["load"], *command], self.plan["cpus_load"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
 
     def load(self, variant):
-        client = process.start([self.plan["load"], *self.command(variant)],
-                               self.plan["cpus_load"], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return self.end_load(self.start_load(self.command(variant)))
+
+    def end_load(self, client):
         try:
             out, err = client.communicate(timeout=self.plan["run_timeout"])
         except subprocess.TimeoutExpired:
@@ -283,6 +260,8 @@ class Session:
         return result
 
     def values(self, variant, result):
+        if variant.measure == "beside":
+            return beside.values(result)
         cpu, count = result["cpu_ns"], result["count"]
         spent = {side: cpu.get(side, 0) for side in ("worker", "agent", "other")}
         found = {f"{side}_us": ns / count / 1e3 for side, ns in spent.items()}
@@ -298,8 +277,10 @@ class Session:
 
     def run_step(self, number, variant):
         try:
+            self.make_messages()
             self.behave(variant.delay)
-            result = self.load(variant)
+            result = (beside.measure(self, variant) if variant.measure == "beside"
+                      else self.load(variant))
             if variant.server == "roast" and variant.measure == "roast" and \
                     not result["cpu_ns"].get("agent"):
                 raise process.Failed("no identity agent has done anything")
@@ -321,9 +302,9 @@ class Session:
         emit("version", peer="kiln",
              version=host.first_line([self.kiln, "--version"], r"(kiln \S+)"))
         self.start_all()
-        self.make_messages()
-        chosen = [v for v in ALL if v.measure in self.plan["measures"]]
-        steps = [(n, v) for n in range(self.plan["rounds"]) for v in chosen]
+        chosen = [v for v in rows.ALL if v.measure in self.plan["measures"]]
+        steps = [(n, v) for n in range(self.plan["rounds"]) for v in chosen
+                 if v.measure != "beside" or n < self.plan["beside_rounds"]]
         for done, (number, variant) in enumerate(steps):
             emit("step", done=done, total=len(steps), round=number, measure=variant.measure,
                  peer=variant.name, at=time.monotonic())

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from . import measures, process, roast
+from . import measures, process, roast_rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "bench" / "run"
@@ -32,9 +32,10 @@ def amounts(kind, options):
     """What is different in each kind of run."""
     key = (kind, options.quick)
     if kind == "roast":
-        return {"amounts": roast.AMOUNTS[options.quick], "overrides": {}, "idle_rounds": 0,
-                "rounds": options.rounds or roast.ROUNDS[options.quick],
-                "at_once": roast.AT_ONCE}
+        return {"amounts": roast_rows.AMOUNTS[options.quick], "overrides": {}, "idle_rounds": 0,
+                "rounds": options.rounds or roast_rows.ROUNDS[options.quick],
+                "beside_rounds": roast_rows.BESIDE_ROUNDS[options.quick],
+                "at_once": roast_rows.AT_ONCE}
     return {"amounts": dict(measures.AMOUNTS[key]), "overrides": options.overrides,
             "rounds": options.rounds or measures.ROUNDS[key],
             "idle_rounds": measures.IDLE_ROUNDS[key]}

@@ -4,14 +4,10 @@
  */
 #include "run.h"
 
-static bool all_closed(const struct run *run)
+static void reopen(struct run *run, struct conn *c)
 {
-	return run->finished == run->started;
-}
-
-static bool reopen(struct run *run, struct conn *c)
-{
-	return run_may_start(run) && run_open(run, c);
+	if (run_may_start(run) && run_open(run, c))
+		c->start_ns = run->begun_ns;
 }
 
 static bool on_event(struct run *run, struct conn *c)
@@ -38,11 +34,18 @@ static bool on_event(struct run *run, struct conn *c)
 	}
 }
 
+/* Looked at before every wait: the moment to begin what is due. */
+static bool is_done(struct run *run)
+{
+	run_start_due(run, reopen);
+	return run_is_over(run);
+}
+
 static bool open_slots(struct run *run)
 {
 	for (size_t i = 0; i < run->opt->conns && !run->error; i++)
 		reopen(run, &run->conns[i]);
-	return run_loop(run, on_event, all_closed);
+	return run_loop(run, on_event, is_done);
 }
 
 bool run_churn(struct run *run)

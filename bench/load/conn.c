@@ -82,7 +82,7 @@ bool conn_open(struct conn *c, const struct net_addr *addr, SSL_CTX *tls, const 
 {
 	memset(c, 0, sizeof(*c));
 	c->start_ns = cpu_now_ns();
-	c->fd = net_connect(addr);
+	c->fd = net_connect(addr, 0);
 	if (c->fd < 0) {
 		fail(c, strerror(errno));
 		return false;

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,12 +47,15 @@ static void open_next(struct run *run, struct conn *c)
 {
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 				 .data.ptr = c};
+	uint32_t from = run->opt->from;
 
 	if (!run_may_start(run))
 		return;
 	c->off = 0;
-	c->start_ns = cpu_now_ns();
-	c->fd = net_connect(&run->opt->addr);
+	c->start_ns = run->begun_ns;
+	if (from)
+		from += (uint32_t)(run->started % run->opt->sources);
+	c->fd = net_connect(&run->opt->addr, from);
 	if (c->fd < 0 || epoll_ctl(run->epoll, EPOLL_CTL_ADD, c->fd, &ev) < 0)
 		run->error = strerror(errno);
 }
@@ -102,12 +104,10 @@ static bool go(struct run *run)
 
 	for (size_t i = 0; i < run->opt->conns && !run->error; i++)
 		open_next(run, &run->conns[i]);
-	while (!run->error && run->finished < run->started) {
-		int n =
-		    epoll_wait(run->epoll, events, EVENTS_AT_ONCE, (int)(run->opt->timeout * 1000));
+	while (!run->error && !run_is_over(run)) {
+		run_start_due(run, open_next);
+		const int n = run_wait(run, events, EVENTS_AT_ONCE);
 
-		if (n == 0)
-			run->error = "no progress (see --timeout): the proxy lets strangers wait";
 		for (int i = 0; i < n && !run->error; i++)
 			step(run, events[i].data.ptr);
 	}

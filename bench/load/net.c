@@ -54,13 +54,33 @@ int net_listen(struct net_addr *addr)
 	return fd;
 }
 
-int net_connect(const struct net_addr *addr)
+uint32_t net_parse_host(const char *text)
+{
+	struct in_addr addr;
+
+	return inet_pton(AF_INET, text, &addr) == 1 ? ntohl(addr.s_addr) : 0;
+}
+
+static int bind_source(int fd, uint32_t from)
+{
+	const struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(from)};
+	int one = 1;
+
+	/* The port is chosen when the peer is known: else there are too few of them. */
+	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) < 0)
+		return -1;
+	return bind(fd, (const struct sockaddr *)&sin, sizeof(sin));
+}
+
+int net_connect(const struct net_addr *addr, uint32_t from)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
 	net_nodelay(fd);
+	if (from && bind_source(fd, from) < 0)
+		return close_keeping_errno(fd);
 	if (connect(fd, (const struct sockaddr *)&addr->sin, sizeof(addr->sin)) < 0 &&
 	    errno != EINPROGRESS)
 		return close_keeping_errno(fd);

@@ -33,6 +33,10 @@ static const char usage[] =
     "  --no-exchange        handshake mode: close right after the handshake\n"
     "  --send FILE          flood mode: what to send\n"
     "  --vary OFFSET        flood mode: the 64 hexadecimal digits there are new ones each time\n"
+    "  --from ADDRESS  --sources N    flood mode: comes from these, in turn\n"
+    "  --rate N             handshake, flood: N begin in a second, whatever has become of the "
+    "others,\n"
+    "                       as long as --conns allows; latency counts from when one was due\n"
     "  --ciphers LIST  --groups LIST  as OpenSSL takes them\n"
     "  --cpu NAME=PID[,PID...]        also report the processor time of these (up to 4 names)\n"
     "  --timeout S          give up after so long without progress (30)\n"
@@ -59,6 +63,9 @@ enum {
 	OPT_NO_EXCHANGE,
 	OPT_SEND,
 	OPT_VARY,
+	OPT_FROM,
+	OPT_SOURCES,
+	OPT_RATE,
 	OPT_CIPHERS,
 	OPT_GROUPS,
 	OPT_CPU,
@@ -81,6 +88,9 @@ static const struct option long_options[] = {
     {"no-exchange", no_argument, NULL, OPT_NO_EXCHANGE},
     {"send", required_argument, NULL, OPT_SEND},
     {"vary", required_argument, NULL, OPT_VARY},
+    {"from", required_argument, NULL, OPT_FROM},
+    {"sources", required_argument, NULL, OPT_SOURCES},
+    {"rate", required_argument, NULL, OPT_RATE},
     {"ciphers", required_argument, NULL, OPT_CIPHERS},
     {"groups", required_argument, NULL, OPT_GROUPS},
     {"cpu", required_argument, NULL, OPT_CPU},
@@ -140,6 +150,13 @@ static void take(struct load_options *opt, int c, const char *arg)
 	case OPT_NO_EXCHANGE: opt->no_exchange = true; break;
 	case OPT_SEND: opt->send = arg; break;
 	case OPT_VARY: opt->vary = parse_number("--vary", arg, 1); break;
+	case OPT_FROM:
+		opt->from = net_parse_host(arg);
+		if (!opt->from)
+			wrong("not an IPv4 address", arg);
+		break;
+	case OPT_SOURCES: opt->sources = parse_number("--sources", arg, 1); break;
+	case OPT_RATE: opt->rate = parse_seconds("--rate", arg); break;
 	case OPT_CIPHERS: opt->ciphers = arg; break;
 	case OPT_GROUPS: opt->groups = arg; break;
 	case OPT_CPU:
@@ -168,6 +185,7 @@ static void set_mode_defaults(struct load_options *opt)
 	bool handshake = opt->mode == MODE_HANDSHAKE || opt->mode == MODE_FLOOD;
 
 	opt->server_name = "localhost";
+	opt->sources = 1;
 	opt->ciphers = "TLS_AES_128_GCM_SHA256";
 	opt->timeout = 30;
 	opt->conns = handshake ? 8 : 1;
@@ -199,6 +217,8 @@ void options_parse(int argc, char **argv, struct load_options *opt)
 	}
 	if (opt->mode != MODE_BACKEND && !opt->plain && !opt->cert)
 		wrong("missing", "--cert or --plain");
+	if (opt->rate > 0 && opt->mode != MODE_HANDSHAKE && opt->mode != MODE_FLOOD)
+		wrong("--rate", "not in this mode");
 	if (opt->mode == MODE_BACKEND || opt->mode == MODE_IDLE)
 		return;
 	if (!opt->count && !(opt->seconds > 0))

@@ -29,6 +29,9 @@ struct load_options {
 	bool no_exchange; /* handshake mode: nothing but the handshake */
 	const char *send; /* flood mode: the file with what is sent */
 	uint64_t vary;    /* and where it has 64 digits that change; 0: nowhere */
+	uint32_t from;    /* flood mode: the first address that they come from; 0: any */
+	uint64_t sources; /* and how many there are, in turn */
+	double rate;      /* handshake, flood: how many begin in a second; 0: when one has ended */
 	size_t conns;
 	uint64_t count; /* commands to measure; 0: as many as `seconds` allow */
 	double seconds;

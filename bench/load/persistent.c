@@ -9,7 +9,7 @@
 /* So many handshakes at once while opening: the proxy is busy, and none waits for long. */
 #define OPENING_AT_ONCE 8
 
-static bool all_finished(const struct run *run)
+static bool all_finished(struct run *run)
 {
 	return run->finished == run->opt->conns;
 }
@@ -46,7 +46,7 @@ static bool warm_up(struct run *run)
 static size_t idle_conns;
 static size_t closed_conns;
 
-static bool all_idle(const struct run *run)
+static bool all_idle(struct run *run)
 {
 	return idle_conns == run->opt->conns;
 }
@@ -122,7 +122,7 @@ static bool on_close(struct run *run, struct conn *c)
 	return false;
 }
 
-static bool all_closed(const struct run *run)
+static bool all_closed(struct run *run)
 {
 	return closed_conns == run->opt->conns;
 }

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EVENTS_AT_ONCE 256
@@ -68,14 +68,68 @@ void run_command(struct run *run, struct conn *c, bool verify)
 	conn_command(c, ++run->seq, run->opt->request, run->opt->answer, verify);
 }
 
+static bool is_paced(const struct run *run)
+{
+	return run->measuring && run->opt->rate > 0;
+}
+
+/* Of a rate: whether this phase will start more, be it late. */
+static bool has_more(const struct run *run)
+{
+	return is_paced(run) && run->started < run->quota &&
+	       (!run->deadline_ns || run->due_ns < run->deadline_ns);
+}
+
 bool run_may_start(struct run *run)
 {
-	if (run->started >= run->quota)
-		return false;
-	if (run->deadline_ns && cpu_now_ns() >= run->deadline_ns)
-		return false;
+	const uint64_t now = cpu_now_ns();
+
+	if (is_paced(run)) {
+		if (!has_more(run) || now < run->due_ns)
+			return false;
+		run->begun_ns = run->due_ns;
+		run->due_ns += (uint64_t)(1e9 / run->opt->rate);
+	} else {
+		if (run->started >= run->quota || (run->deadline_ns && now >= run->deadline_ns))
+			return false;
+		run->begun_ns = now;
+	}
 	run->started++;
 	return true;
+}
+
+bool run_is_over(const struct run *run)
+{
+	return run->finished == run->started && !has_more(run);
+}
+
+int run_wait(struct run *run, struct epoll_event *events, int room)
+{
+	uint64_t wait_ns = (uint64_t)(run->opt->timeout * 1e9);
+	const uint64_t now = cpu_now_ns();
+	const bool due = has_more(run) && run->started - run->finished < run->opt->conns;
+
+	if (due)
+		wait_ns = run->due_ns > now ? run->due_ns - now : 0;
+	const struct timespec limit = {.tv_sec = (time_t)(wait_ns / 1000000000u),
+				       .tv_nsec = (long)(wait_ns % 1000000000u)};
+	const int n = epoll_pwait2(run->epoll, events, room, &limit, NULL);
+
+	if (n < 0 && errno != EINTR)
+		run->error = strerror(errno);
+	if (n == 0 && !due)
+		run->error = "no progress (see --timeout): the proxy holds data or an end back";
+	return n < 0 ? 0 : n;
+}
+
+void run_start_due(struct run *run, void (*open)(struct run *run, struct conn *c))
+{
+	for (size_t i = 0; is_paced(run) && i < run->opt->conns && !run->error; i++) {
+		if (!has_more(run) || cpu_now_ns() < run->due_ns)
+			return;
+		if (run->conns[i].fd < 0)
+			open(run, &run->conns[i]);
+	}
 }
 
 static void note_parameters(struct run *run, const struct conn *c)
@@ -100,18 +154,13 @@ void run_drive(struct run *run, struct conn *c, run_handler handler)
 	} while (handler(run, c) && !run->error);
 }
 
-bool run_loop(struct run *run, run_handler handler, bool (*enough)(const struct run *run))
+bool run_loop(struct run *run, run_handler handler, bool (*enough)(struct run *run))
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int timeout_ms = (int)(run->opt->timeout * 1000);
 
 	while (!run->error && !enough(run)) {
-		int n = epoll_wait(run->epoll, events, EVENTS_AT_ONCE, timeout_ms);
+		const int n = run_wait(run, events, EVENTS_AT_ONCE);
 
-		if (n < 0 && errno != EINTR)
-			run->error = strerror(errno);
-		if (n == 0)
-			run->error = "no progress (see --timeout): the proxy holds data back";
 		for (int i = 0; i < n && !run->error; i++)
 			run_drive(run, events[i].data.ptr, handler);
 	}
@@ -130,6 +179,7 @@ bool run_begin_measure(struct run *run)
 		run->error = "a measured process is gone before the measurement";
 		return false;
 	}
+	run->due_ns = run->before.wall_ns;
 	if (opt->seconds > 0)
 		run->deadline_ns = run->before.wall_ns + (uint64_t)(opt->seconds * 1e9);
 	return true;

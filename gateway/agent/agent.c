@@ -66,6 +66,20 @@ static void listen_to_supervisor(struct kiln_agent *agent)
 		agent->stopping = true;
 }
 
+static void tell_refused(void)
+{
+	char call[KILN_SANDBOX_CALL];
+	struct kiln_log_line line;
+	while (kiln_sandbox_refused(call)) {
+		kiln_log_begin(&line, KILN_LOG_WARNING, "agent_call_refused");
+		kiln_log_str(&line, "call", call);
+		kiln_log_str(&line, "hint",
+			     "a library asked for more than the sandbox gives, or somebody broke "
+			     "in; if identity or STS fail, see KILN_SECCOMP");
+		kiln_log_end(&line);
+	}
+}
+
 static enum kiln_code turn(struct kiln_agent *agent, struct kiln_error *err)
 {
 	struct pollfd fds[1 + KILN_AGENT_CHANNELS_MAX];
@@ -83,6 +97,7 @@ static enum kiln_code turn(struct kiln_agent *agent, struct kiln_error *err)
 		};
 	const enum kiln_code rc = kiln_exchanges_turn(agent->http, fds, 1 + count, timeout, err);
 	agent->now_ms = kiln_agent_monotonic_ms();
+	tell_refused();
 	if (rc != KILN_OK)
 		return rc;
 	/* Backwards: a dropped one's place is taken by the last. */
@@ -119,15 +134,20 @@ static void tell_workers(void *arg)
 	kiln_agent_say_all(agent, &message);
 }
 
-static enum kiln_code enter_sandbox(const struct kiln_gateway_options *o, struct kiln_error *err)
+/* How narrow depends on what the credentials' files say, read as the user who will read them. */
+static enum kiln_code enter_sandbox(struct kiln_agent *agent, struct kiln_error *err)
 {
 	char in_force[KILN_SANDBOX_TEXT];
 	struct kiln_log_line line;
-	enum kiln_code rc = kiln_sandbox_drop_user(o->user, err);
-	if (rc == KILN_OK)
-		rc = kiln_sandbox_agent(in_force, err);
+	enum kiln_code rc = kiln_sandbox_drop_user(agent->job->options->user, err);
 	if (rc != KILN_OK)
 		return rc;
+	const bool programs = kiln_identity_look(agent->identity);
+	rc = kiln_sandbox_agent(programs, in_force, err);
+	if (rc != KILN_OK)
+		return rc;
+	if (!programs)
+		kiln_identity_forbid_programs(agent->identity);
 	kiln_log_begin(&line, KILN_LOG_INFO, "sandbox");
 	kiln_log_str(&line, "in_force", in_force);
 	kiln_log_end(&line);
@@ -157,7 +177,7 @@ static enum kiln_code set_up(struct kiln_agent *agent, struct kiln_error *err)
 	agent->identity = kiln_identity_new(&identity, err);
 	if (agent->identity == NULL)
 		return err->code;
-	return enter_sandbox(o, err);
+	return enter_sandbox(agent, err);
 }
 
 static void tear_down(struct kiln_agent *agent)
@@ -191,10 +211,11 @@ int kiln_agent_process(const struct kiln_agent_job *job)
 	enum kiln_code rc = set_up(&agent, &err);
 	if (rc == KILN_OK)
 		(void)kiln_control_send(job->channel, KILN_MESSAGE_READY, NULL, -1);
-	while (rc == KILN_OK && !agent.stopping)
+	while (rc == KILN_OK && !agent.stopping && !kiln_identity_wants_program(agent.identity))
 		rc = turn(&agent, &err);
+	const bool anew = rc == KILN_OK && !agent.stopping;
 	if (rc != KILN_OK)
 		log_failure(&err);
 	tear_down(&agent);
-	return rc == KILN_OK ? 0 : 1;
+	return rc != KILN_OK ? 1 : anew ? KILN_AGENT_BEGIN_ANEW : 0;
 }

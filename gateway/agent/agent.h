@@ -20,6 +20,10 @@ struct kiln_agent_job {
 	_Atomic uint64_t *turns;
 };
 
+/* Its exit status when a credential_process has come into the configuration: it entered a sandbox
+ * in which no program can be run, and another agent will not. */
+#define KILN_AGENT_BEGIN_ANEW 75
+
 /* The process's main function after fork; returns the exit status. */
 int kiln_agent_process(const struct kiln_agent_job *job);
 

@@ -25,6 +25,7 @@ struct kiln_identity {
 	struct kiln_chain *chain;
 	struct kiln_program command;
 	bool exchange_under_way; /* of the chain */
+	bool programs_forbidden, program_wanted;
 	uint64_t now_ms;
 
 	/* Who STS says we are, with the credentials of this key. */
@@ -96,8 +97,13 @@ static void answer_file(struct kiln_identity *identity, const struct kiln_chain_
 	kiln_file_clear(&file);
 }
 
+/* The question stays open when it may not be answered: the agent ends, and the next one may. */
 static void start_command(struct kiln_identity *identity, const struct kiln_chain_question *q)
 {
+	if (identity->programs_forbidden) {
+		identity->program_wanted = true;
+		return;
+	}
 	const int failed = kiln_program_start(&identity->command, q->argv, q->max,
 					      identity->now_ms + q->timeout_ms);
 	if (failed == 0)
@@ -147,7 +153,8 @@ static void follow_chain(struct kiln_identity *identity)
 	for (int i = 0; i < STEPS_A_TURN; i++) {
 		if (identity->command.pid != 0)
 			watch_command(identity);
-		if (identity->command.pid != 0 || identity->exchange_under_way)
+		if (identity->command.pid != 0 || identity->exchange_under_way ||
+		    identity->program_wanted)
 			return;
 		q = kiln_chain_step(identity->chain, wall_clock());
 		if (q == NULL)
@@ -158,6 +165,28 @@ static void follow_chain(struct kiln_identity *identity)
 		case KILN_CHAIN_HTTP: start_exchange(identity, q); break;
 		}
 	}
+}
+
+bool kiln_identity_look(struct kiln_identity *identity)
+{
+	const struct kiln_chain_question *q;
+	for (int i = 0; i < STEPS_A_TURN; i++) {
+		q = kiln_chain_step(identity->chain, wall_clock());
+		if (q == NULL || q->ask != KILN_CHAIN_FILE)
+			break;
+		answer_file(identity, q);
+	}
+	return kiln_chain_has_command(identity->chain);
+}
+
+void kiln_identity_forbid_programs(struct kiln_identity *identity)
+{
+	identity->programs_forbidden = true;
+}
+
+bool kiln_identity_wants_program(const struct kiln_identity *identity)
+{
+	return identity->program_wanted;
 }
 
 /* ---- who we are ---------------------------------------------------------------------------- */
@@ -288,7 +317,8 @@ static void follow_credentials(struct kiln_identity *identity)
 
 static int until(const struct kiln_identity *identity)
 {
-	int64_t seconds = kiln_chain_wake_at(identity->chain) - wall_clock();
+	const int64_t now = wall_clock(), wake_at = kiln_chain_wake_at(identity->chain);
+	const int64_t seconds = wake_at > now ? wake_at - now : 0; /* it may be INT64_MIN */
 	uint64_t ms = LOOK_AGAIN_MS;
 	if (seconds < LOOK_AGAIN_MS / 1000)
 		ms = seconds > 0 ? (uint64_t)seconds * 1000 : 50;

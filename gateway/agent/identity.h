@@ -28,6 +28,15 @@ struct kiln_identity *kiln_identity_new(const struct kiln_identity_options *opti
 					struct kiln_error *err) KILN_NODISCARD;
 void kiln_identity_free(struct kiln_identity *identity);
 
+/* Reads the files that say where credentials come from, and goes no further. True when they name a
+ * program to run (credential_process), and false as well when nothing good is said yet. */
+bool kiln_identity_look(struct kiln_identity *identity);
+
+/* From now on no program can be run. One that is named later is not tried; then
+ * kiln_identity_wants_program. */
+void kiln_identity_forbid_programs(struct kiln_identity *identity);
+bool kiln_identity_wants_program(const struct kiln_identity *identity);
+
 /* Begins what is due at now_ms (monotonic); returns ms until there is something to do, or -1: an
  * exchange is under way. */
 int kiln_identity_turn(struct kiln_identity *identity, uint64_t now_ms);

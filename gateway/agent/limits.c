@@ -17,7 +17,7 @@ void kiln_limits_init(struct kiln_limits *limits, uint32_t per_second, uint64_t 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 /* The first half of an IPv6 address, or an IPv4 address below a prefix that no first half has. */
-static uint64_t source_of(const uint8_t address[KILN_AGENT_SOURCE])
+uint64_t kiln_limits_source(const uint8_t address[KILN_AGENT_SOURCE])
 {
 	const bool four = memcmp(address, mapped, sizeof mapped) == 0;
 	uint64_t source = 0;
@@ -67,16 +67,48 @@ static void refill(const struct kiln_limits *limits, struct kiln_limit_bucket *b
 	bucket->at_ms = now_ms;
 }
 
+static bool is_nobody(const uint8_t address[KILN_AGENT_SOURCE])
+{
+	static const uint8_t nobody[KILN_AGENT_SOURCE];
+	return memcmp(address, nobody, sizeof nobody) == 0;
+}
+
 bool kiln_limits_take(struct kiln_limits *limits, const uint8_t address[KILN_AGENT_SOURCE],
 		      uint64_t now_ms)
 {
-	static const uint8_t nobody[KILN_AGENT_SOURCE];
-	if (limits->per_second == 0 || memcmp(address, nobody, sizeof nobody) == 0)
+	if (limits->per_second == 0 || is_nobody(address))
 		return true;
-	struct kiln_limit_bucket *bucket = find(limits, source_of(address));
+	struct kiln_limit_bucket *bucket = find(limits, kiln_limits_source(address));
 	refill(limits, bucket, now_ms);
 	if (bucket->millionths < TOKEN)
 		return false;
 	bucket->millionths -= TOKEN;
 	return true;
+}
+
+void kiln_limits_vouch(struct kiln_limits *limits, const uint8_t address[KILN_AGENT_SOURCE],
+		       uint64_t now_ms)
+{
+	const uint64_t source = kiln_limits_source(address);
+	struct kiln_limit_known *set = limits->known[set_of(limits, source)], *place = set;
+	for (unsigned i = 0; i < KILN_LIMITS_WAYS; i++) {
+		if (set[i].at_ms != 0 && set[i].source == source) {
+			set[i].at_ms = now_ms;
+			return;
+		}
+		if (set[i].at_ms < place->at_ms)
+			place = &set[i];
+	}
+	*place = (struct kiln_limit_known){.source = source, .at_ms = now_ms};
+}
+
+bool kiln_limits_knows(const struct kiln_limits *limits, const uint8_t address[KILN_AGENT_SOURCE],
+		       uint64_t now_ms)
+{
+	const uint64_t source = kiln_limits_source(address);
+	const struct kiln_limit_known *set = limits->known[set_of(limits, source)];
+	for (unsigned i = 0; i < KILN_LIMITS_WAYS; i++)
+		if (set[i].at_ms != 0 && set[i].source == source)
+			return now_ms - set[i].at_ms < KILN_KNOWN_MS;
+	return is_nobody(address);
 }

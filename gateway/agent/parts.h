@@ -7,14 +7,17 @@
 #include "agent/identity.h"
 #include "agent/limits.h"
 #include "agent/message.h"
+#include "agent/queue.h"
 #include "log/log.h"
 #include "roast/replay.h"
+#include "worker/heap.h"
 
 #define KILN_AGENT_CHANNELS_MAX (KILN_EXCHANGE_FDS - 8u)
-/* Requests to the STS of one region: how many at once, and how many wait for that. The peer names
- * the region, so one that does not answer must not use up what another's peers need. */
+/* Requests to the STS of one region: how many at once, and how many of them for sources that are
+ * not known; more wait in a queue. The peer names the region, so one that does not answer must not
+ * use up what another's peers need. */
 #define KILN_AGENT_AT_ONCE     64u
-#define KILN_AGENT_WAITING_MAX 448u
+#define KILN_AGENT_NEWCOMERS   48u
 #define KILN_AGENT_REGIONS     64u
 #define KILN_AGENT_ANSWERS_MAX 4096u /* waiting for a worker that does not read */
 #define KILN_AGENT_THROTTLED   256u
@@ -32,13 +35,11 @@ struct kiln_agent_channel {
 	unsigned waiting_count;
 };
 
-struct kiln_agent_question;
-
 /* The STS of one region. */
 struct kiln_agent_region {
-	char name[33]; /* "": this place is free */
-	unsigned at_once, waiting;
-	struct kiln_agent_question *first, **last;
+	char name[33];               /* "": this place is free */
+	unsigned at_once, newcomers; /* under way, and how many of these are of sources not known */
+	struct kiln_queue queue;
 };
 
 /* A signer whose account STS throttles. */
@@ -59,6 +60,8 @@ struct kiln_agent {
 	struct kiln_agent_region regions[KILN_AGENT_REGIONS];
 	struct kiln_agent_throttled throttled[KILN_AGENT_THROTTLED];
 	struct kiln_log_limit failures;
+	unsigned questions; /* of peers' proofs, under way or waiting */
+	struct kiln_heap heap;
 	uint64_t now_ms; /* monotonic */
 	bool stopping;
 };

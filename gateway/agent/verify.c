@@ -14,9 +14,11 @@
 #define RETRY_WITHIN_MS   2000u
 
 struct kiln_agent_question {
+	struct kiln_queue_item waiting; /* first: in the region's queue */
 	struct kiln_agent *agent;
 	struct kiln_agent_region *region;
-	struct kiln_agent_question *next; /* in the region's queue */
+	bool newcomer; /* nobody at its source was vouched for, when it came */
+	uint8_t source[KILN_AGENT_SOURCE];
 	struct kiln_http_request request;
 	uint64_t serial, id, asked_ms;
 	bool again; /* it has been asked twice */
@@ -88,8 +90,10 @@ static void turn_away(struct kiln_agent_question *q, const struct kiln_error *er
 
 static void free_question(struct kiln_agent_question *q)
 {
+	struct kiln_agent *agent = q->agent;
 	kiln_http_request_clear(&q->request);
 	free(q);
+	(void)kiln_heap_note(&agent->heap, --agent->questions);
 }
 
 static void judge(struct kiln_agent_question *q, const struct kiln_http_answer *http)
@@ -104,10 +108,12 @@ static void judge(struct kiln_agent_question *q, const struct kiln_http_answer *
 	if (rc == KILN_OK)
 		rc = kiln_aws_role_of_session(identity.arn, strlen(identity.arn), &answer.role,
 					      answer.session, &err);
-	if (rc == KILN_OK)
+	if (rc == KILN_OK) {
+		kiln_limits_vouch(&q->agent->limits, q->source, q->agent->now_ms);
 		kiln_agent_say(q->agent, q->serial, &answer);
-	else
+	} else {
 		turn_away(q, &err);
+	}
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -118,8 +124,10 @@ static enum kiln_code ask(struct kiln_agent_question *q, struct kiln_error *err)
 {
 	const enum kiln_code rc =
 	    kiln_exchanges_start(q->agent->http, &q->request, on_answer, q, err);
-	if (rc == KILN_OK)
+	if (rc == KILN_OK) {
 		q->region->at_once++;
+		q->region->newcomers += q->newcomer;
+	}
 	return rc;
 }
 
@@ -140,6 +148,7 @@ static void on_answer(void *arg, const struct kiln_http_answer *http)
 	struct kiln_agent_region *region = q->region;
 	q->agent->now_ms = kiln_agent_monotonic_ms(); /* it may have been a long wait */
 	region->at_once--;
+	region->newcomers -= q->newcomer;
 	if (kiln_sts_throttled(http))
 		back_off(q->agent, q->key_id);
 	else if (http->status == 200)
@@ -151,15 +160,25 @@ static void on_answer(void *arg, const struct kiln_http_answer *http)
 	start_next(region);
 }
 
+static bool has_place(const struct kiln_agent_region *region, bool newcomer)
+{
+	return region->at_once < KILN_AGENT_AT_ONCE &&
+	       (!newcomer || region->newcomers < KILN_AGENT_NEWCOMERS);
+}
+
+/* NULL when there is no place, or nobody to take it. */
+static struct kiln_agent_question *take_next(struct kiln_agent_region *region)
+{
+	return has_place(region, false) ? (struct kiln_agent_question *)kiln_queue_take(
+					      &region->queue, has_place(region, true))
+					: NULL;
+}
+
 static void start_next(struct kiln_agent_region *region)
 {
-	while (region->at_once < KILN_AGENT_AT_ONCE && region->first != NULL) {
-		struct kiln_agent_question *q = region->first;
+	struct kiln_agent_question *q;
+	while ((q = take_next(region)) != NULL) {
 		struct kiln_error err = {0};
-		region->first = q->next;
-		if (region->first == NULL)
-			region->last = &region->first;
-		region->waiting--;
 		if (q->agent->now_ms - q->asked_ms > PATIENCE_MS)
 			(void)kiln_fail(&err, KILN_E_STS,
 					"waited %u s for one of %u requests to the STS of %s",
@@ -175,15 +194,21 @@ static enum kiln_code ask_or_wait(struct kiln_agent_question *q, struct kiln_err
 {
 	struct kiln_agent_region *region = q->region;
 	q->asked_ms = q->agent->now_ms;
-	if (region->at_once < KILN_AGENT_AT_ONCE)
+	if (has_place(region, q->newcomer))
 		return ask(q, err);
-	if (region->waiting >= KILN_AGENT_WAITING_MAX)
-		return kiln_fail(err, KILN_E_LIMIT,
-				 "%u requests to the STS of %s are under way or waiting",
-				 KILN_AGENT_AT_ONCE + KILN_AGENT_WAITING_MAX, region->name);
-	*region->last = q;
-	region->last = &q->next;
-	region->waiting++;
+	struct kiln_agent_question *out = (struct kiln_agent_question *)kiln_queue_put(
+	    &region->queue, &q->waiting, kiln_limits_source(q->source), !q->newcomer);
+	if (out == NULL)
+		return KILN_OK;
+	(void)kiln_fail(err, KILN_E_LIMIT,
+			"the most requests to the STS of %s are under way or waiting, and of its "
+			"source no fewer than of others",
+			region->name);
+	if (out == q)
+		return KILN_E_LIMIT;
+	turn_away(out, err);
+	free_question(out);
+	*err = (struct kiln_error){0};
 	return KILN_OK;
 }
 
@@ -196,7 +221,7 @@ static struct kiln_agent_region *region_of(struct kiln_agent *agent, const char 
 		struct kiln_agent_region *region = &agent->regions[i];
 		if (region->name[0] == '\0') {
 			(void)snprintf(region->name, sizeof region->name, "%s", name);
-			region->last = &region->first;
+			kiln_queue_init(&region->queue, agent->limits.seed);
 		}
 		if (strcmp(region->name, name) == 0)
 			return region;
@@ -231,6 +256,8 @@ static enum kiln_code begin(struct kiln_agent_question *q, const struct kiln_age
 	if (q->region == NULL)
 		return kiln_fail(err, KILN_E_LIMIT, "too many regions");
 	kiln_aws_proof_key_id(&m->proof, q->key_id);
+	memcpy(q->source, m->source, sizeof q->source);
+	q->newcomer = !kiln_limits_knows(&agent->limits, q->source, agent->now_ms);
 	memcpy(q->signature, kiln_aws_proof_signature(&m->proof), sizeof q->signature);
 	/* Before the source's limit: a replay must not use up what is an honest peer's share. */
 	rc = kiln_roast_replay_enter(agent->replay, q->signature, now, err);
@@ -258,6 +285,7 @@ void kiln_agent_verify(struct kiln_agent *agent, uint64_t serial,
 		return;
 	}
 	q->agent = agent;
+	agent->questions++;
 	q->serial = serial;
 	q->id = m->id;
 	if (begin(q, m, &err) == KILN_OK)

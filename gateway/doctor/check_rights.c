@@ -2,6 +2,7 @@
  * Capabilities, seccomp, and whether this is a container. */
 #include <linux/capability.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "doctor/check.h"
@@ -61,6 +62,47 @@ static void walls(struct kiln_report *r)
 	    "%s", filtered ? "a filter is in force" : "no filter");
 }
 
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#endif
+#define LANDLOCK_VERSION     1u
+#define LANDLOCK_RULES_TCP   4 /* from this version on it rules over connections */
+#define TCP_FASTOPEN_CLIENTS 1
+
+/* A send with MSG_FASTOPEN connects, and Landlock does not look; seccomp does not see into the
+ * ring. T10 in docs/threat-model.md. */
+static void fast_open(struct kiln_report *r)
+{
+	static const char key[] = "tcp_fastopen", title[] = "TCP Fast Open";
+	const long landlock =
+	    syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_VERSION);
+	long value = 0;
+	char fix[64];
+
+	const bool known = kiln_fact_number("/proc/sys/net/ipv4/tcp_fastopen", &value);
+	if (!known || (value & TCP_FASTOPEN_CLIENTS) == 0) {
+		kiln_report_add(r, key, title, KILN_VERDICT_OK,
+				"no way for a worker around Landlock's rule for connections", NULL,
+				"%s", known ? "off for clients" : "this kernel has none");
+		return;
+	}
+	if (landlock < LANDLOCK_RULES_TCP || !r->uring.usable) {
+		kiln_report_add(r, key, title, KILN_VERDICT_OK,
+				!r->uring.usable ? "workers have no io_uring to use it with"
+						 : "Landlock has no rule for connections here that "
+						   "it would go around",
+				NULL, "on for clients");
+		return;
+	}
+	(void)snprintf(fix, sizeof fix, "sysctl -w net.ipv4.tcp_fastopen=%ld",
+		       value & ~(long)TCP_FASTOPEN_CLIENTS);
+	kiln_report_add(
+	    r, key, title, KILN_VERDICT_LIMITED,
+	    "through its io_uring a worker that was taken over connects past Landlock's "
+	    "rule, to any TCP port; or use --engine epoll",
+	    fix, "on for clients (net.ipv4.tcp_fastopen=%ld)", value);
+}
+
 void kiln_check_rights(struct kiln_report *r)
 {
 	static const char steering[] = "setcap cap_bpf,cap_net_admin+ep $(command -v kiln)";
@@ -77,4 +119,5 @@ void kiln_check_rights(struct kiln_report *r)
 	kiln_report_add(r, "cap_sys_admin", "CAP_SYS_ADMIN", KILN_VERDICT_OK, "not needed", NULL,
 			kiln_fact_capability(CAP_SYS_ADMIN) ? "held" : "not held");
 	walls(r);
+	fast_open(r);
 }

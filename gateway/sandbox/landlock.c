@@ -135,8 +135,8 @@ static enum kiln_code allow_path(int fd, const char *path, uint64_t rights, stru
 			       path);
 }
 
-enum kiln_code kiln_sandbox_landlock_readonly(const char *const *writable, int *abi,
-					      struct kiln_error *err)
+static enum kiln_code read_and(uint64_t more, const char *const *writable, int *abi,
+			       struct kiln_error *err)
 {
 	struct ruleset ruleset;
 	int fd;
@@ -144,11 +144,24 @@ enum kiln_code kiln_sandbox_landlock_readonly(const char *const *writable, int *
 
 	if (code != KILN_OK || fd < 0)
 		return code;
-	code = allow_path(fd, "/", FS_READ | FS_EXECUTE, err);
+	code = allow_path(fd, "/", FS_READ | more, err);
 	for (; code == KILN_OK && *writable != NULL; writable++)
 		code = allow_path(fd, *writable, ruleset.fs, err);
 	if (code == KILN_OK)
 		code = enforce(fd, err);
 	(void)close(fd);
 	return code;
+}
+
+enum kiln_code kiln_sandbox_landlock_readonly(int *abi, struct kiln_error *err)
+{
+	static const char *const nothing[] = {NULL};
+
+	return read_and(0, nothing, abi, err);
+}
+
+enum kiln_code kiln_sandbox_landlock_programs(const char *const *writable, int *abi,
+					      struct kiln_error *err)
+{
+	return read_and(FS_EXECUTE, writable, abi, err);
 }

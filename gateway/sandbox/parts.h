@@ -10,9 +10,12 @@
  * not there. */
 enum kiln_code kiln_sandbox_landlock(uint16_t port, int *abi, struct kiln_error *err);
 
-/* Denies writing to files, but for the folders that writable names (it ends with NULL), binding TCP
- * ports, and signals to others. */
-enum kiln_code kiln_sandbox_landlock_readonly(const char *const *writable, int *abi,
+/* Denies writing to files, binding TCP ports, and signals to others. */
+enum kiln_code kiln_sandbox_landlock_readonly(int *abi, struct kiln_error *err);
+
+/* The same, but for programs, which may be run, and the folders that writable names (it ends with
+ * NULL). */
+enum kiln_code kiln_sandbox_landlock_programs(const char *const *writable, int *abi,
 					      struct kiln_error *err);
 
 enum kiln_seccomp {
@@ -23,5 +26,7 @@ enum kiln_seccomp {
 
 /* KILN_E_UNSUPPORTED: this kernel has no seccomp filters. */
 enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, struct kiln_error *err);
+enum kiln_code kiln_sandbox_seccomp_agent(enum kiln_seccomp mode, struct kiln_error *err);
+enum kiln_code kiln_sandbox_seccomp_programs(enum kiln_seccomp mode, struct kiln_error *err);
 
 #endif

@@ -36,8 +36,10 @@ enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEX
 	return KILN_OK;
 }
 
-enum kiln_code kiln_sandbox_agent(char in_force[KILN_SANDBOX_TEXT], struct kiln_error *err)
+enum kiln_code kiln_sandbox_agent(bool programs, char in_force[KILN_SANDBOX_TEXT],
+				  struct kiln_error *err)
 {
+	(void)programs;
 	return kiln_sandbox_worker(0, in_force, err);
 }
 
@@ -54,44 +56,67 @@ static enum kiln_seccomp wanted_mode(void)
 	return KILN_SECCOMP_ON;
 }
 
+/* Seccomp's outcome is code. */
+static enum kiln_code describe(const char *user, int abi, const char *seccomp, enum kiln_code code,
+			       char in_force[KILN_SANDBOX_TEXT])
+{
+	char landlock[16] = "unavailable";
+
+	if (code != KILN_OK && code != KILN_E_UNSUPPORTED)
+		return code;
+	if (abi > 0)
+		(void)snprintf(landlock, sizeof landlock, "v%d", abi);
+	(void)snprintf(in_force, KILN_SANDBOX_TEXT, "user=%s landlock=%s seccomp=%s", user,
+		       landlock, code == KILN_OK ? seccomp : "unavailable");
+	return KILN_OK;
+}
+
+static const char *const modes[] = {"on", "log", "off"};
+
 enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEXT],
 				   struct kiln_error *err)
 {
-	static const char *const modes[] = {"on", "log", "off"};
 	enum kiln_seccomp mode = wanted_mode();
-	char user[48], landlock[16] = "unavailable";
+	char user[48];
 	int abi;
 
 	name_user(user, sizeof user);
 	enum kiln_code code = kiln_sandbox_landlock(port, &abi, err);
 	if (code != KILN_OK)
 		return code;
-	if (abi > 0)
-		(void)snprintf(landlock, sizeof landlock, "v%d", abi);
 	code = kiln_sandbox_seccomp(mode, err);
-	if (code != KILN_OK && code != KILN_E_UNSUPPORTED)
-		return code;
-	(void)snprintf(in_force, KILN_SANDBOX_TEXT, "user=%s landlock=%s seccomp=%s", user,
-		       landlock, code == KILN_OK ? modes[mode] : "unavailable");
-	return KILN_OK;
+	return describe(user, abi, modes[mode], code, in_force);
 }
 
-enum kiln_code kiln_sandbox_agent(char in_force[KILN_SANDBOX_TEXT], struct kiln_error *err)
+static enum kiln_code landlock_agent(bool programs, int *abi, struct kiln_error *err)
 {
 	const char *home = getenv("HOME");
-	char user[48], aws[256], landlock[16] = "unavailable";
+	char aws[256];
 	const char *const writable[] = {"/dev", "/tmp", aws, NULL};
-	int abi;
 
 	(void)snprintf(aws, sizeof aws, "%s/.aws", home != NULL ? home : "/nonexistent");
+	return programs ? kiln_sandbox_landlock_programs(writable, abi, err)
+			: kiln_sandbox_landlock_readonly(abi, err);
+}
+
+enum kiln_code kiln_sandbox_agent(bool programs, char in_force[KILN_SANDBOX_TEXT],
+				  struct kiln_error *err)
+{
+	const enum kiln_seccomp mode = wanted_mode();
+	char user[48];
+	int abi;
+
 	name_user(user, sizeof user);
-	const enum kiln_code code = kiln_sandbox_landlock_readonly(writable, &abi, err);
-	if (code == KILN_OK && abi > 0)
-		(void)snprintf(landlock, sizeof landlock, "v%d", abi);
-	if (code == KILN_OK)
-		(void)snprintf(in_force, KILN_SANDBOX_TEXT, "user=%s landlock=%s seccomp=none",
-			       user, landlock);
-	return code;
+	enum kiln_code code = landlock_agent(programs, &abi, err);
+	if (code != KILN_OK)
+		return code;
+	code = programs ? kiln_sandbox_seccomp_programs(mode, err)
+			: kiln_sandbox_seccomp_agent(mode, err);
+	return describe(user, abi,
+			programs && mode == KILN_SECCOMP_ON    ? "programs"
+			: programs && mode == KILN_SECCOMP_LOG ? "off"
+							       : modes[mode],
+			code, in_force);
 }
 
 #endif

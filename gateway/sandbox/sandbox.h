@@ -13,6 +13,8 @@
 #ifndef KILN_GATEWAY_SANDBOX_H
 #define KILN_GATEWAY_SANDBOX_H
 
+#include <stdbool.h>
+
 #include <kiln/error.h>
 
 struct io_uring;
@@ -37,11 +39,18 @@ enum kiln_code kiln_sandbox_drop_user(const char *user, struct kiln_error *err) 
 enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEXT],
 				   struct kiln_error *err) KILN_NODISCARD;
 
-/* For the identity agent, which reads credentials, runs a credential_process and talks to AWS: no
- * file is written but beneath /dev, /tmp and the user's ~/.aws, no port is listened at, nobody else
- * gets a signal. Landlock alone; what it may ask of the kernel is not filtered. */
-enum kiln_code kiln_sandbox_agent(char in_force[KILN_SANDBOX_TEXT],
+/* For the identity agent, which reads credentials and talks to AWS: it writes no file, runs no
+ * program, listens at no port and signals nobody. Its seccomp filter refuses what it does not need
+ * as a kernel would that does not have it ("seccomp=on"), and kiln_sandbox_refused tells. With
+ * programs, for a credential_process: they are run, and beneath /dev, /tmp and the user's ~/.aws
+ * files are written; the filter, which those programs inherit, takes away only what no program
+ * needs ("seccomp=programs"). */
+enum kiln_code kiln_sandbox_agent(bool programs, char in_force[KILN_SANDBOX_TEXT],
 				  struct kiln_error *err) KILN_NODISCARD;
+
+/* A call that the agent's filter has refused since it was set, each once; false: no more. */
+#define KILN_SANDBOX_CALL 40u
+bool kiln_sandbox_refused(char name[KILN_SANDBOX_CALL]);
 
 /* Limits a ring to the operations of the relay, none of which can name a file or make a socket. For
  * a ring that was set up with IORING_SETUP_R_DISABLED, which this call enables. */

@@ -12,15 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <seccomp.h>
-
-#include "sandbox/parts.h"
+#include "sandbox/filter.h"
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
 
-/* __NR_* of this architecture; a negative number is a call that it does not have. */
 static const int allowed[] = {
     /* sockets and descriptors */
     SCMP_SYS(accept),
@@ -107,20 +104,10 @@ static const int refused[] = {
     SCMP_SYS(statx),
 };
 
-#define COUNT(a) (sizeof(a) / sizeof(a)[0])
-
-/* A call with a condition on one argument: (argument n & mask) == value. */
-struct condition {
-	int call;
-	unsigned n;
-	uint64_t mask, value;
-	uint32_t action;
-};
-
-#define ANY_BITS UINT64_MAX
+#define ANY_BITS KILN_FILTER_ANY_BITS
 #define REFUSE   SCMP_ACT_ERRNO(EACCES)
 
-static const struct condition conditions[] = {
+static const struct kiln_filter_condition conditions[] = {
     {SCMP_SYS(socket), 0, ANY_BITS, AF_NETLINK, REFUSE}, /* the C library's interface lists */
     /* Sending with it connects, and Landlock does not look. */
     {SCMP_SYS(sendto), 3, MSG_FASTOPEN, 0, SCMP_ACT_ALLOW},
@@ -139,47 +126,24 @@ static const struct condition conditions[] = {
     {SCMP_SYS(mprotect), 2, PROT_EXEC, 0, SCMP_ACT_ALLOW},
 };
 
-static int add_condition(scmp_filter_ctx filter, const struct condition *c)
-{
-	const struct scmp_arg_cmp compare = {
-	    .arg = c->n, .op = SCMP_CMP_MASKED_EQ, .datum_a = c->mask, .datum_b = c->value};
-
-	return seccomp_rule_add_array(filter, c->action, c->call, 1, &compare);
-}
-
-/* Streams of the family, and of its own protocol: Landlock sees connections of TCP, and neither
- * datagrams nor SCTP, MPTCP and the like. */
-static int allow_streams(scmp_filter_ctx filter, int family)
-{
-	const struct scmp_arg_cmp compare[] = {
-	    {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (uint64_t)family},
-	    {.arg = 1,
-	     .op = SCMP_CMP_MASKED_EQ,
-	     .datum_a = ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
-	     .datum_b = SOCK_STREAM},
-	    {.arg = 2, .op = SCMP_CMP_EQ, .datum_a = 0},
-	};
-
-	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), COUNT(compare),
-				      compare);
-}
-
 static int add_rules(scmp_filter_ctx filter)
 {
 	/* abort() signals its own process, and nobody else's is in reach. */
-	const struct condition abort_itself = {SCMP_SYS(tgkill), 0, ANY_BITS, (uint64_t)getpid(),
-					       SCMP_ACT_ALLOW};
+	const struct kiln_filter_condition abort_itself = {SCMP_SYS(tgkill), 0, ANY_BITS,
+							   (uint64_t)getpid(), SCMP_ACT_ALLOW};
 	static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
-	int rc = add_condition(filter, &abort_itself);
+	int rc = kiln_filter_conditions(filter, &abort_itself, 1);
 
-	for (size_t i = 0; rc == 0 && i < COUNT(families); i++)
-		rc = allow_streams(filter, families[i]);
-	for (size_t i = 0; rc == 0 && i < COUNT(allowed); i++)
-		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
-	for (size_t i = 0; rc == 0 && i < COUNT(refused); i++)
-		rc = seccomp_rule_add(filter, REFUSE, refused[i], 0);
-	for (size_t i = 0; rc == 0 && i < COUNT(conditions); i++)
-		rc = add_condition(filter, &conditions[i]);
+	/* Streams of the family, and of its own protocol: Landlock sees connections of TCP, and
+	 * neither datagrams nor SCTP, MPTCP and the like. */
+	for (size_t i = 0; rc == 0 && i < KILN_FILTER_COUNT(families); i++)
+		rc = kiln_filter_socket(filter, families[i], SOCK_STREAM, 0);
+	if (rc == 0)
+		rc = kiln_filter_calls(filter, SCMP_ACT_ALLOW, allowed, KILN_FILTER_COUNT(allowed));
+	if (rc == 0)
+		rc = kiln_filter_calls(filter, REFUSE, refused, KILN_FILTER_COUNT(refused));
+	if (rc == 0)
+		rc = kiln_filter_conditions(filter, conditions, KILN_FILTER_COUNT(conditions));
 	return rc;
 }
 
@@ -188,19 +152,8 @@ enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, struct kiln_error *e
 	if (mode == KILN_SECCOMP_OFF)
 		return KILN_OK;
 	scmp_filter_ctx filter =
-	    seccomp_init(mode == KILN_SECCOMP_LOG ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS);
+	    kiln_filter_new(mode == KILN_SECCOMP_LOG ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS);
 	if (filter == NULL)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a seccomp filter");
-	/* A tree instead of a list of comparisons; libseccomp before 2.5 has none. */
-	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	int rc = add_rules(filter);
-	if (rc == 0)
-		rc = seccomp_load(filter);
-	seccomp_release(filter);
-	if (rc == -EINVAL || rc == -ENOSYS)
-		return kiln_fail_errno(err, KILN_E_UNSUPPORTED, -rc,
-				       "this kernel takes no seccomp filter");
-	if (rc != 0)
-		return kiln_fail_errno(err, KILN_E_SYSTEM, -rc, "cannot set the seccomp filter");
-	return KILN_OK;
+	return kiln_filter_load(filter, add_rules(filter), err);
 }

@@ -122,6 +122,13 @@ void kiln_agent_child_forget(struct kiln_supervisor *s)
 static void log_death(const struct kiln_agent_child *agent, int status, uint64_t again_in)
 {
 	struct kiln_log_line line;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == KILN_AGENT_BEGIN_ANEW) {
+		kiln_log_begin(&line, KILN_LOG_INFO, "agent_begins_anew");
+		kiln_log_i64(&line, "pid", agent->pid);
+		kiln_log_str(&line, "reason", "a credential_process has been configured");
+		kiln_log_end(&line);
+		return;
+	}
 	kiln_log_begin(&line, KILN_LOG_ERROR, "agent_died");
 	kiln_log_i64(&line, "pid", agent->pid);
 	if (WIFSIGNALED(status))

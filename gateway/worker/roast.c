@@ -22,13 +22,9 @@ static void feed(struct kiln_link *conn, struct kiln_buffer *buffer)
 	size_t consumed;
 	const enum kiln_roast_step step = kiln_roast_step(conn->roast, buffer->data, buffer->len,
 							  &consumed, conn->worker->now, &err);
-	buffer->data += consumed;
-	buffer->len -= (uint32_t)consumed;
-	/* What comes behind the hello is TLS already, or the rest that the machine wants later. */
-	if (buffer->len > 0)
-		conn->early = buffer;
-	else
-		kiln_io_buffer_put(conn->worker->io, buffer);
+	/* Nothing is left of it: a buffer that waited along with a question to STS would be missing
+	 * where bytes are relayed. */
+	kiln_io_buffer_put(conn->worker->io, buffer);
 	act(conn, step, &err);
 }
 
@@ -96,18 +92,23 @@ static void ask(struct kiln_link *conn)
 	act(conn, step, &why);
 }
 
-static void remember_peer(struct kiln_link *conn)
+/* The target may rely on who the peer is: without room for that, the connection cannot go on. */
+static bool remember_peer(struct kiln_link *conn, struct kiln_error *err)
 {
 	const struct kiln_roast_peer *peer = kiln_roast_peer(conn->roast);
 	char arn[KILN_AWS_ROLE_ARN_MAX];
 	if (peer == NULL || conn->peer_role != NULL)
-		return;
-	conn->peer_role = malloc(sizeof *conn->peer_role);
+		return true;
 	kiln_aws_role_format(&peer->role, arn);
 	free(conn->peer_name);
 	conn->peer_name = strdup(arn);
-	if (conn->peer_role != NULL)
-		*conn->peer_role = peer->role;
+	conn->peer_role = malloc(sizeof *conn->peer_role);
+	if (conn->peer_name == NULL || conn->peer_role == NULL) {
+		(void)kiln_fail(err, KILN_E_NO_MEMORY, "no memory for the peer's role");
+		return false;
+	}
+	*conn->peer_role = peer->role;
+	return true;
 }
 
 void kiln_link_answered(struct kiln_link *conn, const struct kiln_agent_message *answer)
@@ -122,7 +123,8 @@ void kiln_link_answered(struct kiln_link *conn, const struct kiln_agent_message 
 		step = kiln_roast_proved(conn->roast, &answer->proof, now, &err);
 	} else if (answer->type == KILN_AGENT_VERIFIED) {
 		step = kiln_roast_verified(conn->roast, &answer->role, answer->session, now, &err);
-		remember_peer(conn);
+		if (!remember_peer(conn, &err))
+			step = KILN_ROAST_FAILED;
 	} else if (answer->code == KILN_E_AGAIN) {
 		kiln_link_unasked(conn); /* until the agent says who we are now */
 		return;

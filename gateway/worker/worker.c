@@ -325,6 +325,7 @@ static void bury_the_dead(struct kiln_worker *worker)
 		worker->dead = conn->next;
 		free_conn(worker, conn);
 	}
+	(void)kiln_heap_note(&worker->heap, worker->conn_count);
 	resume_accept(worker);
 }
 

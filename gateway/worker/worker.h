@@ -9,6 +9,7 @@
 #include "net/address.h"
 #include "steer/board.h"
 #include "worker/asker.h"
+#include "worker/heap.h"
 #include "worker/link.h"
 
 struct kiln_listener {
@@ -40,6 +41,7 @@ struct kiln_worker {
 	unsigned hungry_count;
 	unsigned bursting; /* flows that may receive many buffers at once */
 	unsigned conn_count;
+	struct kiln_heap heap; /* notes how many there are */
 	uint64_t next_id;
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
 

@@ -15,6 +15,7 @@
 
 #define ADVISORY  INT64_C(900) /* seconds before expiry: begin to refresh */
 #define MANDATORY INT64_C(600) /* try hard */
+#define SOONEST   INT64_C(10)  /* after any success, whatever expiry and clock say */
 
 /* ------------------------------------------------------------------ times */
 
@@ -25,6 +26,15 @@ static int64_t spread(struct kiln_chain *chain, int64_t limit)
 	chain->random ^= chain->random >> 7;
 	chain->random ^= chain->random << 17;
 	return (int64_t)(chain->random % (uint64_t)limit);
+}
+
+/* It may be set, by hours. Forwards it ends a wait, once; backwards it must not make one longer. */
+static void follow_clock(struct kiln_chain *chain, int64_t now)
+{
+	if (chain->phase == KILN_PHASE_REST && now < chain->seen && chain->wake_at > 0 &&
+	    chain->wake_at < INT64_MAX)
+		chain->wake_at -= chain->seen - now;
+	chain->seen = now;
 }
 
 static bool is_expired(const struct kiln_chain *chain, int64_t now)
@@ -52,7 +62,8 @@ static int64_t refresh_at(const struct kiln_chain *chain, int64_t now)
 		return INT64_MAX;
 	/* Short-lived ones would be due at once, again and again: half of what is left. */
 	const int64_t left = expires_at - now;
-	const int64_t soonest = now + (left / 2 < 300 ? left / 2 : 300) + 1;
+	const int64_t half = left / 2 < 300 ? left / 2 : 300;
+	const int64_t soonest = now + (half + 1 > SOONEST ? half + 1 : SOONEST);
 	return expires_at - ADVISORY > soonest ? expires_at - ADVISORY : soonest;
 }
 
@@ -153,6 +164,7 @@ static void files_are_read(struct kiln_chain *chain, int64_t now)
 		search_failed(chain, now);
 		return;
 	}
+	chain->has_command = chain->plan.base == KILN_BASE_PROCESS;
 	if (chain->region[0] != '\0' || kiln_provider_imds_off(chain)) {
 		begin_base(chain, now);
 		return;
@@ -212,6 +224,7 @@ static void take_file(struct kiln_chain *chain, int64_t now, const struct kiln_c
 
 const struct kiln_chain_question *kiln_chain_step(struct kiln_chain *chain, int64_t now)
 {
+	follow_clock(chain, now);
 	if (chain->phase == KILN_PHASE_REST && now >= chain->wake_at) {
 		chain->file_problem[0] = '\0';
 		chain->tried_count = 0;
@@ -225,6 +238,7 @@ void kiln_chain_answer(struct kiln_chain *chain, int64_t now,
 {
 	if (!chain->asking)
 		return;
+	follow_clock(chain, now);
 	chain->asking = false;
 	if (chain->phase == KILN_PHASE_CREDENTIALS_FILE || chain->phase == KILN_PHASE_CONFIG_FILE)
 		take_file(chain, now, answer);
@@ -273,6 +287,11 @@ const char *kiln_chain_region_source(const struct kiln_chain *chain)
 const struct kiln_sts_endpoints *kiln_chain_endpoints(const struct kiln_chain *chain)
 {
 	return &chain->endpoints;
+}
+
+bool kiln_chain_has_command(const struct kiln_chain *chain)
+{
+	return chain->has_command;
 }
 
 const struct kiln_error *kiln_chain_problem(const struct kiln_chain *chain)

@@ -48,6 +48,10 @@ struct kiln_chain_question {
 	const struct kiln_http_request *http;
 };
 
+/* In place of an exit status, of a command that was killed. */
+#define KILN_CHAIN_TOO_SLOW (-1)
+#define KILN_CHAIN_TOO_LONG (-2) /* what it printed */
+
 struct kiln_chain_answer {
 	int error;           /* file: 0 or errno; command: 0 or errno of not starting it */
 	int exit_status;     /* command: 0 is good */
@@ -96,6 +100,9 @@ struct kiln_chain_tried {
 	char found[200];
 };
 const struct kiln_chain_tried *kiln_chain_tried(const struct kiln_chain *chain, unsigned index);
+
+/* Whether the plan that the last search made out of environment and files has a command to run. */
+bool kiln_chain_has_command(const struct kiln_chain *chain);
 
 /* What the last refresh failed of; NULL: it did not. */
 const struct kiln_error *kiln_chain_problem(const struct kiln_chain *chain);

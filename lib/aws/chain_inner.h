@@ -82,8 +82,10 @@ struct kiln_chain {
 	struct kiln_sts_endpoints endpoints;
 	struct kiln_error problem;
 	bool failed;
+	bool has_command; /* the last plan */
 	unsigned failures;
 	int64_t wake_at;
+	int64_t seen; /* the clock, when it was last shown */
 };
 
 /* ---- settings (chain_settings.c) */

@@ -23,6 +23,16 @@ static enum kiln_step answer(struct kiln_chain *chain, int64_t now,
 				      "credential_process %.80s cannot be run", program);
 		return KILN_STEP_FAILED;
 	}
+	if (answer->exit_status == KILN_CHAIN_TOO_SLOW)
+		return kiln_chain_fail(chain, KILN_E_CREDENTIALS,
+				       "credential_process %.80s, or who has its output, did not "
+				       "end within %u s and was killed",
+				       program, chain->question.timeout_ms / 1000);
+	if (answer->exit_status == KILN_CHAIN_TOO_LONG)
+		return kiln_chain_fail(chain, KILN_E_CREDENTIALS,
+				       "credential_process %.80s printed more than %zu bytes and "
+				       "was killed",
+				       program, chain->question.max);
 	if (answer->exit_status != 0)
 		return kiln_chain_fail(chain, KILN_E_CREDENTIALS,
 				       "credential_process %.80s failed with status %d", program,

@@ -11,12 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "aws/chain.h"
 #include "base/bytes.h"
 
 extern char **environ;
-
-#define TOO_SLOW 124 /* as timeout(1) says it */
-#define TOO_LONG 125
 
 /* A group of its own, so that what it started can be killed with it; and the signals as a program
  * expects them: what we ignore would stay ignored in it. */
@@ -138,7 +136,7 @@ static int take_output(struct kiln_program *command)
 					     command->max + 1 - command->len)) > 0) {
 		command->len += (size_t)n;
 		if (command->len > command->max)
-			return TOO_LONG;
+			return KILN_CHAIN_TOO_LONG;
 	}
 	if (command->fd < 0)
 		return 0;
@@ -157,7 +155,7 @@ bool kiln_program_turn(struct kiln_program *command, uint64_t now_ms, int *statu
 	/* Its output's end need not be its own. */
 	if (command->fd < 0 && reap(command, WNOHANG, status))
 		return true;
-	return now_ms >= command->end_at_ms && give_up(command, TOO_SLOW, status);
+	return now_ms >= command->end_at_ms && give_up(command, KILN_CHAIN_TOO_SLOW, status);
 }
 
 void kiln_program_clear(struct kiln_program *command)

@@ -25,7 +25,8 @@ int kiln_program_start(struct kiln_program *command, const char *const *argv, si
 
 /* Reads what is there; never waits. With no fd to poll, call it again soon, in
  * KILN_PROGRAM_LOOK_AGAIN_MS say. True when it has ended, was too long or too slow (then it is
- * killed, and *status is not 0); *status is the exit status, 128 + N for signal N. */
+ * killed, and *status is KILN_CHAIN_TOO_LONG or _SLOW); *status is the exit status, 128 + N for
+ * signal N. */
 bool kiln_program_turn(struct kiln_program *command, uint64_t now_ms, int *status);
 
 /* Kills one that runs and what it started, wipes and frees. */

@@ -49,7 +49,9 @@ static bool add_ca_extensions(X509 *cert)
 	unsigned len = 0;
 	bool ok = constraints != NULL && id != NULL && add_key_usage(cert, cert_sign, 1);
 	if (ok) {
-		constraints->ca = 1;
+		/* OpenSSL writes this byte as it is, and reads any; DER has one TRUE (X.690 11.1),
+		 * and Go's library refuses a certificate with another. */
+		constraints->ca = 0xff;
 		ok = add(cert, NID_basic_constraints, constraints, true) &&
 		     X509_pubkey_digest(cert, EVP_sha1(), hash, &len) == 1 &&
 		     ASN1_OCTET_STRING_set(id, hash, (int)len) == 1 &&

@@ -109,8 +109,18 @@ enum kiln_code kiln_roast_binding_sign(struct kiln_roast_payload *payload,
 	return kiln_fail(err, KILN_E_NO_MEMORY, "OpenSSL could not sign the binding");
 }
 
+enum kiln_code kiln_roast_binding_answers(const struct kiln_roast_payload *payload,
+					  const uint8_t hello[KILN_ROAST_HASH_LEN],
+					  struct kiln_error *err)
+{
+	if (payload->from == KILN_CLIENT ||
+	    CRYPTO_memcmp(payload->binding.hello, hello, KILN_ROAST_HASH_LEN) == 0)
+		return KILN_OK;
+	return kiln_fail(err, KILN_E_ROAST_BINDING,
+			 "its binding answers another client hello than ours");
+}
+
 enum kiln_code kiln_roast_binding_check(const struct kiln_roast_payload *payload,
-					const uint8_t hello[KILN_ROAST_HASH_LEN],
 					struct kiln_error *err)
 {
 	struct encoding e;
@@ -127,10 +137,6 @@ enum kiln_code kiln_roast_binding_check(const struct kiln_roast_payload *payload
 	if (!encode(payload, &e) || !verify(&e, key, &payload->binding))
 		return kiln_fail(err, KILN_E_ROAST_BINDING,
 				 "its binding is not signed by the CA in the payload");
-	if (payload->from == KILN_SERVER &&
-	    CRYPTO_memcmp(payload->binding.hello, hello, KILN_ROAST_HASH_LEN) != 0)
-		return kiln_fail(err, KILN_E_ROAST_BINDING,
-				 "its binding answers another client hello than ours");
 	return KILN_OK;
 }
 

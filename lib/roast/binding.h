@@ -15,13 +15,18 @@ enum kiln_code kiln_roast_binding_sign(struct kiln_roast_payload *payload,
 				       const struct kiln_roast_authority *authority,
 				       struct kiln_error *err) KILN_NODISCARD;
 
-/* Does a bound payload's signature hold under the one CA in it? For a server's, hello is the hash
- * of our own client hello. KILN_E_ROAST_BINDING otherwise. Whether the role is the one that STS
- * names is kiln_roast_binding_names'. */
+/* A bound payload is good when all three of these say so; otherwise KILN_E_ROAST_BINDING. */
+
+/* Of a server's: does it name this hash, that of our own client hello? Costs nothing. */
+enum kiln_code kiln_roast_binding_answers(const struct kiln_roast_payload *payload,
+					  const uint8_t hello[KILN_ROAST_HASH_LEN],
+					  struct kiln_error *err) KILN_NODISCARD;
+
+/* Does its signature hold under the one CA in it? Decoded, that is: without one it never does. */
 enum kiln_code kiln_roast_binding_check(const struct kiln_roast_payload *payload,
-					const uint8_t hello[KILN_ROAST_HASH_LEN],
 					struct kiln_error *err) KILN_NODISCARD;
 
+/* Is its role the one that STS names? */
 enum kiln_code kiln_roast_binding_names(const struct kiln_roast_binding *binding,
 					const struct kiln_aws_role *proved,
 					struct kiln_error *err) KILN_NODISCARD;

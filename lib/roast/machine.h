@@ -43,7 +43,7 @@ struct kiln_roast {
 	struct kiln_roast_question question;
 
 	struct kiln_roast_authority authority;
-	struct kiln_roast_payload *theirs;
+	struct kiln_roast_payload *theirs; /* its CA is not decoded before the peer is known */
 	struct kiln_roast_trust trust;
 	struct kiln_roast_peer peer;
 

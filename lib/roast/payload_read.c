@@ -22,17 +22,42 @@ static int no_passphrase(char *buf, int size, int rwflag, void *data)
 	return 0;
 }
 
-static enum kiln_code read_roots(const uint8_t *pem, size_t len, const char *key,
-				 struct kiln_roast_payload *out, struct kiln_error *err)
+static const char *authority_key(enum kiln_role from)
 {
-	if (len < sizeof begin - 1 || memcmp(pem, begin, sizeof begin - 1) != 0)
+	return from == KILN_CLIENT ? "ClientCA" : "ServerCA";
+}
+
+static enum kiln_code too_many_roots(const char *key, struct kiln_error *err)
+{
+	return kiln_fail(err, KILN_E_ROAST_HELLO, "%s holds more than %u certificates", key,
+			 KILN_ROAST_ROOTS_MAX);
+}
+
+static enum kiln_code check_pem(const uint8_t *pem, size_t len, const char *key,
+				struct kiln_error *err)
+{
+	const size_t mark = sizeof begin - 1;
+	if (len < mark || memcmp(pem, begin, mark) != 0)
 		return kiln_fail(err, KILN_E_ROAST_HELLO, "%s holds no PEM certificate", key);
-	BIO *bio = BIO_new_mem_buf(pem, (int)len);
+	unsigned count = 0;
+	const uint8_t *at = pem, *const end = pem + len;
+	while ((at = memmem(at, (size_t)(end - at), begin, mark)) != NULL) {
+		at += mark;
+		if (++count > KILN_ROAST_ROOTS_MAX)
+			return too_many_roots(key, err);
+	}
+	return KILN_OK;
+}
+
+static enum kiln_code read_roots(struct kiln_roast_payload *out, const char *key,
+				 struct kiln_error *err)
+{
+	BIO *bio = BIO_new_mem_buf(out->pem, (int)out->pem_len);
 	if (bio == NULL)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for %s", key);
 	X509 *cert;
 	bool too_many = false;
-	while ((cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL && !too_many) {
+	while (!too_many && (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
 		too_many = out->root_count == KILN_ROAST_ROOTS_MAX;
 		if (too_many)
 			X509_free(cert);
@@ -44,13 +69,20 @@ static enum kiln_code read_roots(const uint8_t *pem, size_t len, const char *key
 	    ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
 	ERR_clear_error();
 	BIO_free(bio);
-	if (too_many)
-		return kiln_fail(err, KILN_E_ROAST_HELLO, "%s holds more than %u certificates", key,
-				 KILN_ROAST_ROOTS_MAX);
+	if (too_many) /* under another label than the usual one */
+		return too_many_roots(key, err);
 	if (!ended || out->root_count == 0)
 		return kiln_fail(err, KILN_E_ROAST_HELLO, "certificate %u in %s cannot be read",
 				 out->root_count + 1, key);
 	return KILN_OK;
+}
+
+/* Keeps the text in as much memory as it needs: the peer may wait long for STS. */
+static void keep_pem(struct kiln_roast_payload *out, uint8_t *pem, size_t len)
+{
+	uint8_t *small = realloc(pem, len);
+	out->pem = small != NULL ? small : pem;
+	out->pem_len = len;
 }
 
 /* A hello of the other side, or one that could pass for both, is somebody's trick. */
@@ -58,8 +90,8 @@ static enum kiln_code read_authority(const json_t *root, struct kiln_roast_paylo
 				     struct kiln_error *err)
 {
 	const bool client = out->from == KILN_CLIENT;
-	const char *key = client ? "ClientCA" : "ServerCA";
-	if (json_object_get(root, client ? "ServerCA" : "ClientCA") != NULL)
+	const char *key = authority_key(out->from);
+	if (json_object_get(root, authority_key(client ? KILN_SERVER : KILN_CLIENT)) != NULL)
 		return kiln_fail(err, KILN_E_ROAST_HELLO, "it is the hello of a %s, sent as a %s",
 				 client ? "server" : "client", client ? "client" : "server");
 	uint8_t *pem = malloc(KILN_ROAST_PEM_MAX);
@@ -68,8 +100,11 @@ static enum kiln_code read_authority(const json_t *root, struct kiln_roast_paylo
 	size_t len;
 	enum kiln_code rc = kiln_roast_json_bytes(root, key, pem, 1, KILN_ROAST_PEM_MAX, &len, err);
 	if (rc == KILN_OK)
-		rc = read_roots(pem, len, key, out, err);
-	free(pem);
+		rc = check_pem(pem, len, key, err);
+	if (rc == KILN_OK)
+		keep_pem(out, pem, len);
+	else
+		free(pem);
 	return rc;
 }
 
@@ -176,6 +211,13 @@ static enum kiln_code scan(const uint8_t *data, size_t len, struct kiln_error *e
 			     : kiln_fail(err, KILN_E_ROAST_HELLO, "its JSON object has no end");
 }
 
+static enum kiln_code refuse(struct kiln_roast_payload *payload, const struct kiln_error *inner,
+			     struct kiln_error *err)
+{
+	kiln_roast_payload_clear(payload);
+	return kiln_fail(err, inner->code, "in its payload, %.220s", inner->message);
+}
+
 enum kiln_code kiln_roast_payload_read(const void *data, size_t len, enum kiln_role from,
 				       struct kiln_roast_payload *out, struct kiln_error *err)
 {
@@ -195,15 +237,26 @@ enum kiln_code kiln_roast_payload_read(const void *data, size_t len, enum kiln_r
 	if (rc == KILN_OK)
 		rc = read_extension(root, out, &inner);
 	json_decref(root);
-	if (rc == KILN_OK)
-		return rc;
-	kiln_roast_payload_clear(out);
-	return kiln_fail(err, rc, "in its payload, %.220s", inner.message);
+	return rc == KILN_OK ? rc : refuse(out, &inner, err);
+}
+
+enum kiln_code kiln_roast_payload_decode(struct kiln_roast_payload *payload, struct kiln_error *err)
+{
+	struct kiln_error inner = {0};
+	if (payload->pem == NULL || payload->root_count > 0)
+		return kiln_fail(err, KILN_E_USAGE, "Roast: a payload that has no CA to decode");
+	if (read_roots(payload, authority_key(payload->from), &inner) != KILN_OK)
+		return refuse(payload, &inner, err);
+	free(payload->pem);
+	payload->pem = NULL;
+	payload->pem_len = 0;
+	return KILN_OK;
 }
 
 void kiln_roast_payload_clear(struct kiln_roast_payload *payload)
 {
 	for (unsigned i = 0; i < payload->root_count; i++)
 		X509_free(payload->roots[i]);
+	free(payload->pem);
 	memset(payload, 0, sizeof *payload);
 }

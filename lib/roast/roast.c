@@ -210,8 +210,9 @@ enum kiln_roast_step kiln_roast_ended(struct kiln_roast *r, struct kiln_error *e
 	if (r->state == KILN_ROAST_AT_READ && r->role == KILN_CLIENT && r->scan.len == 0)
 		(void)kiln_fail(
 		    err, KILN_E_ROAST_HELLO,
-		    "server %s closed the connection without a hello: it refuses ours "
-		    "(is our role on its list?), cannot ask its STS, or speaks no Roast",
+		    "server %s closed the connection without a hello: is our role on its list? Or "
+		    "we are too many for its limits, STS throttles us or is down, a clock is "
+		    "wrong, or it speaks no Roast; its log says which",
 		    r->peer_name);
 	else
 		(void)kiln_fail(err, KILN_E_ROAST_HELLO,

@@ -65,15 +65,18 @@ struct kiln_roast *kiln_roast_new(const struct kiln_roast_options *options, int6
 void kiln_roast_free(struct kiln_roast *roast);
 
 /* Feeds in[0..len); len 0 starts a client, or lets either role notice its deadline (ms is that of
- * the same clock). *consumed tells how many bytes were taken: never beyond the peer's hello and the
- * white space behind it, so what is left belongs to TLS. */
+ * the same clock). *consumed tells how many bytes were taken. Behind its hello a peer has nothing
+ * to say until we have answered: what comes along with it, other than white space, is refused, so
+ * that nothing has to be kept while STS is asked. */
 enum kiln_roast_step kiln_roast_step(struct kiln_roast *roast, const uint8_t *in, size_t len,
 				     size_t *consumed, uint64_t ms, struct kiln_error *err);
 
 /* After KILN_ROAST_ASK; valid until it is answered. */
 const struct kiln_roast_question *kiln_roast_question(const struct kiln_roast *roast);
 
-/* The answers. What they are given is copied. */
+/* The answers. What they are given is copied. kiln_roast_verified goes on with what costs
+ * something: is the role allowed (KILN_E_ACCESS_DENIED), and only then, do the peer's certificates
+ * decode and does its binding hold (KILN_E_ROAST_HELLO, KILN_E_ROAST_BINDING). */
 enum kiln_roast_step kiln_roast_proved(struct kiln_roast *roast, const struct kiln_aws_proof *proof,
 				       uint64_t ms, struct kiln_error *err);
 enum kiln_roast_step kiln_roast_verified(struct kiln_roast *roast, const struct kiln_aws_role *role,

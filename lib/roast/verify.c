@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The peer's hello: collected within its limits, read, checked as far as that goes without STS, and
- * judged when STS has said who signed it. */
+ * The peer's hello: collected within its limits, read, checked as far as that costs next to
+ * nothing, and judged when STS has said who signed it: his certificates are decoded and his
+ * binding's signature is verified only then, and only when his role is allowed. */
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,10 +38,11 @@ static enum kiln_code refuse_reflection(const struct kiln_roast *r, struct kiln_
 	return KILN_OK;
 }
 
-static enum kiln_code check_binding(const struct kiln_roast *r, struct kiln_error *err)
+/* What can be said of a binding without its signature. */
+static enum kiln_code check_bound(const struct kiln_roast *r, struct kiln_error *err)
 {
 	if (r->theirs->bound)
-		return kiln_roast_binding_check(r->theirs, r->own_hello, err);
+		return kiln_roast_binding_answers(r->theirs, r->own_hello, err);
 	if (!r->require_binding)
 		return KILN_OK;
 	return kiln_fail(err, KILN_E_ROAST_BINDING,
@@ -72,7 +74,8 @@ static enum kiln_code check_partition(const struct kiln_roast *r, struct kiln_er
 			 r->partition, r->peer.role.partition);
 }
 
-/* Everything that costs nothing comes before the question to STS. */
+/* What costs next to nothing comes before the question to STS, and nothing else does: whoever asks
+ * it also knows replays, and who asks too often. */
 static enum kiln_code read_hello(struct kiln_roast *r, int64_t now, struct kiln_error *err)
 {
 	if (EVP_Q_digest(NULL, "SHA256", NULL, r->hello, r->scan.len, r->peer_hello, NULL) != 1)
@@ -92,7 +95,7 @@ static enum kiln_code read_hello(struct kiln_roast *r, int64_t now, struct kiln_
 					     r->role == KILN_CLIENT ? KILN_SERVER : KILN_CLIENT,
 					     r->theirs, err);
 	if (rc == KILN_OK)
-		rc = check_binding(r, err);
+		rc = check_bound(r, err);
 	return rc;
 }
 
@@ -125,6 +128,11 @@ enum kiln_roast_step kiln_roast_take(struct kiln_roast *r, const uint8_t *in, si
 		return KILN_ROAST_NEED_INPUT;
 	while (*consumed < len && kiln_roast_is_blank(in[*consumed]))
 		++*consumed;
+	if (*consumed < len) {
+		(void)kiln_fail(&inner, KILN_E_ROAST_HELLO,
+				"bytes follow it at once, where the next word is ours");
+		return kiln_roast_refuse(r, "hello", &inner, err);
+	}
 	return begin_verify(r, ms, err);
 }
 
@@ -140,21 +148,29 @@ static enum kiln_code check_allowed(const struct kiln_roast *r, struct kiln_erro
 					       : "that is none of the roles that are");
 }
 
+/* The expensive part of reading a hello, left undone until its sender was known. */
+static enum kiln_code check_payload(struct kiln_roast *r, struct kiln_error *err)
+{
+	enum kiln_code rc = kiln_roast_payload_decode(r->theirs, err);
+	if (rc != KILN_OK || !r->theirs->bound)
+		return rc;
+	rc = kiln_roast_binding_check(r->theirs, err);
+	return rc == KILN_OK ? kiln_roast_binding_names(&r->theirs->binding, &r->peer.role, err)
+			     : rc;
+}
+
 enum kiln_roast_step kiln_roast_judge(struct kiln_roast *r, uint64_t ms, struct kiln_error *err)
 {
 	struct kiln_error inner = {0};
-	enum kiln_code rc = KILN_OK;
 	kiln_aws_proof_clear(&r->proof);
-	rc = check_partition(r, &inner);
+	enum kiln_code rc = check_partition(r, &inner);
+	if (rc == KILN_OK)
+		rc = check_allowed(r, &inner);
 	if (rc != KILN_OK)
 		return kiln_roast_refuse(r, "role", &inner, err);
-	if (r->theirs->bound)
-		rc = kiln_roast_binding_names(&r->theirs->binding, &r->peer.role, &inner);
+	rc = check_payload(r, &inner);
 	if (rc != KILN_OK)
 		return kiln_roast_refuse(r, "hello", &inner, err);
-	rc = check_allowed(r, &inner);
-	if (rc != KILN_OK)
-		return kiln_roast_refuse(r, "role", &inner, err);
 	r->peer.bound = r->theirs->bound;
 	r->trust = (struct kiln_roast_trust){.peer = r->theirs,
 					     .name = r->role == KILN_CLIENT ? r->name : NULL};

@@ -3,7 +3,8 @@
  * Run: fuzz_roast_hello tests/fuzz/corpus/roast_hello
  *
  * Looks for input that is consumed beyond the object, for a question about a proof that breaks a
- * limit, and for a second answer when the same bytes come in other pieces. */
+ * limit, for a second answer when the same bytes come in other pieces, and, when STS has vouched
+ * for the sender, for a payload that is let through and should not be. */
 #include "fuzz.h"
 
 #include "roast/hello.h"
@@ -23,6 +24,18 @@ static void check_proof(const struct kiln_aws_proof *proof)
 		require(*p >= 0x20 && *p <= 0x7e);
 	for (const char *p = proof->authorization; *p != '\0'; p++)
 		require(*p >= 0x20 && *p <= 0x7e);
+}
+
+/* STS says that it is whom we allow: now its CA and its binding have to be good. */
+static void vouch(struct kiln_roast *roast)
+{
+	struct kiln_error err = {0};
+	const enum kiln_roast_step step = kiln_roast_verified(roast, &allowed, "s", 0, &err);
+	if (step == KILN_ROAST_ASK)
+		require(kiln_roast_question(roast)->ask == KILN_ROAST_PROVE);
+	else
+		require(step == KILN_ROAST_FAILED &&
+			(err.code == KILN_E_ROAST_HELLO || err.code == KILN_E_ROAST_BINDING));
 }
 
 /* Returns what the machine came to, and how many bytes it took. */
@@ -46,11 +59,13 @@ static enum kiln_roast_step run(const uint8_t *data, size_t size, size_t chunk, 
 		require(consumed <= some && (step != KILN_ROAST_NEED_INPUT || consumed == some));
 		*used += consumed;
 	}
-	if (step == KILN_ROAST_ASK)
-		check_proof(kiln_roast_question(roast)->proof);
 	if (step == KILN_ROAST_FAILED)
 		require(err.code == KILN_E_ROAST_HELLO || err.code == KILN_E_ROAST_PROOF ||
-			err.code == KILN_E_ROAST_BINDING);
+			err.code == KILN_E_ROAST_BINDING || err.code == KILN_E_ACCESS_DENIED);
+	if (step == KILN_ROAST_ASK) {
+		check_proof(kiln_roast_question(roast)->proof);
+		vouch(roast);
+	}
 	kiln_roast_free(roast);
 	return step;
 }

@@ -86,12 +86,41 @@ static void test_flood_of_sources(void **state)
 	assert_true(taken(honest, 5, 2000) >= 1);
 }
 
+/* Known for a quarter of an hour since STS vouched last; however many ask and are not. */
+static void test_known(void **state)
+{
+	static const uint8_t nobody[KILN_AGENT_SOURCE];
+	(void)state;
+	uint8_t source[KILN_AGENT_SOURCE], honest[KILN_AGENT_SOURCE];
+	four(honest, 0x0a000001);
+	kiln_limits_init(&limits, 1, 99);
+	assert_true(kiln_limits_knows(&limits, nobody, 5));
+	assert_false(kiln_limits_knows(&limits, honest, 5));
+	kiln_limits_vouch(&limits, honest, 5);
+	for (uint32_t i = 0; i < 100000; i++) {
+		four(source, 0x0b000000 + i);
+		(void)kiln_limits_take(&limits, source, 6);
+		assert_false(kiln_limits_knows(&limits, source, 6));
+	}
+	assert_true(kiln_limits_knows(&limits, honest, 4 + KILN_KNOWN_MS));
+	assert_false(kiln_limits_knows(&limits, honest, 5 + KILN_KNOWN_MS));
+	kiln_limits_vouch(&limits, honest, 10 + KILN_KNOWN_MS);
+	assert_true(kiln_limits_knows(&limits, honest, 9 + 2 * KILN_KNOWN_MS));
+	/* A set takes four, and gives up the one that was vouched for first. */
+	for (uint32_t i = 0; i < 100000; i++) {
+		four(source, 0x0b000000 + i);
+		kiln_limits_vouch(&limits, source, 20 + KILN_KNOWN_MS);
+		assert_true(kiln_limits_knows(&limits, source, 20 + KILN_KNOWN_MS));
+	}
+	assert_false(kiln_limits_knows(&limits, honest, 20 + KILN_KNOWN_MS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_burst_and_rate),   cmocka_unit_test(test_no_limit),
 	    cmocka_unit_test(test_nobody),           cmocka_unit_test(test_ipv6_networks),
-	    cmocka_unit_test(test_flood_of_sources),
+	    cmocka_unit_test(test_flood_of_sources), cmocka_unit_test(test_known),
 	};
 	return cmocka_run_group_tests_name("agent: limits", tests, NULL, NULL);
 }

@@ -167,6 +167,10 @@ static void process(void **state)
 	world_gives(world, "ASIAEXAMPLEROLE00001", "credential_process of profile p");
 	world.exit_status = 3;
 	world_refuses(world, "/bin/get failed with status 3");
+	world.exit_status = KILN_CHAIN_TOO_SLOW;
+	world_refuses(world, "did not end within");
+	world.exit_status = KILN_CHAIN_TOO_LONG;
+	world_refuses(world, "printed more than");
 	world.exit_status = 0;
 	world.output = "s3cr3t";
 	world_refuses(world, "/bin/get: the credentials' JSON is refused");

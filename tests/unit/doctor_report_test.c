@@ -2,6 +2,9 @@
  * "kiln doctor" as a program would use it: run in a child under several conditions, its JSON read
  * and held against the probes. */
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -143,6 +149,7 @@ static void json_is_complete(void **state)
 	    "nr_open",
 	    "container",
 	    "seccomp",
+	    "tcp_fastopen",
 	};
 	static struct run run;
 
@@ -210,6 +217,66 @@ static void it_works_for_nobody(void **state)
 	assert_string_equal(text_at(top, "checks", "ebpf", "verdict"), "missing");
 	assert_string_equal(text_at(top, "summary", NULL, "steering"), "kernel");
 	json_decref(top);
+}
+
+/* In a network of its own, which has a sysctl of its own. */
+static bool set_fast_open(const char *value)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0)
+		return false;
+	const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	const int sysctl = open("/proc/sys/net/ipv4/tcp_fastopen", O_WRONLY);
+	return fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0 && sysctl >= 0 &&
+	       write(sysctl, value, 1) == 1;
+}
+
+static bool fast_open_for_all(void)
+{
+	return set_fast_open("3");
+}
+
+static bool fast_open_for_servers(void)
+{
+	return set_fast_open("2");
+}
+
+static bool rules_over_connections(void)
+{
+	struct kiln_uring_caps uring;
+
+	(void)kiln_probe_uring(&uring);
+	return uring.usable && syscall(444, NULL, (size_t)0, 1u) >= 4;
+}
+
+static void fast_open_is_told(void **state)
+{
+	static const struct {
+		bool (*prepare)(void);
+		bool open;
+	} cases[] = {{fast_open_for_all, true}, {fast_open_for_servers, false}};
+	static struct run run;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const bool limited = cases[i].open && rules_over_connections();
+		run_doctor(&run, "--json", cases[i].prepare);
+		if (run.status == 101) {
+			print_message("a network of its own is for root to make\n");
+			skip();
+		}
+		assert_int_equal(run.status, 0);
+		json_t *top = json_of(&run);
+		assert_string_equal(text_at(top, "checks", "tcp_fastopen", "verdict"),
+				    limited ? "limited" : "ok");
+		assert_non_null(strstr(text_at(top, "checks", "tcp_fastopen", "found"),
+				       cases[i].open ? "on for clients" : "off for clients"));
+		if (limited)
+			assert_string_equal(text_at(top, "checks", "tcp_fastopen", "fix"),
+					    "sysctl -w net.ipv4.tcp_fastopen=2");
+		json_decref(top);
+	}
 }
 
 static bool refuse(int syscall_number)
@@ -303,6 +370,7 @@ int main(void)
 	    cmocka_unit_test(json_is_complete),
 	    cmocka_unit_test(verdicts_are_what_the_probes_say),
 	    cmocka_unit_test(it_works_for_nobody),
+	    cmocka_unit_test(fast_open_is_told),
 	    cmocka_unit_test(a_filter_against_uring_is_named),
 	    cmocka_unit_test(what_cannot_run_fails),
 	    cmocka_unit_test(too_few_files_fail),

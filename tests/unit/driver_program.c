@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "aws/chain.h"
 #include "driver/program.h"
 
 #define MAX 1000
@@ -59,7 +60,7 @@ static void test_bounds(void **state)
 {
 	(void)state;
 	struct kiln_program program;
-	assert_int_equal(run(&program, (const char *[]){"yes", NULL}, 0), 125);
+	assert_int_equal(run(&program, (const char *[]){"yes", NULL}, 0), KILN_CHAIN_TOO_LONG);
 	kiln_program_clear(&program);
 	assert_int_equal(
 	    run(&program, (const char *[]){"sh", "-c", "exec head -c 1000 /dev/zero", NULL}, 0), 0);
@@ -71,7 +72,7 @@ static void test_bounds(void **state)
 	int status;
 	assert_false(kiln_program_turn(&program, 999, &status));
 	assert_true(kiln_program_turn(&program, 1000, &status));
-	assert_int_equal(status, 124);
+	assert_int_equal(status, KILN_CHAIN_TOO_SLOW);
 	kiln_program_clear(&program);
 	/* Given up while it runs. */
 	assert_int_equal(
@@ -100,7 +101,7 @@ static void test_output_ends_first(void **state)
 	}
 	assert_false(kiln_program_turn(&program, 999, &status));
 	assert_true(kiln_program_turn(&program, 1000, &status));
-	assert_int_equal(status, 124);
+	assert_int_equal(status, KILN_CHAIN_TOO_SLOW);
 	assert_int_equal(program.pid, 0);
 	kiln_program_clear(&program);
 	/* It goes on only when its output's end was seen, and how it ends still counts. */
@@ -137,7 +138,7 @@ static void test_children_go_too(void **state)
 		assert_false(kiln_program_turn(&program, 999, &status));
 	}
 	assert_true(kiln_program_turn(&program, 1000, &status));
-	assert_int_equal(status, 124);
+	assert_int_equal(status, KILN_CHAIN_TOO_SLOW);
 	kiln_program_clear(&program);
 	(void)close(ends[1]);
 	struct pollfd end = {.fd = ends[0], .events = POLLIN};

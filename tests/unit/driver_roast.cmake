@@ -1,5 +1,5 @@
 # Roast in libkiln's driver (kiln/roast.h), over loopback, with an STS in a thread.
-foreach(_part roast identity)
+foreach(_part roast identity answers)
   kiln_unit_test(driver_${_part} SOURCES driver_${_part}.c roast_world.c roast_rig.c wire.c
     LIBRARIES PkgConfig::JANSSON PkgConfig::SODIUM)
 endforeach()

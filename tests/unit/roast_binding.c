@@ -168,7 +168,9 @@ static void test_other_client_hello(void **state)
 	close_all();
 }
 
-static void refuse_changed(const char *from, const char *to, const char *words)
+/* asked: of STS. A form that is wrong is no question worth; what a CA and a signature say is not
+ * looked at before it has answered. */
+static void refuse_changed(const char *from, const char *to, unsigned asked, const char *words)
 {
 	open_client(true, false);
 	open_server(false);
@@ -178,7 +180,7 @@ static void refuse_changed(const char *from, const char *to, const char *words)
 	hello_make(&server.in, &client_person, changed);
 	side_run(&server, SIZE_MAX);
 	assert_refused(&server, KILN_E_ROAST_BINDING, words);
-	assert_int_equal(server.questions, 0);
+	assert_int_equal(server.questions, asked);
 	free(changed);
 	free(payload);
 	close_all();
@@ -187,22 +189,76 @@ static void refuse_changed(const char *from, const char *to, const char *words)
 static void test_changed(void **state)
 {
 	(void)state;
-	refuse_changed("role/ClientRole", "role/OtherRole", "not signed by the CA");
-	refuse_changed("192.0.2.1", "192.0.2.2", "not signed by the CA");
-	refuse_changed("[\"192.0.2.1\"]", "[\"192.0.2.1\",\"x\"]", "not signed by the CA");
-	refuse_changed("[\"192.0.2.1\"]", "null", "not signed by the CA");
-	refuse_changed("\"v\":1", "\"v\":2", "not of version 1");
-	refuse_changed("\"v\":1", "\"v\":\"1\"", "not of version 1");
-	refuse_changed("\"v\":1,", "", "not of version 1");
-	refuse_changed("\"Kiln\":{", "\"Kiln\":[],\"x\":{", "not of version 1");
-	refuse_changed("\"Kiln\":{", "\"Kiln\":null,\"x\":{", "not of version 1");
-	refuse_changed("\"nonce\":\"", "\"nonce\":\"AAAA", "in its binding, nonce");
-	refuse_changed("\"nonce\"", "\"nonsense\"", "in its binding, nonce is missing");
-	refuse_changed("\"nonce\"", "\"Nonce\"", "in its binding, the key nonce");
-	refuse_changed("\"sig\":\"", "\"sig\":\"AAAA", "in its binding, sig");
-	refuse_changed("\"sig\":\"", "\"sig\":\"\",\"x\":\"", "in its binding, sig has 0 bytes");
-	refuse_changed("\"sig\":\"ME", "\"sig\":\"MI", "not signed by the CA");
-	refuse_changed("\"role\":\"", "\"role\":\"\",\"x\":\"", "role is no ARN");
+	refuse_changed("role/ClientRole", "role/OtherRole", 1, "not signed by the CA");
+	refuse_changed("192.0.2.1", "192.0.2.2", 1, "not signed by the CA");
+	refuse_changed("[\"192.0.2.1\"]", "[\"192.0.2.1\",\"x\"]", 1, "not signed by the CA");
+	refuse_changed("[\"192.0.2.1\"]", "null", 1, "not signed by the CA");
+	refuse_changed("\"v\":1", "\"v\":2", 0, "not of version 1");
+	refuse_changed("\"v\":1", "\"v\":\"1\"", 0, "not of version 1");
+	refuse_changed("\"v\":1,", "", 0, "not of version 1");
+	refuse_changed("\"Kiln\":{", "\"Kiln\":[],\"x\":{", 0, "not of version 1");
+	refuse_changed("\"Kiln\":{", "\"Kiln\":null,\"x\":{", 0, "not of version 1");
+	refuse_changed("\"nonce\":\"", "\"nonce\":\"AAAA", 0, "in its binding, nonce");
+	refuse_changed("\"nonce\"", "\"nonsense\"", 0, "in its binding, nonce is missing");
+	refuse_changed("\"nonce\"", "\"Nonce\"", 0, "in its binding, the key nonce");
+	refuse_changed("\"sig\":\"", "\"sig\":\"AAAA", 0, "in its binding, sig");
+	refuse_changed("\"sig\":\"", "\"sig\":\"\",\"x\":\"", 0, "in its binding, sig has 0 bytes");
+	refuse_changed("\"sig\":\"ME", "\"sig\":\"MI", 1, "not signed by the CA");
+	refuse_changed("\"role\":\"", "\"role\":\"\",\"x\":\"", 0, "role is no ARN");
+}
+
+/* Who has no business here learns nothing about his CA: nobody has looked at it. */
+static void test_not_allowed(void **state)
+{
+	(void)state;
+	open_client(true, false);
+	open_server(false);
+	char *payload = hello_payload(&hello);
+	char *changed = replaced(payload, "role/ClientRole", "role/OtherRole");
+	hello_make(&server.in, &server_person, changed);
+	side_run(&server, SIZE_MAX);
+	assert_refused(&server, KILN_E_ACCESS_DENIED, "none of the roles that are");
+	assert_int_equal(server.questions, 1);
+	free(changed);
+	free(payload);
+	close_all();
+}
+
+/* A CA that cannot be read, vouched for by STS or not. */
+static void test_broken_ca(void **state)
+{
+	static const char *const broken =
+	    "{\"ClientCA\":\"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==\"}";
+	struct person forged = client_person;
+	const struct person *const who[] = {&client_person, &forged};
+	(void)state;
+	forged.secret = "a/guess/at/the/clients/secret/000000000000";
+	for (size_t i = 0; i < 2; i++) {
+		open_server(false);
+		hello_make(&server.in, who[i], broken);
+		side_run(&server, SIZE_MAX);
+		if (i == 0)
+			assert_refused(&server, KILN_E_ROAST_HELLO,
+				       "the hello of client is refused: in its payload, "
+				       "certificate 1 in ClientCA cannot be read");
+		else
+			assert_refused(&server, KILN_E_ROAST_PROOF, "STS refuses the signature");
+		assert_int_equal(server.questions, 1);
+		close_all();
+	}
+}
+
+/* The same in a server's hello, which a client reads. */
+static void test_broken_server(void **state)
+{
+	(void)state;
+	open_client(true, false);
+	hello_make(&client.in, &server_person,
+		   "{\"ServerCA\":\"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==\"}");
+	side_run(&client, SIZE_MAX);
+	assert_refused(&client, KILN_E_ROAST_HELLO, "certificate 1 in ServerCA cannot be read");
+	assert_int_equal(client.questions, 1);
+	close_all();
 }
 
 /* A CA in place of the victim's makes the attacker speak for itself: its own binding is good, and
@@ -251,6 +307,9 @@ int main(void)
 	    cmocka_unit_test(test_misbinding_of_server),
 	    cmocka_unit_test(test_other_client_hello),
 	    cmocka_unit_test(test_changed),
+	    cmocka_unit_test(test_not_allowed),
+	    cmocka_unit_test(test_broken_ca),
+	    cmocka_unit_test(test_broken_server),
 	    cmocka_unit_test(test_own_binding),
 	    cmocka_unit_test(test_one_sided),
 	};

@@ -63,7 +63,7 @@ static void test_output(void **state)
 	close_both();
 }
 
-/* White space before and behind a hello is eaten; a TLS record that comes early is not. */
+/* White space before and behind a hello is eaten. */
 static void test_what_is_consumed(void **state)
 {
 	struct wire hello = {0};
@@ -73,12 +73,29 @@ static void test_what_is_consumed(void **state)
 	side_take(&client, &hello);
 	wire_add(&server.in, " \r\n\t", 4);
 	wire_add(&server.in, hello.data, hello.len);
-	wire_add(&server.in, "\n", 1);
-	wire_add(&server.in, "\x16\x03\x01", 3);
+	wire_add(&server.in, "\r\n", 2);
 	side_run(&server, SIZE_MAX);
 	assert_int_equal(server.step, KILN_ROAST_DONE);
-	assert_int_equal(server.in.len, 3);
-	assert_int_equal(server.in.data[0], 0x16);
+	assert_int_equal(server.in.len, 0);
+	wire_free(&hello);
+	close_both();
+}
+
+/* TLS that comes before our own hello is refused before anybody is asked. */
+static void test_nothing_behind_a_hello(void **state)
+{
+	struct wire hello = {0};
+	(void)state;
+	open_both(NULL);
+	side_run(&client, SIZE_MAX);
+	side_take(&client, &hello);
+	wire_add(&server.in, hello.data, hello.len);
+	wire_add(&server.in, "\n\x16", 2);
+	side_run(&server, SIZE_MAX);
+	assert_int_equal(server.step, KILN_ROAST_FAILED);
+	assert_int_equal(server.err.code, KILN_E_ROAST_HELLO);
+	assert_non_null(strstr(server.err.message, "bytes follow it at once"));
+	assert_null(kiln_roast_question(server.roast));
 	wire_free(&hello);
 	close_both();
 }
@@ -400,6 +417,7 @@ int main(void)
 	    cmocka_unit_test(test_every_chunk),
 	    cmocka_unit_test(test_output),
 	    cmocka_unit_test(test_what_is_consumed),
+	    cmocka_unit_test(test_nothing_behind_a_hello),
 	    cmocka_unit_test(test_asking_stops_input),
 	    cmocka_unit_test(test_other_roles),
 	    cmocka_unit_test(test_partitions),

@@ -84,6 +84,10 @@ static void accept(const char *format, unsigned names)
 	struct kiln_error err = {0};
 	if (read_with(format, ca_text, KILN_CLIENT, &payload, &err) != KILN_OK)
 		fail_msg("%s: %s", format, err.message);
+	assert_int_equal(payload.root_count, 0);
+	if (kiln_roast_payload_decode(&payload, &err) != KILN_OK)
+		fail_msg("%s: %s", format, err.message);
+	assert_null(payload.pem);
 	assert_int_equal(payload.root_count, 1);
 	assert_int_equal(payload.name_count, names);
 	assert_int_equal(X509_cmp(payload.roots[0], authority.ca), 0);
@@ -99,6 +103,7 @@ static void refuse(const char *format, const char *words)
 	if (rc != KILN_E_ROAST_HELLO || strstr(err.message, words) == NULL)
 		fail_msg("%d %s, not '%s', for %s", rc, err.message, words, format);
 	assert_int_equal(payload.root_count, 0);
+	assert_null(payload.pem);
 }
 
 static void test_accepted(void **state)
@@ -169,35 +174,86 @@ static enum kiln_code read_pem(const char *pem, struct kiln_roast_payload *paylo
 	return rc;
 }
 
+/* How many there are is said at once. */
+static void test_pem_count(void **state)
+{
+	struct kiln_roast_payload payload;
+	struct kiln_error err = {0};
+	(void)state;
+	for (unsigned count = 1; count <= 4; count++) {
+		char *pem = pem_of(count);
+		assert_int_equal(read_pem(pem, &payload, &err), KILN_OK);
+		assert_int_equal(payload.pem_len, strlen(pem));
+		assert_int_equal(kiln_roast_payload_decode(&payload, &err), KILN_OK);
+		assert_int_equal(payload.root_count, count);
+		/* Once is enough. */
+		assert_int_equal(kiln_roast_payload_decode(&payload, &err), KILN_E_USAGE);
+		kiln_roast_payload_clear(&payload);
+		free(pem);
+	}
+	char *pem = pem_of(5);
+	assert_int_equal(read_pem(pem, &payload, &err), KILN_E_ROAST_HELLO);
+	assert_non_null(strstr(err.message, "ClientCA holds more than 4 certificates"));
+	free(pem);
+	/* A label of old: what is counted when it is decoded. */
+	char *one = pem_of(1), *four = pem_of(4), *old = NULL;
+	const char *body = strchr(one, '\n'), *end = strstr(one, "-----END");
+	assert_true(asprintf(&old, "-----BEGIN X509 CERTIFICATE-----%.*s%s", (int)(end - body),
+			     body, "-----END X509 CERTIFICATE-----\n") > 0);
+	for (unsigned more = 1; more <= 4; more++) {
+		char *mixed = calloc(1, strlen(four) + more * strlen(old) + 1);
+		strcpy(mixed, four);
+		for (unsigned i = 0; i < more; i++)
+			strcat(mixed, old);
+		assert_int_equal(read_pem(mixed, &payload, &err), KILN_OK);
+		assert_int_equal(kiln_roast_payload_decode(&payload, &err), KILN_E_ROAST_HELLO);
+		assert_non_null(strstr(err.message, "ClientCA holds more than 4 certificates"));
+		assert_int_equal(payload.root_count, 0);
+		free(mixed);
+	}
+	free(old);
+	free(four);
+	free(one);
+}
+
+/* What begins as a certificate is read, and found to be none when it is decoded. */
+static void refuse_decoding(const char *pem, const char *words)
+{
+	struct kiln_roast_payload payload;
+	struct kiln_error err = {0};
+	assert_int_equal(read_pem(pem, &payload, &err), KILN_OK);
+	assert_int_equal(kiln_roast_payload_decode(&payload, &err), KILN_E_ROAST_HELLO);
+	assert_non_null(strstr(err.message, words));
+	assert_int_equal(payload.root_count, 0);
+	assert_null(payload.pem);
+}
+
 static void test_pem(void **state)
 {
 	struct kiln_roast_payload payload;
 	struct kiln_error err = {0};
 	(void)state;
-	for (unsigned count = 1; count <= 5; count++) {
-		char *pem = pem_of(count);
-		const enum kiln_code rc = read_pem(pem, &payload, &err);
-		assert_int_equal(rc, count <= 4 ? KILN_OK : KILN_E_ROAST_HELLO);
-		assert_int_equal(payload.root_count, count <= 4 ? count : 0);
-		kiln_roast_payload_clear(&payload);
-		free(pem);
+	static const char *const none[] = {
+	    "x",
+	    "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+	};
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+		assert_int_equal(read_pem(none[i], &payload, &err), KILN_E_ROAST_HELLO);
+		assert_non_null(strstr(err.message, "ClientCA holds no PEM certificate"));
 	}
 	static const char *const bad[] = {
-	    "x",
 	    "-----BEGIN CERTIFICATE-----\n",
 	    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
 	    "-----BEGIN CERTIFICATE-----\n****\n-----END CERTIFICATE-----\n",
 	    "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,"
 	    "00000000000000000000000000000000\n\nAAAA\n-----END CERTIFICATE-----\n",
-	    "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		assert_int_equal(read_pem(bad[i], &payload, &err), KILN_E_ROAST_HELLO);
+		refuse_decoding(bad[i], "in its payload, certificate 1 in ClientCA cannot be read");
 	/* A good one does not hide a broken one. */
 	char *pem = pem_of(1), *both = NULL;
-	assert_true(asprintf(&both, "%s%s", pem, bad[2]) > 0);
-	assert_int_equal(read_pem(both, &payload, &err), KILN_E_ROAST_HELLO);
-	assert_non_null(strstr(err.message, "certificate 2 in ClientCA cannot be read"));
+	assert_true(asprintf(&both, "%s%s", pem, bad[1]) > 0);
+	refuse_decoding(both, "certificate 2 in ClientCA cannot be read");
 	free(both);
 	free(pem);
 }
@@ -212,6 +268,8 @@ static void round_trip(struct kiln_roast_payload *payload)
 	payload->roots[0] = authority.ca;
 	assert_int_equal(kiln_roast_payload_write(payload, &text, &len, &err), KILN_OK);
 	if (kiln_roast_payload_read(text, len, payload->from, &back, &err) != KILN_OK)
+		fail_msg("%s\n%.*s", err.message, (int)len, text);
+	if (kiln_roast_payload_decode(&back, &err) != KILN_OK)
 		fail_msg("%s\n%.*s", err.message, (int)len, text);
 	assert_int_equal(X509_cmp(back.roots[0], authority.ca), 0);
 	assert_int_equal(back.name_count, payload->name_count);
@@ -246,8 +304,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_accepted),   cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_long_names), cmocka_unit_test(test_pem),
-	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_long_names), cmocka_unit_test(test_pem_count),
+	    cmocka_unit_test(test_pem),        cmocka_unit_test(test_round_trip),
 	};
 	return cmocka_run_group_tests(tests, make_ca, free_ca);
 }

@@ -289,6 +289,17 @@ static void test_name_from(void **state)
 
 /* ------------------------------------------------------------------ what Kiln makes */
 
+/* OpenSSL takes any byte for TRUE; a stricter peer (Go) takes DER's only, and refuses the CA. */
+static void assert_der_of_ca(const X509 *cert)
+{
+	static const uint8_t der[] = {0x30, 0x03, 0x01, 0x01, 0xff};
+	const int at = X509_get_ext_by_NID(cert, NID_basic_constraints, -1);
+	assert_true(at >= 0);
+	const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(cert, at));
+	assert_int_equal(ASN1_STRING_length(value), sizeof der);
+	assert_memory_equal(ASN1_STRING_get0_data(value), der, sizeof der);
+}
+
 static void test_own(void **state)
 {
 	const struct kiln_roast_payload names = {
@@ -300,6 +311,7 @@ static void test_own(void **state)
 	assert_int_equal(kiln_roast_authority_make(&a, NOW, &err), KILN_OK);
 	assert_int_equal(kiln_roast_authority_issue(&a, KILN_SERVER, &names, NOW, &err), KILN_OK);
 	assert_null(a.ca_key);
+	assert_der_of_ca(a.ca);
 	for (unsigned i = 0; i < names.name_count; i++)
 		assert_int_equal(
 		    check(a.ca, a.leaf, KILN_SERVER, names.names[i], &x509_error, &err), KILN_OK);

@@ -227,6 +227,21 @@ def odd_payloads(ids, i):
     return encode(fields(ids["good"], body))
 
 
+# A certificate's text of old is counted when it is decoded, and that only for somebody whom STS knows.
+@kind(HELLO | ASKED)
+def many_certificates(ids, i):
+    pem = base64.b64decode(json.loads(payload())["ClientCA"])
+    old = pem.replace(b" CERTIFICATE", b" X509 CERTIFICATE")
+    ca = b64((pem, old)[i % 2] * (i // 2 % 4 + 1) + old * 4)
+    return encode(fields(ids["good"], json.dumps({"ClientCA": ca}).encode()))
+
+
+@kind(HELLO)
+def tls_behind_it(ids, i):
+    """Whoever may not speak yet cannot make the gateway keep his words while STS is asked."""
+    return encode(fields(ids["good"], unique(i))) + b"\n" + CLIENT_HELLO[:i * 17 + 1]
+
+
 # ---- only STS can tell
 
 def unique(i):

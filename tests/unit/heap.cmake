@@ -1,0 +1,1 @@
+kiln_unit_test(heap SOURCES heap.c)
