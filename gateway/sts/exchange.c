@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "log/log.h"
 #include "sts/random.h"
 #include "sts/server.h"
@@ -76,7 +77,7 @@ static bool describe(struct kiln_stsd_exchange *x, const char *method)
 	r->query = kiln_slice_of(query != NULL ? query + 1 : "");
 	r->body = (const uint8_t *)x->body.data;
 	r->body_len = x->body.len;
-	r->now = (int64_t)time(NULL);
+	r->now = kiln_wall_clock();
 	(void)kiln_mhd.get_connection_values_n(x->connection, MHD_HEADER_KIND, take_header, r);
 	return kiln_stsd_random_uuid(r->id, &err) == KILN_OK;
 }

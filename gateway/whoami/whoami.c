@@ -10,6 +10,7 @@
 
 #include "agent/identity.h"
 #include "aws/sts_request.h"
+#include "base/clock.h"
 #include "whoami/options.h"
 #include "whoami/report.h"
 
@@ -96,7 +97,7 @@ static void fill(const struct kiln_identity *identity, struct kiln_whoami_report
 	memcpy(report->problem.message, message.text, sizeof report->problem.message);
 	if (message.code != KILN_OK && kiln_chain_problem(chain) != NULL)
 		report->problem = *kiln_chain_problem(chain); /* in full */
-	report->now = (int64_t)time(NULL);
+	report->now = kiln_wall_clock();
 	report->caller = kiln_identity_caller(identity);
 	report->region = kiln_chain_region(chain);
 	report->region_source = kiln_chain_region_source(chain);

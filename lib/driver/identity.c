@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "roast/roast.h"
 
 extern char **environ;
@@ -108,7 +109,7 @@ static enum kiln_code make_own_proof(struct kiln_aws *aws, struct kiln_aws_proof
 {
 	static const char nothing[] = "{}";
 	const struct kiln_aws_credentials *credentials;
-	const int64_t now = kiln_driver_wall_clock();
+	const int64_t now = kiln_wall_clock();
 	const char *region = kiln_chain_region(aws->chain);
 	const enum kiln_code rc = kiln_chain_credentials(aws->chain, now, &credentials, err);
 	if (rc != KILN_OK)
@@ -154,7 +155,7 @@ static enum kiln_code learn_role(struct kiln_aws *aws, kiln_time_ms deadline,
 static bool is_known(const struct kiln_aws *aws, struct kiln_error *err)
 {
 	const struct kiln_aws_credentials *credentials;
-	return kiln_chain_credentials(aws->chain, kiln_driver_wall_clock(), &credentials, err) ==
+	return kiln_chain_credentials(aws->chain, kiln_wall_clock(), &credentials, err) ==
 		   KILN_OK &&
 	       strcmp(credentials->access_key_id, aws->known_key) == 0;
 }
@@ -211,7 +212,7 @@ enum kiln_code kiln_aws_sign(struct kiln_aws *aws, const uint8_t *payload, size_
 			     struct kiln_aws_proof *out, struct kiln_error *err)
 {
 	const struct kiln_aws_credentials *credentials;
-	const int64_t now = kiln_driver_wall_clock();
+	const int64_t now = kiln_wall_clock();
 	(void)pthread_mutex_lock(&aws->lock);
 	enum kiln_code rc = kiln_chain_credentials(aws->chain, now, &credentials, err);
 	if (rc == KILN_OK)
