@@ -141,7 +141,8 @@ static int run(const struct kiln_whoami_options *o)
 			report.problem = err;
 		status = tell(o, &report);
 	} else {
-		(void)fprintf(stderr, "kiln whoami: %s\n", err.message);
+		report.problem = err;
+		status = tell(o, &report);
 	}
 	kiln_identity_free(identity);
 	kiln_exchanges_free(http);
