@@ -28,8 +28,8 @@ static unsigned connections_max(void)
 	}
 	if (files.rlim_cur >= want)
 		return CONNECTIONS_MAX;
-	return files.rlim_cur > 2 * OTHER_FILES ? (unsigned)files.rlim_cur - OTHER_FILES
-						: OTHER_FILES;
+	return files.rlim_cur > (rlim_t)2 * OTHER_FILES ? (unsigned)files.rlim_cur - OTHER_FILES
+							: OTHER_FILES;
 }
 
 enum kiln_code kiln_stsd_server_start(struct kiln_stsd_server *server, int listener,
