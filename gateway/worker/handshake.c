@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "roast/roast.h"
 #include "worker/worker.h"
 
@@ -153,8 +154,7 @@ void kiln_link_handshake(struct kiln_link *conn)
 		    kiln_roast_handshake(conn->roast, worker->config, worker->now, &err);
 	} else {
 		conn->started_us = kiln_worker_micros();
-		conn->handshake =
-		    kiln_handshake_new(worker->config, kiln_worker_wall_clock(), &err);
+		conn->handshake = kiln_handshake_new(worker->config, kiln_wall_clock(), &err);
 	}
 	if (conn->handshake == NULL) {
 		kiln_link_fail(conn, &err);

@@ -10,6 +10,7 @@
 #include "aws/region.h"
 #include "aws/sigv4.h"
 #include "aws/sts_request.h"
+#include "base/ascii.h"
 #include "base/bytes.h"
 
 #define SIGNED_HEADERS      "host;x-amz-date;x-amz-security-token"
@@ -117,21 +118,15 @@ enum kiln_code kiln_aws_prove(const struct kiln_aws_credentials *credentials, co
 
 /* ------------------------------------------------------------------ checking one */
 
-static bool is_printable(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text <= ' ' || *text > '~')
-			return false;
-	return true;
-}
-
 static const char *token_problem(const struct kiln_aws_proof *proof)
 {
 	if (proof->token == NULL || proof->token[0] == '\0')
 		return "it has no session token, so its signer is no role";
 	if (strnlen(proof->token, KILN_AWS_TOKEN_MAX + 1) > KILN_AWS_TOKEN_MAX)
 		return "its session token is too long";
-	return is_printable(proof->token) ? NULL : "its session token is not printable";
+	return kiln_ascii_is_visible(proof->token, strlen(proof->token))
+		   ? NULL
+		   : "its session token is not printable";
 }
 
 static const char *date_problem(const struct kiln_aws_proof *proof, int64_t now)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "driver/identity.h"
 
 static const struct kiln_roast_conn_options defaults;
@@ -70,7 +71,7 @@ static struct kiln_roast *new_machine(const struct call *c, struct kiln_error *e
 	    .peer = c->peer,
 	    .time_ms = kiln_driver_left(c->deadline),
 	};
-	return kiln_roast_new(&options, kiln_driver_wall_clock(), (uint64_t)kiln_driver_now(), err);
+	return kiln_roast_new(&options, kiln_wall_clock(), (uint64_t)kiln_driver_now(), err);
 }
 
 /* The handshaker knows no addresses, and nothing of Roast. */

@@ -18,9 +18,9 @@
 #include "aws/proof.h"
 #include "aws/role.h"
 
-#define KILN_ROAST_DEADLINE_MS                                                                     \
-	15000u                  /* for everything, TLS included; as the real library has it        \
-				 */
+/* For everything, TLS included; as the real library has it. */
+#define KILN_ROAST_DEADLINE_MS 15000u
+
 #define KILN_ROAST_PEER_MAX 64u /* of the peer's name in messages, with its NUL */
 
 /* Once in a process, before it gives up the right to open files: seeds and set-up of the libraries
