@@ -70,7 +70,7 @@ class Demo(unittest.TestCase):
         self.assertNotIn("Certificates", text)
         for part in (f"server  verified {ORDERS}", f"client  verified {LEDGER}", " path ",
                      f"it is {STRANGER}", f"it is {LEDGER}", "All of it worked",
-                     f"    server  {ORDERS} came, and may; the peer closed"):
+                     f"    server  {ORDERS} came, and may; client"):
             self.assertIn(part, text)
         self.assertNotIn("Roast", self.demo("certificates", *SMALL))
 
