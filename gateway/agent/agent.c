@@ -17,11 +17,6 @@
 
 #define REPLAY_SIGNATURES 131072u
 
-int64_t kiln_agent_wall_clock(void)
-{
-	return (int64_t)time(NULL);
-}
-
 uint64_t kiln_agent_monotonic_ms(void)
 {
 	struct timespec ts;

@@ -66,7 +66,6 @@ struct kiln_agent {
 	bool stopping;
 };
 
-int64_t kiln_agent_wall_clock(void); /* seconds since 1970 */
 uint64_t kiln_agent_monotonic_ms(void);
 
 /* channels.c */

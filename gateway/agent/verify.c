@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/parts.h"
+#include "base/clock.h"
 
 #define THROTTLE_FIRST_MS 500u
 #define THROTTLE_MOST_MS  4000u /* well within a handshake's deadline */
@@ -248,7 +249,7 @@ static enum kiln_code begin(struct kiln_agent_question *q, const struct kiln_age
 			    struct kiln_error *err)
 {
 	struct kiln_agent *agent = q->agent;
-	const int64_t now = kiln_agent_wall_clock();
+	const int64_t now = kiln_wall_clock();
 	enum kiln_code rc = kiln_aws_proof_check(&m->proof, now, err);
 	if (rc != KILN_OK)
 		return rc;
