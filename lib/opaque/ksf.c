@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Argon2id (RFC 9106) by libargon2, with the parameters of RFC 9807 7: libsodium has only one lane.
- * Its memory is mapped for it alone, kept out of core dumps, and wiped by libargon2. */
+ * Its memory is mapped for it alone, kept out of core dumps, and wiped by libargon2.
+ *
+ * The lanes run one after the other. Where a thread cannot be started, libargon2 of 2017 returns
+ * while others still run, over memory that it has freed. */
 #include "opaque/ksf.h"
 
 #include <argon2.h>
@@ -79,19 +82,6 @@ enum kiln_code kiln_opaque_ksf_resolve(const struct kiln_opaque_ksf *ksf,
 			 (int)profile);
 }
 
-static int argon2id(const struct kiln_opaque_ksf *ksf, argon2_context *context)
-{
-	context->t_cost = ksf->iterations;
-	context->m_cost = ksf->memory_kib;
-	context->lanes = context->threads = ksf->parallelism;
-	const int rc = argon2_ctx(context, Argon2_id);
-	if (rc != ARGON2_THREAD_FAIL || context->threads == 1)
-		return rc;
-	/* The same lanes, one after the other. */
-	context->threads = 1;
-	return argon2_ctx(context, Argon2_id);
-}
-
 static enum kiln_code stretch(const struct kiln_opaque_ksf *ksf, const uint8_t *oprf_output,
 			      uint8_t *stretched, struct kiln_error *err)
 {
@@ -104,17 +94,21 @@ static enum kiln_code stretch(const struct kiln_opaque_ksf *ksf, const uint8_t *
 	    .pwdlen = sizeof input,
 	    .salt = salt,
 	    .saltlen = sizeof salt,
+	    .t_cost = ksf->iterations,
+	    .m_cost = ksf->memory_kib,
+	    .lanes = ksf->parallelism,
+	    .threads = 1,
 	    .version = ARGON2_VERSION_13,
 	    .allocate_cbk = allocate,
 	    .free_cbk = deallocate,
 	    .flags = ARGON2_DEFAULT_FLAGS,
 	};
 	memcpy(input, oprf_output, sizeof input);
-	const int rc = argon2id(ksf, &context);
+	const int rc = argon2_ctx(&context, Argon2_id);
 	memcpy(stretched, out, sizeof out);
 	kiln_wipe(input, sizeof input);
 	kiln_wipe(out, sizeof out);
-	if (rc == ARGON2_MEMORY_ALLOCATION_ERROR || rc == ARGON2_THREAD_FAIL)
+	if (rc == ARGON2_MEMORY_ALLOCATION_ERROR)
 		return kiln_fail(err, KILN_E_NO_MEMORY,
 				 "OPAQUE: there are no %u KiB of memory for Argon2id",
 				 ksf->memory_kib);
