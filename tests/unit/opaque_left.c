@@ -106,13 +106,15 @@ static void *run_step(void *unused)
 	return NULL;
 }
 
-/* Leaves a copy of a secret behind, as the library must not. */
+/* Leaves a copy of a secret behind, as the library must not; deep enough for the end of the thread
+ * not to write over it. */
 static void *careless(void *unused)
 {
-	volatile uint8_t copy[KILN_OPAQUE_SESSION_KEY_SIZE];
+	volatile uint8_t copies[256][KILN_OPAQUE_SESSION_KEY_SIZE];
 	(void)unused;
-	for (size_t i = 0; i < sizeof copy; i++)
-		copy[i] = rig.session_key[i];
+	for (size_t n = 0; n < sizeof copies / sizeof copies[0]; n++)
+		for (size_t i = 0; i < sizeof copies[0]; i++)
+			copies[n][i] = rig.session_key[i];
 	return NULL;
 }
 
