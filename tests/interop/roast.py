@@ -6,6 +6,7 @@
                             +----------> kiln sts <-------------+
 """
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -15,6 +16,8 @@ import unittest
 
 from harness import settings
 from harness.case import KilnTest, main
+from harness.gateway import descriptors
+from harness.hello import encode, fields, payload
 from harness.memory import has_sanitizer, times_in_memory
 from harness.settings import wait_until
 from harness.sockets import connect, pattern, receive_all, receive_exactly
@@ -23,6 +26,11 @@ from harness.sts import Sts, make_keys
 CLIENT = "arn:aws:iam::123456789012:role/Orders"
 SERVER = "arn:aws:iam::210987654321:role/Ledger"
 OTHER = "arn:aws:iam::123456789012:role/Stranger"
+FEW_FILES = 1024
+REGIONS = ("af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3",
+           "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-central-1",
+           "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3", "me-south-1",
+           "sa-east-1", "us-east-2", "us-west-1", "us-west-2")
 WITHOUT_AWS = {name: "" for name in os.environ if name.startswith("AWS_")}
 
 
@@ -263,6 +271,27 @@ class Trouble(RoastTest):
         self.assertIn("STS", line["error"])
         self.behave()
         self.assertEqual(self.echo(), b"hello")
+
+    def test_many_regions_are_silent(self):
+        """Whoever names them leaves descriptors for what honest peers need."""
+        self.both("--roast-rate", "0", workers=4,
+                  wrapper=("prlimit", f"--nofile={FEW_FILES}:{FEW_FILES}"))
+        self.assertEqual(self.echo(), b"hello")
+        self.behave(hang=1)
+        with contextlib.ExitStack() as open_ones:
+            for i in range(64):
+                for region in REGIONS:
+                    sock = open_ones.enter_context(connect(self.server.listen))
+                    body = payload((f"n{i}",))
+                    sock.sendall(encode(fields(self.keys["Stranger"], body, region=region)))
+            each = (FEW_FILES - 256) // 64
+            agent = self.server.agent()
+            wait_until("their requests", lambda: len(descriptors(agent)) >= each * len(REGIONS))
+            self.assertLess(len(descriptors(agent)), each * len(REGIONS) + 64)
+            self.behave()
+            self.assertEqual(self.echo(), b"hello")
+        self.assertEqual([line for line in self.server.find("conn")
+                          if "connect" in line.get("error", "")], [])
 
     def test_sts_stumbles_once(self):
         """One connection in so many breaks somewhere: that alone refuses nobody."""
