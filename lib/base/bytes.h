@@ -33,6 +33,14 @@ static inline void kiln_store_be64(uint8_t *p, uint64_t v)
 	}
 }
 
+static inline uint64_t kiln_load_be64(const uint8_t *p)
+{
+	uint64_t v = 0;
+	for (int i = 0; i < 8; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
 /* explicit_bzero is the C library's promise that the compiler keeps the store. */
 static inline void kiln_wipe(void *p, size_t len)
 {

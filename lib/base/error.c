@@ -40,6 +40,10 @@ const char *kiln_code_name(enum kiln_code code)
 	case KILN_E_ROAST_HELLO: return "roast_hello";
 	case KILN_E_ROAST_PROOF: return "roast_proof";
 	case KILN_E_ROAST_BINDING: return "roast_binding";
+	case KILN_E_OPAQUE_MESSAGE: return "opaque_message";
+	case KILN_E_OPAQUE_AUTH: return "opaque_auth";
+	case KILN_E_OPAQUE_STATE: return "opaque_state";
+	case KILN_E_OPAQUE_RECORD: return "opaque_record";
 	}
 	return "unknown";
 }

@@ -69,6 +69,12 @@ enum kiln_code {
 	KILN_E_ROAST_HELLO = 72,   /* a hello breaks the format */
 	KILN_E_ROAST_PROOF = 73,   /* the proof of identity does not hold */
 	KILN_E_ROAST_BINDING = 74, /* the binding is missing or wrong */
+
+	/* 80-89: passwords, by OPAQUE */
+	KILN_E_OPAQUE_MESSAGE = 80, /* a message holds no valid group element */
+	KILN_E_OPAQUE_AUTH = 81,    /* wrong password, unknown user, wrong server, or tampering */
+	KILN_E_OPAQUE_STATE = 82,   /* a sealed state does not open */
+	KILN_E_OPAQUE_RECORD = 83,  /* our own setup or a stored record is damaged */
 };
 
 #define KILN_ERROR_MAX 256u

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The server's side of a login, RFC 9807 6.2.2, 6.2.4 and 6.4.4. Five multiplications in the group;
+ * all that does not need the client was done before, or is hashing. */
+#include <string.h>
+
+#include <sodium.h>
+
+#include "base/bytes.h"
+#include "opaque/declassify.h"
+#include "opaque/envelope.h"
+#include "opaque/evaluate.h"
+#include "opaque/group.h"
+#include "opaque/input.h"
+#include "opaque/schedule.h"
+
+_Static_assert(sizeof(struct kiln_opaque_ke1) == KILN_OPAQUE_KE1_SIZE, "KE1");
+_Static_assert(sizeof(struct kiln_opaque_ke2) == KILN_OPAQUE_KE2_SIZE, "KE2");
+_Static_assert(sizeof(struct kiln_opaque_ke3) == KILN_OPAQUE_KE3_SIZE, "KE3");
+
+/* CreateCredentialResponse, 6.3.2.2 */
+static enum kiln_code respond(const struct kiln_opaque_server *server,
+			      const struct kiln_opaque_registration_record *record,
+			      struct kiln_opaque_bytes credential_identifier,
+			      const struct kiln_opaque_ke1 *ke1, struct kiln_opaque_ke2 *ke2,
+			      struct kiln_error *err)
+{
+	struct kiln_opaque_response response;
+	if (!kiln_opaque_evaluate(server, credential_identifier, ke1->blinded_message,
+				  ke2->evaluated_message))
+		return kiln_opaque_bad_element("blinded message", err);
+	memcpy(response.server_public_key, server->setup.server_public_key,
+	       sizeof response.server_public_key);
+	response.envelope = record->envelope;
+	kiln_opaque_mask(record->masking_key, ke2->masking_nonce, &response, ke2->masked_response);
+	kiln_wipe(&response, sizeof response);
+	KILN_DECLASSIFY(ke2->masked_response, sizeof ke2->masked_response);
+	return KILN_OK;
+}
+
+/* The server's half of AuthServerRespond, 6.4.4, with the ephemeral key pair's seed. */
+static enum kiln_code exchange(const struct kiln_opaque_server *server,
+			       const struct kiln_opaque_registration_record *record,
+			       const uint8_t seed[KILN_OPAQUE_SEED_SIZE],
+			       const struct kiln_opaque_ke1 *ke1, struct kiln_opaque_ke2 *ke2,
+			       struct kiln_opaque_products *products, struct kiln_error *err)
+{
+	uint8_t secret[KILN_OPAQUE_SCALAR_SIZE];
+	enum kiln_code rc = KILN_OK;
+	if (!kiln_opaque_derive_key_pair(seed, secret, ke2->server_public_keyshare))
+		rc = kiln_fail(err, KILN_E_SYSTEM, "OPAQUE: the drawn key is zero");
+	else if (!kiln_opaque_multiply(secret, ke1->client_public_keyshare, products->ephemeral) ||
+		 !kiln_opaque_multiply(server->setup.server_private_key,
+				       ke1->client_public_keyshare, products->server))
+		rc = kiln_opaque_bad_element("key share", err);
+	else if (!kiln_opaque_multiply(secret, record->client_public_key, products->client))
+		rc = kiln_fail(err, KILN_E_OPAQUE_RECORD,
+			       "OPAQUE: the public key in the registration record is no element");
+	kiln_wipe(secret, sizeof secret);
+	return rc;
+}
+
+static enum kiln_code
+generate(const struct kiln_opaque_server *server, const struct kiln_opaque_parameters *parameters,
+	 const struct kiln_opaque_registration_record *record,
+	 struct kiln_opaque_bytes credential_identifier, const struct kiln_opaque_ke1 *ke1,
+	 const uint8_t seed[KILN_OPAQUE_SEED_SIZE], struct kiln_opaque_ke2 *ke2,
+	 struct kiln_opaque_server_state *state, struct kiln_error *err)
+{
+	struct kiln_opaque_products products;
+	struct kiln_opaque_keys keys;
+	enum kiln_code rc = respond(server, record, credential_identifier, ke1, ke2, err);
+	if (rc == KILN_OK)
+		rc = exchange(server, record, seed, ke1, ke2, &products, err);
+	if (rc == KILN_OK) {
+		const struct kiln_opaque_transcript transcript = {
+		    .context = parameters->context,
+		    .client_identity = kiln_opaque_identity(parameters->client_identity,
+							    record->client_public_key),
+		    .server_identity = kiln_opaque_identity(parameters->server_identity,
+							    server->setup.server_public_key),
+		    .ke1 = ke1,
+		    .ke2 = ke2,
+		};
+		kiln_opaque_schedule(&transcript, &products, &keys);
+		memcpy(ke2->server_mac, keys.server_mac, sizeof ke2->server_mac);
+		KILN_DECLASSIFY(ke2->server_mac, sizeof ke2->server_mac);
+		memcpy(state->expected_client_mac, keys.client_mac,
+		       sizeof state->expected_client_mac);
+		memcpy(state->session_key, keys.session_key, sizeof state->session_key);
+		kiln_wipe(&keys, sizeof keys);
+	}
+	kiln_wipe(&products, sizeof products);
+	return rc;
+}
+
+enum kiln_code kiln_opaque_generate_ke2(
+    const struct kiln_opaque_server *server, const struct kiln_opaque_parameters *parameters,
+    const struct kiln_opaque_registration_record *record,
+    struct kiln_opaque_bytes credential_identifier, const struct kiln_opaque_ke1 *ke1,
+    const struct kiln_opaque_random *random, struct kiln_opaque_ke2 *ke2,
+    struct kiln_opaque_server_state *state, struct kiln_error *err)
+{
+	struct kiln_opaque_parameters agreed;
+	uint8_t seed[KILN_OPAQUE_SEED_SIZE];
+	enum kiln_code rc;
+	memset(ke2, 0, sizeof *ke2);
+	memset(state, 0, sizeof *state);
+	if ((rc = kiln_opaque_check_credential(credential_identifier, err)) ||
+	    (rc = kiln_opaque_take_parameters(parameters, &agreed, err)) ||
+	    (rc = kiln_opaque_draw(random, ke2->masking_nonce, sizeof ke2->masking_nonce, err)) ||
+	    (rc = kiln_opaque_draw(random, ke2->server_nonce, sizeof ke2->server_nonce, err)) ||
+	    (rc = kiln_opaque_draw(random, seed, sizeof seed, err)))
+		goto out;
+	/* From here on nothing knows whether there is such a user. */
+	if (record == NULL)
+		record = &server->unknown;
+	rc = generate(server, &agreed, record, credential_identifier, ke1, seed, ke2, state, err);
+out:
+	kiln_wipe(seed, sizeof seed);
+	if (rc != KILN_OK) {
+		kiln_wipe(ke2, sizeof *ke2);
+		kiln_wipe(state, sizeof *state);
+	}
+	return rc;
+}
+
+enum kiln_code kiln_opaque_server_finish(const struct kiln_opaque_server_state *state,
+					 const struct kiln_opaque_ke3 *ke3,
+					 uint8_t session_key[KILN_OPAQUE_SESSION_KEY_SIZE],
+					 struct kiln_error *err)
+{
+	memset(session_key, 0, KILN_OPAQUE_SESSION_KEY_SIZE);
+	int differs = sodium_memcmp(state->expected_client_mac, ke3->client_mac,
+				    sizeof state->expected_client_mac);
+	KILN_DECLASSIFY(&differs, sizeof differs);
+	if (differs != 0)
+		return kiln_fail(err, KILN_E_OPAQUE_AUTH,
+				 "OPAQUE: the client does not know the password, or a message was "
+				 "altered");
+	memcpy(session_key, state->session_key, KILN_OPAQUE_SESSION_KEY_SIZE);
+	return KILN_OK;
+}
