@@ -57,7 +57,6 @@ struct kiln_conn {
 /* ---- clock.c */
 
 kiln_time_ms kiln_driver_now(void);
-int64_t kiln_driver_wall_clock(void); /* seconds since 1970 */
 
 /* ms until the deadline has passed, at least 1: what takes so long ends behind it. */
 uint32_t kiln_driver_left(kiln_time_ms deadline);

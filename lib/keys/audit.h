@@ -15,8 +15,4 @@ bool kiln_keys_audit_hash(const uint8_t before[KILN_KEYS_HASH_LEN],
 			  const struct kiln_keys_audit *entry,
 			  uint8_t hash[KILN_KEYS_HASH_LEN]) KILN_NODISCARD;
 
-/* Names for people: "login", "generate" ...; "user" ...; "unknown" for others. */
-const char *kiln_keys_action_name(uint8_t action);
-const char *kiln_keys_actor_name(uint8_t actor);
-
 #endif

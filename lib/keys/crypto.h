@@ -45,9 +45,6 @@ bool kiln_keys_equal(const void *a, const void *b, size_t len) KILN_NODISCARD;
 
 /* ---- what clients seal */
 
-/* The text of a context, "client-generated" and so on; NULL for an unknown one. */
-const char *kiln_keys_context_name(uint8_t context);
-
 /* user_id, key_id, the text of the context. */
 #define KILN_KEYS_AD_MAX (KILN_KEYS_USER_ID_LEN + KILN_KEYS_KEY_ID_LEN + 16)
 size_t kiln_keys_backup_ad(const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
@@ -69,19 +66,19 @@ bool kiln_keys_scalar_valid(const uint8_t scalar[KILN_KEYS_SCALAR_LEN]) KILN_NOD
 bool kiln_keys_scalar_generate(const struct kiln_opaque_random *random,
 			       uint8_t scalar[KILN_KEYS_SCALAR_LEN]) KILN_NODISCARD;
 
-bool kiln_keys_public_key(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],
-			  uint8_t public_key[KILN_KEYS_PUBLIC_LEN]) KILN_NODISCARD;
+bool kiln_keys_ec_public(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],
+			 uint8_t public_key[KILN_KEYS_PUBLIC_LEN]) KILN_NODISCARD;
 
 bool kiln_keys_sha256(const void *data, size_t len, uint8_t out[KILN_KEYS_HASH_LEN]) KILN_NODISCARD;
 
 /* r, s; s in the lower half. The nonce is RFC 6979's where OpenSSL can (3.2), otherwise random. */
-bool kiln_keys_sign(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],
-		    const uint8_t digest[KILN_KEYS_HASH_LEN],
-		    uint8_t signature[KILN_KEYS_SIGNATURE_LEN]) KILN_NODISCARD;
+bool kiln_keys_ec_sign(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],
+		       const uint8_t digest[KILN_KEYS_HASH_LEN],
+		       uint8_t signature[KILN_KEYS_SIGNATURE_LEN]) KILN_NODISCARD;
 
 /* False when it does not hold, too. */
-bool kiln_keys_verify(const uint8_t public_key[KILN_KEYS_PUBLIC_LEN],
-		      const uint8_t digest[KILN_KEYS_HASH_LEN],
-		      const uint8_t signature[KILN_KEYS_SIGNATURE_LEN]) KILN_NODISCARD;
+bool kiln_keys_ec_verify(const uint8_t public_key[KILN_KEYS_PUBLIC_LEN],
+			 const uint8_t digest[KILN_KEYS_HASH_LEN],
+			 const uint8_t signature[KILN_KEYS_SIGNATURE_LEN]) KILN_NODISCARD;
 
 #endif

@@ -52,8 +52,8 @@ bool kiln_keys_scalar_generate(const struct kiln_opaque_random *random,
 	return false;
 }
 
-bool kiln_keys_public_key(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],
-			  uint8_t public_key[KILN_KEYS_PUBLIC_LEN])
+bool kiln_keys_ec_public(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],
+			 uint8_t public_key[KILN_KEYS_PUBLIC_LEN])
 {
 	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_secp256k1);
 	EC_POINT *point = group != NULL ? EC_POINT_new(group) : NULL;
@@ -125,16 +125,16 @@ static bool flatten(const uint8_t *der, size_t len, uint8_t signature[KILN_KEYS_
 	return ok;
 }
 
-bool kiln_keys_sign(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],
-		    const uint8_t digest[KILN_KEYS_HASH_LEN],
-		    uint8_t signature[KILN_KEYS_SIGNATURE_LEN])
+bool kiln_keys_ec_sign(const uint8_t scalar[KILN_KEYS_SCALAR_LEN],
+		       const uint8_t digest[KILN_KEYS_HASH_LEN],
+		       uint8_t signature[KILN_KEYS_SIGNATURE_LEN])
 {
 	uint8_t public_key[KILN_KEYS_PUBLIC_LEN], der[80];
 	size_t len = sizeof der;
 	unsigned nonce_type = 1; /* an OpenSSL that does not know it passes it over */
 	const OSSL_PARAM params[] = {OSSL_PARAM_construct_uint("nonce-type", &nonce_type),
 				     OSSL_PARAM_construct_end()};
-	if (!kiln_keys_public_key(scalar, public_key))
+	if (!kiln_keys_ec_public(scalar, public_key))
 		return false;
 	EVP_PKEY *key = make_key(scalar, public_key);
 	EVP_PKEY_CTX *ctx = key != NULL ? EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL) : NULL;
@@ -164,9 +164,9 @@ static int unflatten(const uint8_t signature[KILN_KEYS_SIGNATURE_LEN], uint8_t *
 	return len;
 }
 
-bool kiln_keys_verify(const uint8_t public_key[KILN_KEYS_PUBLIC_LEN],
-		      const uint8_t digest[KILN_KEYS_HASH_LEN],
-		      const uint8_t signature[KILN_KEYS_SIGNATURE_LEN])
+bool kiln_keys_ec_verify(const uint8_t public_key[KILN_KEYS_PUBLIC_LEN],
+			 const uint8_t digest[KILN_KEYS_HASH_LEN],
+			 const uint8_t signature[KILN_KEYS_SIGNATURE_LEN])
 {
 	uint8_t *der;
 	const int len = unflatten(signature, &der);

@@ -75,15 +75,6 @@ enum kiln_keys_error {
 	KILN_KEYS_ERROR_END,
 };
 
-/* Its name in docs/keys.md; "unknown" for others. */
-const char *kiln_keys_error_name(unsigned code);
-
-enum kiln_keys_which {
-	KILN_KEYS_AUDIT_SYSTEM = 1,
-	KILN_KEYS_AUDIT_KEYS = 2,
-	KILN_KEYS_AUDIT_ALL = 3
-};
-
 enum { KILN_KEYS_SIGN_MESSAGE = 1, KILN_KEYS_SIGN_DIGEST = 2 };
 
 enum {

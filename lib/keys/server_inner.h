@@ -149,9 +149,10 @@ void kiln_keys_tell(struct kiln_keys_server *server, const struct kiln_keys_even
 const uint8_t *kiln_keys_conn_put(struct kiln_keys_conn *conn, const uint8_t *frame, size_t len);
 void kiln_keys_conn_put_error(struct kiln_keys_conn *conn, const uint8_t *session, uint64_t number,
 			      enum kiln_keys_error code, uint32_t retry_after_ms);
-void kiln_keys_conn_note(struct kiln_keys_conn *conn); /* there is news */
-void kiln_keys_conn_show(struct kiln_keys_conn *conn); /* the batch is kept */
-void kiln_keys_conn_drop(struct kiln_keys_conn *conn); /* it is not */
+void kiln_keys_conn_give_up(struct kiln_keys_conn *conn); /* memory is short */
+void kiln_keys_conn_note(struct kiln_keys_conn *conn);    /* there is news */
+void kiln_keys_conn_show(struct kiln_keys_conn *conn);    /* the batch is kept */
+void kiln_keys_conn_drop(struct kiln_keys_conn *conn);    /* it is not */
 
 /* ---- server_frame.c */
 void kiln_keys_take_frame(struct kiln_keys_conn *conn, const uint8_t *whole, size_t len,

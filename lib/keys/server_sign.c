@@ -10,7 +10,7 @@ static enum kiln_keys_error store_scalar(struct turn *turn, uint8_t context)
 	turn->key.kind = KILN_KEYS_SIGNING;
 	turn->key.context = context;
 	turn->key.data_len = KILN_KEYS_SCALAR_LEN;
-	if (!kiln_keys_public_key(turn->key.data, turn->out.public_key))
+	if (!kiln_keys_ec_public(turn->key.data, turn->out.public_key))
 		return KILN_KEYS_BUSY;
 	return kiln_keys_store_new(turn);
 }
@@ -53,8 +53,8 @@ enum kiln_keys_error kiln_keys_do_sign(struct turn *turn, struct kiln_keys_user 
 	const enum kiln_keys_error rc = get_signing(turn);
 	if (rc != KILN_KEYS_SUCCESS)
 		return rc;
-	return kiln_keys_sign(turn->key.data, digest, turn->out.signature) ? KILN_KEYS_SUCCESS
-									   : KILN_KEYS_BUSY;
+	return kiln_keys_ec_sign(turn->key.data, digest, turn->out.signature) ? KILN_KEYS_SUCCESS
+									      : KILN_KEYS_BUSY;
 }
 
 enum kiln_keys_error kiln_keys_do_public_key(struct turn *turn, struct kiln_keys_user *user)
@@ -63,6 +63,6 @@ enum kiln_keys_error kiln_keys_do_public_key(struct turn *turn, struct kiln_keys
 	(void)user;
 	if (rc != KILN_KEYS_SUCCESS)
 		return rc;
-	return kiln_keys_public_key(turn->key.data, turn->out.public_key) ? KILN_KEYS_SUCCESS
-									  : KILN_KEYS_BUSY;
+	return kiln_keys_ec_public(turn->key.data, turn->out.public_key) ? KILN_KEYS_SUCCESS
+									 : KILN_KEYS_BUSY;
 }

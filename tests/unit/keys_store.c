@@ -1,559 +1,476 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The key server's store, over SQLite and PostgreSQL: keys_store sqlite|postgresql. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
+ * A store in memory; see keys_store.h. */
+#include "keys_store.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
+#include "keys/audit.h"
+#include "keys/crypto.h"
 
-#include "keys_store_rig.h"
-
-static struct rig rig;
-static struct kiln_error err;
-static const char *kind;
-
-#define OK(call)        assert_int_equal((call), KILN_STORE_OK)
-#define IS(call, value) assert_int_equal((call), KILN_STORE_##value)
-#define S               rig.store
-
-static void check_clean(uint64_t users, uint64_t lines)
+static enum kiln_store_result fault(struct memory_store *m, struct kiln_error *err)
 {
-	struct kiln_store_report report;
-	assert_int_equal(kiln_store_check(&rig.options, &report, &err), KILN_OK);
-	if (report.found > 0)
-		print_error("%s %s %s\n", report.findings[0].table, report.findings[0].row,
-			    report.findings[0].what);
-	assert_int_equal(report.found, 0);
-	assert_int_equal(report.users, users);
-	assert_int_equal(report.audit_lines, lines);
+	if (++m->calls != m->fail_call)
+		return KILN_STORE_OK;
+	(void)kiln_fail(err, KILN_E_SYSTEM, "a fault to order");
+	return KILN_STORE_FAILED;
 }
 
-static void test_users(void **state)
+#define ENTER(m, ctx)                                                                              \
+	struct memory_store *m = (ctx);                                                            \
+	if (!m->in_batch)                                                                          \
+		abort();                                                                           \
+	if (fault(m, err) != KILN_STORE_OK)                                                        \
+	return KILN_STORE_FAILED
+
+static enum kiln_store_result memory_begin(void *ctx, struct kiln_error *err)
 {
-	(void)state;
-	struct kiln_keys_user user, other, got;
-	rig_user(&user, 1);
-	OK(CALL->begin(S, &err));
-	IS(CALL->user_by_name(S, user.name, user.name_len, &got, &err), ABSENT);
-	OK(CALL->user_create(S, &user, &err));
-	OK(CALL->user_by_name(S, user.name, user.name_len, &got, &err));
-	assert_memory_equal(&got, &user, sizeof user);
-	rig_user(&other, 2);
-	memcpy(other.name, user.name, sizeof other.name);
-	other.name_len = user.name_len;
-	IS(CALL->user_create(S, &other, &err), TAKEN);
-	rig_user(&other, 2);
-	memcpy(other.user_id, user.user_id, sizeof other.user_id);
-	IS(CALL->user_create(S, &other, &err), TAKEN);
-	memset(other.user_id, 0, sizeof other.user_id);
-	IS(CALL->user_create(S, &other, &err), TAKEN); /* nobody's */
-	OK(CALL->commit(S, &err));
-	rig_close(&rig);
-	rig_open(&rig);
-	OK(CALL->begin(S, &err));
-	OK(CALL->user_by_id(S, user.user_id, &got, &err));
-	assert_memory_equal(&got, &user, sizeof user);
-	CALL->rollback(S);
-	check_clean(1, 0);
+	struct memory_store *m = ctx;
+	if (m->in_batch)
+		abort();
+	if (fault(m, err) != KILN_STORE_OK)
+		return KILN_STORE_FAILED;
+	m->at_begin = m->now;
+	m->in_batch = true;
+	return KILN_STORE_OK;
 }
 
-static void test_long_names(void **state)
+static void memory_rollback(void *ctx)
 {
-	(void)state;
-	struct kiln_keys_user user, got;
-	OK(CALL->begin(S, &err));
-	for (unsigned n = 1; n <= KILN_KEYS_NAME_MAX; n += n < 60 || n > 70 ? 31 : 1) {
-		rig_user(&user, n);
-		memset(user.name, 'n', n);
-		user.name_len = (uint8_t)n;
-		OK(CALL->user_create(S, &user, &err));
-		OK(CALL->user_by_name(S, user.name, user.name_len, &got, &err));
-		assert_int_equal(got.name_len, n);
+	struct memory_store *m = ctx;
+	m->now = m->at_begin;
+	m->in_batch = m->in_savepoint = false;
+}
+
+static enum kiln_store_result memory_commit(void *ctx, struct kiln_error *err)
+{
+	struct memory_store *m = ctx;
+	if (!m->in_batch || m->in_savepoint)
+		abort();
+	if (m->fail_commit || fault(m, err) != KILN_STORE_OK) {
+		(void)kiln_fail(err, KILN_E_SYSTEM, "the commit failed, to order");
+		memory_rollback(m);
+		return KILN_STORE_FAILED;
 	}
-	OK(CALL->commit(S, &err));
+	m->in_batch = false;
+	m->commits++;
+	return KILN_STORE_OK;
 }
 
-static void test_change_password(void **state)
+static enum kiln_store_result memory_savepoint(void *ctx, struct kiln_error *err)
 {
-	(void)state;
-	struct kiln_keys_user user, got;
-	rig_add_user(&rig, 1);
-	rig_user(&user, 1);
-	OK(CALL->begin(S, &err));
-	memset(user.record, 0x55, sizeof user.record);
-	memset(user.wrapped, 0x66, sizeof user.wrapped);
-	OK(CALL->user_change(S, &user, &err));
-	IS(CALL->user_change(S, &user, &err), STALE);
-	OK(CALL->user_by_id(S, user.user_id, &got, &err));
-	assert_int_equal(got.generation, 2);
-	assert_memory_equal(got.record, user.record, sizeof user.record);
-	assert_memory_equal(got.wrapped, user.wrapped, sizeof user.wrapped);
-	rig_user(&user, 9);
-	IS(CALL->user_change(S, &user, &err), ABSENT);
-	OK(CALL->commit(S, &err));
-	check_clean(1, 1);
+	ENTER(m, ctx);
+	if (m->in_savepoint)
+		abort();
+	m->at_savepoint = m->now;
+	m->in_savepoint = true;
+	return KILN_STORE_OK;
 }
 
-static void test_keys(void **state)
+static enum kiln_store_result memory_release(void *ctx, struct kiln_error *err)
 {
-	(void)state;
-	struct kiln_keys_user user, other;
-	struct kiln_keys_key key, got;
-	rig_add_user(&rig, 1);
-	rig_add_user(&rig, 2);
-	rig_user(&user, 1);
-	rig_user(&other, 2);
-	rig_key(&key, &user, 1);
-	OK(CALL->begin(S, &err));
-	OK(CALL->key_id_free(S, key.key_id, &err));
-	OK(CALL->key_create(S, &key, &err));
-	IS(CALL->key_id_free(S, key.key_id, &err), TAKEN);
-	IS(CALL->key_create(S, &key, &err), TAKEN);
-	struct kiln_keys_key stolen = key; /* another user's, with the same id */
-	memcpy(stolen.owner, other.user_id, sizeof stolen.owner);
-	IS(CALL->key_create(S, &stolen, &err), TAKEN);
-	OK(CALL->key_get(S, key.key_id, user.user_id, &got, &err));
-	assert_memory_equal(&got, &key, sizeof key);
-	IS(CALL->key_get(S, key.key_id, other.user_id, &got, &err), ABSENT);
-	OK(CALL->key_retrieved(S, key.key_id, user.user_id, 4711, &err));
-	OK(CALL->key_get(S, key.key_id, user.user_id, &got, &err));
-	assert_int_equal(got.retrieved_ms, 4711);
-	IS(CALL->key_delete(S, key.key_id, other.user_id, 5, &err), ABSENT);
-	OK(CALL->key_delete(S, key.key_id, user.user_id, 5, &err));
-	IS(CALL->key_get(S, key.key_id, user.user_id, &got, &err), ABSENT);
-	IS(CALL->key_delete(S, key.key_id, user.user_id, 5, &err), ABSENT);
-	IS(CALL->key_id_free(S, key.key_id, &err), TAKEN); /* for ever */
-	IS(CALL->key_create(S, &key, &err), TAKEN);
-	OK(CALL->commit(S, &err));
-	check_clean(2, 2);
+	ENTER(m, ctx);
+	m->in_savepoint = false;
+	return KILN_STORE_OK;
 }
 
-static void test_too_many_keys(void **state)
+static enum kiln_store_result memory_undo(void *ctx, struct kiln_error *err)
 {
-	(void)state;
-	struct kiln_keys_user user;
-	struct kiln_keys_key key;
-	rig_close(&rig);
-	rig.options.keys_max = 3;
-	rig_open(&rig);
-	rig_add_user(&rig, 1);
-	rig_user(&user, 1);
-	OK(CALL->begin(S, &err));
-	for (unsigned n = 0; n < 3; n++) {
-		rig_key(&key, &user, n);
-		OK(CALL->key_create(S, &key, &err));
+	struct memory_store *m = ctx;
+	if (!m->in_savepoint)
+		abort();
+	if (fault(m, err) != KILN_STORE_OK) {
+		memory_rollback(m);
+		return KILN_STORE_FAILED;
 	}
-	rig_key(&key, &user, 3);
-	IS(CALL->key_create(S, &key, &err), FULL);
-	rig_key(&key, &user, 0);
-	OK(CALL->key_delete(S, key.key_id, user.user_id, 1, &err));
-	rig_key(&key, &user, 3);
-	OK(CALL->key_create(S, &key, &err));
-	OK(CALL->commit(S, &err));
+	m->now = m->at_savepoint;
+	m->in_savepoint = false;
+	return KILN_STORE_OK;
 }
 
-static void test_audit(void **state)
+static enum kiln_store_result setup_get(void *ctx, struct kiln_opaque_setup *setup,
+					struct kiln_error *err)
 {
-	(void)state;
-	struct kiln_keys_user user;
-	struct kiln_keys_audit line, got[40];
-	const struct kiln_keys_audit_filter all = {.last_action = 255};
-	size_t count;
-	rig_add_user(&rig, 1);
-	rig_user(&user, 1);
-	OK(CALL->begin(S, &err));
-	for (unsigned n = 2; n <= 20; n++) {
-		rig_line(&line, n % 2 ? KILN_KEYS_DID_LOGIN : KILN_KEYS_DID_SIGN, n * 100);
-		line.has_key = n % 2 == 0;
-		line.key_id[0] = (uint8_t)n;
-		OK(CALL->audit_append(S, user.user_id, &line, &err));
+	ENTER(m, ctx);
+	*setup = m->now.setup;
+	return m->now.has_setup ? KILN_STORE_OK : KILN_STORE_ABSENT;
+}
+
+static enum kiln_store_result setup_put(void *ctx, const struct kiln_opaque_setup *setup,
+					struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	if (m->now.has_setup)
+		return KILN_STORE_TAKEN;
+	m->now.setup = *setup;
+	m->now.has_setup = true;
+	return KILN_STORE_OK;
+}
+
+/* ---- users */
+
+static struct kiln_keys_user *find_name(struct memory_store *m, const uint8_t *name, size_t len)
+{
+	for (size_t i = 0; i < m->now.user_count; i++)
+		if (m->now.users[i].name_len == len && memcmp(m->now.users[i].name, name, len) == 0)
+			return &m->now.users[i];
+	return NULL;
+}
+
+static struct kiln_keys_user *find_user(struct memory_store *m, const uint8_t *user_id)
+{
+	for (size_t i = 0; i < m->now.user_count; i++)
+		if (memcmp(m->now.users[i].user_id, user_id, KILN_KEYS_USER_ID_LEN) == 0)
+			return &m->now.users[i];
+	return NULL;
+}
+
+static enum kiln_store_result give_user(const struct kiln_keys_user *found,
+					struct kiln_keys_user *user)
+{
+	if (found == NULL)
+		return KILN_STORE_ABSENT;
+	*user = *found;
+	return KILN_STORE_OK;
+}
+
+static enum kiln_store_result user_by_name(void *ctx, const uint8_t *name, size_t len,
+					   struct kiln_keys_user *user, struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	return give_user(find_name(m, name, len), user);
+}
+
+static enum kiln_store_result user_by_id(void *ctx, const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
+					 struct kiln_keys_user *user, struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	return give_user(find_user(m, user_id), user);
+}
+
+static enum kiln_store_result user_create(void *ctx, const struct kiln_keys_user *user,
+					  struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	if (find_name(m, user->name, user->name_len) != NULL || find_user(m, user->user_id) != NULL)
+		return KILN_STORE_TAKEN;
+	if (m->now.user_count == MEMORY_USERS)
+		abort();
+	m->now.users[m->now.user_count++] = *user;
+	return KILN_STORE_OK;
+}
+
+static enum kiln_store_result user_change(void *ctx, const struct kiln_keys_user *user,
+					  struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	struct kiln_keys_user *row = find_user(m, user->user_id);
+	if (row == NULL)
+		return KILN_STORE_ABSENT;
+	if (row->generation != user->generation)
+		return KILN_STORE_STALE;
+	memcpy(row->record, user->record, sizeof row->record);
+	memcpy(row->wrapped, user->wrapped, sizeof row->wrapped);
+	row->generation++;
+	return KILN_STORE_OK;
+}
+
+/* ---- keys */
+
+static size_t find_key(struct memory_store *m, const uint8_t *key_id)
+{
+	size_t i = 0;
+	while (i < m->now.key_count &&
+	       memcmp(m->now.keys[i].key_id, key_id, KILN_KEYS_KEY_ID_LEN) != 0)
+		i++;
+	return i;
+}
+
+static struct kiln_keys_key *own_key(struct memory_store *m, const uint8_t *key_id,
+				     const uint8_t *owner)
+{
+	const size_t i = find_key(m, key_id);
+	if (i == m->now.key_count || m->now.key_gone[i] ||
+	    memcmp(m->now.keys[i].owner, owner, KILN_KEYS_USER_ID_LEN) != 0)
+		return NULL;
+	return &m->now.keys[i];
+}
+
+static enum kiln_store_result key_create(void *ctx, const struct kiln_keys_key *key,
+					 struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	if (find_key(m, key->key_id) < m->now.key_count)
+		return KILN_STORE_TAKEN;
+	if (m->keys_max > 0 && m->now.key_count >= m->keys_max)
+		return KILN_STORE_FULL;
+	if (m->now.key_count == MEMORY_KEYS)
+		abort();
+	m->now.keys[m->now.key_count++] = *key;
+	return KILN_STORE_OK;
+}
+
+static enum kiln_store_result key_id_free(void *ctx, const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
+					  struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	return find_key(m, key_id) < m->now.key_count ? KILN_STORE_TAKEN : KILN_STORE_OK;
+}
+
+static enum kiln_store_result key_get(void *ctx, const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
+				      const uint8_t owner[KILN_KEYS_USER_ID_LEN],
+				      struct kiln_keys_key *key, struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	const struct kiln_keys_key *row = own_key(m, key_id, owner);
+	if (row == NULL)
+		return KILN_STORE_ABSENT;
+	*key = *row;
+	return KILN_STORE_OK;
+}
+
+static enum kiln_store_result key_retrieved(void *ctx, const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
+					    const uint8_t owner[KILN_KEYS_USER_ID_LEN],
+					    uint64_t now_ms, struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	struct kiln_keys_key *row = own_key(m, key_id, owner);
+	if (row == NULL)
+		return KILN_STORE_ABSENT;
+	row->retrieved_ms = now_ms;
+	return KILN_STORE_OK;
+}
+
+static enum kiln_store_result key_delete(void *ctx, const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
+					 const uint8_t owner[KILN_KEYS_USER_ID_LEN],
+					 uint64_t now_ms, struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	struct kiln_keys_key *row = own_key(m, key_id, owner);
+	(void)now_ms;
+	if (row == NULL)
+		return KILN_STORE_ABSENT;
+	m->now.key_gone[row - m->now.keys] = true;
+	memset(row->data, 0, sizeof row->data);
+	return KILN_STORE_OK;
+}
+
+/* ---- logs */
+
+static const uint8_t nobody[KILN_KEYS_USER_ID_LEN];
+
+static const struct memory_line *last_line(const struct memory_state *s, size_t before,
+					   const uint8_t *user_id)
+{
+	for (size_t i = before; i-- > 0;)
+		if (memcmp(s->lines[i].user_id, user_id, KILN_KEYS_USER_ID_LEN) == 0)
+			return &s->lines[i];
+	return NULL;
+}
+
+static bool chain(const struct memory_state *s, size_t at, struct memory_line *line)
+{
+	static const uint8_t zeroes[KILN_KEYS_HASH_LEN];
+	const struct memory_line *before = last_line(s, at, line->user_id);
+	line->entry.number = before != NULL ? before->entry.number + 1 : 1;
+	return kiln_keys_audit_hash(before != NULL ? before->hash : zeroes, line->user_id,
+				    &line->entry, line->hash);
+}
+
+static enum kiln_store_result audit_append(void *ctx, const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
+					   const struct kiln_keys_audit *entry,
+					   struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	if (memcmp(user_id, nobody, sizeof nobody) != 0 && find_user(m, user_id) == NULL)
+		return KILN_STORE_ABSENT;
+	if (m->now.line_count == MEMORY_LINES)
+		m->now.line_count = 0; /* fuzzers write much */
+	struct memory_line *line = &m->now.lines[m->now.line_count];
+	memcpy(line->user_id, user_id, sizeof line->user_id);
+	line->entry = *entry;
+	if (!chain(&m->now, m->now.line_count, line)) {
+		(void)kiln_fail(err, KILN_E_NO_MEMORY, "no hash");
+		return KILN_STORE_FAILED;
 	}
-	count = 40;
-	OK(CALL->audit_list(S, user.user_id, &all, got, &count, &err));
-	assert_int_equal(count, 20); /* what the same batch wrote is seen */
-	OK(CALL->commit(S, &err));
-	OK(CALL->begin(S, &err));
-	for (unsigned n = 0; n < 20; n++)
-		assert_int_equal(got[n].number, n + 1);
-	const uint8_t ids[2][KILN_KEYS_KEY_ID_LEN] = {{4}, {8}};
-	struct kiln_keys_audit_filter some = {.first_action = KILN_KEYS_FIRST_KEY_ACTION,
-					      .last_action = 255,
-					      .after_ms = 500,
-					      .before_ms = 1200};
-	count = 40;
-	OK(CALL->audit_list(S, user.user_id, &some, got, &count, &err));
-	assert_int_equal(count, 4); /* 600, 800, 1000, 1200 */
-	some.key_ids = ids;
-	some.key_id_count = 2;
-	count = 40;
-	OK(CALL->audit_list(S, user.user_id, &some, got, &count, &err));
-	assert_int_equal(count, 1);
-	assert_int_equal(got[0].number, 8);
-	struct kiln_keys_audit_filter from = all;
-	from.from_number = 15;
-	count = 3;
-	OK(CALL->audit_list(S, user.user_id, &from, got, &count, &err));
-	assert_int_equal(count, 3);
-	assert_int_equal(got[2].number, 17);
-	rig_user(&user, 99);
-	IS(CALL->audit_append(S, user.user_id, &line, &err), ABSENT);
-	count = 3;
-	OK(CALL->audit_list(S, user.user_id, &all, got, &count, &err));
-	assert_int_equal(count, 0);
-	OK(CALL->commit(S, &err));
-	check_clean(1, 20);
+	m->now.line_count++;
+	return KILN_STORE_OK;
 }
 
-/* Strangers write it: it does not grow for ever, and its chain still holds. */
-static void test_nobodys_log(void **state)
+static bool passes(const struct kiln_keys_audit_filter *f, const struct kiln_keys_audit *e)
 {
-	(void)state;
-	static const uint8_t nobody[KILN_KEYS_USER_ID_LEN];
-	const struct kiln_keys_audit_filter all = {.last_action = 255};
-	struct kiln_keys_audit line, got;
-	size_t count = 1;
-	rig_line(&line, KILN_KEYS_DID_LOGIN, 1);
-	for (unsigned batch = 0; batch < 23; batch++) {
-		OK(CALL->begin(S, &err));
-		for (unsigned n = 0; n < 1000; n++)
-			OK(CALL->audit_append(S, nobody, &line, &err));
-		OK(CALL->commit(S, &err));
+	bool key = f->key_id_count == 0;
+	for (size_t i = 0; i < f->key_id_count && e->has_key; i++)
+		key |= memcmp(f->key_ids[i], e->key_id, KILN_KEYS_KEY_ID_LEN) == 0;
+	return key && e->action >= f->first_action && e->action <= f->last_action &&
+	       e->time_ms >= f->after_ms && (f->before_ms == 0 || e->time_ms <= f->before_ms) &&
+	       e->number >= f->from_number;
+}
+
+static enum kiln_store_result audit_list(void *ctx, const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
+					 const struct kiln_keys_audit_filter *filter,
+					 struct kiln_keys_audit *entries, size_t *count,
+					 struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	const size_t max = *count;
+	*count = 0;
+	for (size_t i = 0; i < m->now.line_count && *count < max; i++)
+		if (memcmp(m->now.lines[i].user_id, user_id, KILN_KEYS_USER_ID_LEN) == 0 &&
+		    passes(filter, &m->now.lines[i].entry))
+			entries[(*count)++] = m->now.lines[i].entry;
+	return KILN_STORE_OK;
+}
+
+size_t memory_count_lines(const struct memory_store *store, const uint8_t *user_id, uint8_t action,
+			  uint16_t outcome)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < store->now.line_count; i++)
+		n += memcmp(store->now.lines[i].user_id, user_id != NULL ? user_id : nobody,
+			    KILN_KEYS_USER_ID_LEN) == 0 &&
+		     store->now.lines[i].entry.action == action &&
+		     store->now.lines[i].entry.outcome == outcome;
+	return n;
+}
+
+bool memory_chains_hold(const struct memory_store *store)
+{
+	for (size_t i = 0; i < store->now.line_count; i++) {
+		struct memory_line line = store->now.lines[i];
+		if (!chain(&store->now, i, &line) ||
+		    memcmp(line.hash, store->now.lines[i].hash, sizeof line.hash) != 0)
+			return false;
 	}
-	OK(CALL->begin(S, &err));
-	OK(CALL->audit_list(S, nobody, &all, &got, &count, &err));
-	assert_int_equal(count, 1);
-	assert_true(got.number > 1);
-	CALL->rollback(S);
-	check_clean(0, 23000 - got.number + 1);
+	return true;
 }
 
-/* What a frame did is taken back, whether it waits or was written meanwhile; the rest stays. */
-static void test_undo(void **state)
-{
-	(void)state;
-	struct kiln_keys_user one, two, got;
-	struct kiln_keys_audit line, lines[10];
-	const struct kiln_keys_audit_filter all = {.last_action = 255};
-	rig_user(&one, 1);
-	rig_user(&two, 2);
-	rig_line(&line, KILN_KEYS_DID_LOGIN, 5);
-	OK(CALL->begin(S, &err));
-	OK(CALL->user_create(S, &one, &err));
-	OK(CALL->audit_append(S, one.user_id, &line, &err));
-	OK(CALL->savepoint(S, &err));
-	OK(CALL->user_create(S, &two, &err));
-	OK(CALL->audit_append(S, one.user_id, &line, &err));
-	OK(CALL->audit_append(S, two.user_id, &line, &err));
-	size_t count = 10; /* makes them be written, those before the frame too */
-	OK(CALL->audit_list(S, one.user_id, &all, lines, &count, &err));
-	assert_int_equal(count, 2);
-	OK(CALL->undo(S, &err));
-	IS(CALL->user_by_name(S, two.name, two.name_len, &got, &err), ABSENT);
-	OK(CALL->savepoint(S, &err));
-	OK(CALL->audit_append(S, one.user_id, &line, &err));
-	OK(CALL->release(S, &err));
-	OK(CALL->commit(S, &err));
-	OK(CALL->begin(S, &err));
-	count = 10;
-	OK(CALL->audit_list(S, one.user_id, &all, lines, &count, &err));
-	assert_int_equal(count, 2);
-	CALL->rollback(S);
-	check_clean(1, 2);
-	OK(CALL->begin(S, &err));
-	OK(CALL->user_create(S, &two, &err));
-	CALL->rollback(S);
-	check_clean(1, 2);
-}
+/* ---- limits */
 
-/* More lines than wait at once. */
-static void test_large_batch(void **state)
+static struct kiln_keys_bucket *bucket(struct memory_store *m, enum kiln_keys_limit_kind kind,
+				       const uint8_t *key, size_t len)
 {
-	(void)state;
-	struct kiln_keys_user user;
-	struct kiln_keys_audit line;
-	rig_add_user(&rig, 1);
-	rig_user(&user, 1);
-	rig_line(&line, KILN_KEYS_DID_LOGIN, 5);
-	OK(CALL->begin(S, &err));
-	for (unsigned n = 0; n < 3000; n++) {
-		OK(CALL->savepoint(S, &err));
-		OK(CALL->audit_append(S, user.user_id, &line, &err));
-		if (n % 3 == 0)
-			OK(CALL->undo(S, &err));
-		else
-			OK(CALL->release(S, &err));
+	size_t i = 0;
+	while (i < m->now.bucket_count &&
+	       (m->now.buckets[i].kind != kind || m->now.buckets[i].len != len ||
+		memcmp(m->now.buckets[i].key, key, len) != 0))
+		i++;
+	if (i == m->now.bucket_count) {
+		if (i == MEMORY_BUCKETS)
+			i = m->now.bucket_count = 0;
+		memset(&m->now.buckets[i], 0, sizeof m->now.buckets[i]);
+		m->now.buckets[i].kind = kind;
+		m->now.buckets[i].len = len;
+		memcpy(m->now.buckets[i].key, key, len);
+		m->now.bucket_count++;
 	}
-	OK(CALL->commit(S, &err));
-	check_clean(1, 2001);
+	return &m->now.buckets[i].bucket;
 }
 
-static void test_limits(void **state)
+static enum kiln_store_result limit_take(void *ctx, enum kiln_keys_limit_kind kind,
+					 const uint8_t *key, size_t len,
+					 const struct kiln_keys_limit *limit, uint64_t now_ms,
+					 struct kiln_keys_verdict *verdict, struct kiln_error *err)
 {
-	(void)state;
-	const struct kiln_keys_limit limit = {
-	    .free = 2, .first_ms = 1000, .most_ms = 8000, .forget_ms = 60000};
-	const uint8_t key[] = "source";
-	struct kiln_keys_verdict verdict;
-	uint64_t now = 1000000;
-	OK(CALL->begin(S, &err));
-	for (unsigned n = 0; n < 2; n++) {
-		OK(CALL->limit_take(S, KILN_KEYS_LIMIT_SOURCE, key, 6, &limit, now, &verdict,
-				    &err));
-		assert_true(verdict.allowed);
-	}
-	OK(CALL->limit_take(S, KILN_KEYS_LIMIT_SOURCE, key, 6, &limit, now, &verdict, &err));
-	assert_false(verdict.allowed);
-	assert_true(verdict.first);
-	OK(CALL->commit(S, &err));
-	rig_close(&rig);
-	rig_open(&rig);
-	OK(CALL->begin(S, &err));
-	OK(CALL->limit_take(S, KILN_KEYS_LIMIT_SOURCE, key, 6, &limit, now, &verdict, &err));
-	assert_false(verdict.allowed);
-	assert_false(verdict.first);
-	OK(CALL->limit_take(S, KILN_KEYS_LIMIT_STRANGER, key, 6, &limit, now, &verdict, &err));
-	assert_true(verdict.allowed); /* another kind */
-	OK(CALL->limit_give(S, KILN_KEYS_LIMIT_SOURCE, key, 6, &limit, now, &err));
-	OK(CALL->limit_take(S, KILN_KEYS_LIMIT_SOURCE, key, 6, &limit, now, &verdict, &err));
-	assert_true(verdict.allowed);
-	now += 3600000;
-	for (unsigned n = 0; n < 600; n++) { /* whose rows are swept later */
-		OK(CALL->limit_take(S, KILN_KEYS_LIMIT_SOURCE, (uint8_t *)&n, sizeof n, &limit,
-				    now + n * 1000000, &verdict, &err));
-		assert_true(verdict.allowed);
-	}
-	OK(CALL->commit(S, &err));
-	check_clean(0, 0);
+	ENTER(m, ctx);
+	*verdict = kiln_keys_bucket_take(bucket(m, kind, key, len), limit, now_ms);
+	return KILN_STORE_OK;
 }
 
-static void test_known(void **state)
+static enum kiln_store_result limit_give(void *ctx, enum kiln_keys_limit_kind kind,
+					 const uint8_t *key, size_t len,
+					 const struct kiln_keys_limit *limit, uint64_t now_ms,
+					 struct kiln_error *err)
 {
-	(void)state;
-	struct kiln_keys_known known = {.name = (const uint8_t *)"alice", .name_len = 5};
-	OK(CALL->begin(S, &err));
-	IS(CALL->known_get(S, &known, &err), ABSENT);
-	for (uint8_t n = 0; n < KILN_KEYS_KNOWN_MAX; n++) {
-		known.source[0] = n;
-		OK(CALL->known_put(S, &known, 1000 + n, &err));
-	}
-	known.source[0] = 0;
-	OK(CALL->known_put(S, &known, 10000000, &err)); /* now the latest */
-	known.source[0] = 99;
-	OK(CALL->known_put(S, &known, 10000001, &err));
-	known.source[0] = 1;
-	IS(CALL->known_get(S, &known, &err), ABSENT); /* the oldest had to go */
-	known.source[0] = 0;
-	OK(CALL->known_get(S, &known, &err));
-	known.source[0] = 99;
-	OK(CALL->known_get(S, &known, &err));
-	OK(CALL->commit(S, &err));
+	ENTER(m, ctx);
+	kiln_keys_bucket_give(bucket(m, kind, key, len), limit, now_ms);
+	return KILN_STORE_OK;
 }
 
-static void test_tokens(void **state)
+static size_t find_known(struct memory_store *m, const struct kiln_keys_known *k)
 {
-	(void)state;
-	const uint8_t token[] = "registration token";
-	OK(CALL->begin(S, &err));
-	IS(CALL->token_get(S, token, 18, 5, &err), ABSENT);
-	OK(CALL->token_add(S, token, 18, 100, &err));
-	IS(CALL->token_add(S, token, 18, 100, &err), TAKEN);
-	OK(CALL->token_get(S, token, 18, 99, &err));
-	IS(CALL->token_get(S, token, 18, 100, &err), ABSENT);
-	IS(CALL->token_spend(S, token, 18, 100, &err), ABSENT);
-	OK(CALL->token_spend(S, token, 18, 99, &err));
-	IS(CALL->token_spend(S, token, 18, 99, &err), ABSENT);
-	OK(CALL->commit(S, &err));
+	size_t i = 0;
+	while (i < m->now.known_count &&
+	       (m->now.known[i].name_len != k->name_len ||
+		memcmp(m->now.known[i].name, k->name, k->name_len) != 0 ||
+		memcmp(m->now.known[i].source, k->source, sizeof k->source) != 0))
+		i++;
+	return i;
 }
 
-static void test_setup(void **state)
+static enum kiln_store_result known_get(void *ctx, const struct kiln_keys_known *known,
+					struct kiln_error *err)
 {
-	(void)state;
-	struct kiln_opaque_setup setup, got;
-	memset(&setup, 8, sizeof setup);
-	rig_close(&rig);
-	rig_drop(&rig);
-	assert_int_equal(kiln_store_create(&rig.options, &err), KILN_OK);
-	rig_open(&rig);
-	OK(CALL->begin(S, &err));
-	IS(CALL->setup_get(S, &got, &err), ABSENT);
-	OK(CALL->setup_put(S, &setup, &err));
-	IS(CALL->setup_put(S, &setup, &err), TAKEN);
-	OK(CALL->commit(S, &err));
-	rig_close(&rig);
-	rig_open(&rig);
-	OK(CALL->begin(S, &err));
-	OK(CALL->setup_get(S, &got, &err));
-	assert_memory_equal(&got, &setup, sizeof setup);
-	CALL->rollback(S);
+	ENTER(m, ctx);
+	return find_known(m, known) < m->now.known_count ? KILN_STORE_OK : KILN_STORE_ABSENT;
 }
 
-/* Of two servers at one store. */
-static void test_two_servers(void **state)
+static enum kiln_store_result known_put(void *ctx, const struct kiln_keys_known *known,
+					uint64_t now_ms, struct kiln_error *err)
 {
-	(void)state;
-	struct kiln_store *second;
-	if (strcmp(kind, "sqlite") == 0) {
-		assert_int_equal(kiln_store_open(&rig.options, &second, &err), KILN_E_LIMIT);
-		assert_non_null(strstr(err.message, "in use by process"));
-		return;
-	}
-	struct kiln_keys_user user, got;
-	struct kiln_keys_audit line;
-	const struct kiln_keys_limit limit = {
-	    .free = 3, .first_ms = 1000, .most_ms = 8000, .forget_ms = 60000};
-	struct kiln_keys_verdict verdict;
-	second = rig_second(&rig);
-	rig_user(&user, 1);
-	rig_line(&line, KILN_KEYS_DID_LOGIN, 1);
-	OK(CALL->begin(S, &err));
-	OK(CALL->user_create(S, &user, &err));
-	OK(CALL->commit(S, &err));
-	OK(CALL->begin(second, &err));
-	user.user_id[0] ^= 1;
-	IS(CALL->user_create(second, &user, &err), TAKEN);
-	user.user_id[0] ^= 1;
-	OK(CALL->user_by_name(second, user.name, user.name_len, &got, &err));
-	/* Both batches are open, and both write to the same user's log: the numbers are drawn when
-	 * they commit. */
-	OK(CALL->begin(S, &err));
-	for (int i = 0; i < 3; i++) {
-		OK(CALL->audit_append(i % 2 ? S : second, user.user_id, &line, &err));
-		OK(CALL->limit_take(i % 2 ? S : second, KILN_KEYS_LIMIT_SOURCE, user.name, 4,
-				    &limit, 1000, &verdict, &err));
-		assert_true(verdict.allowed);
-	}
-	OK(CALL->limit_take(S, KILN_KEYS_LIMIT_SOURCE, user.name, 4, &limit, 1000, &verdict, &err));
-	assert_false(verdict.allowed);
-	OK(CALL->commit(S, &err));
-	OK(CALL->commit(second, &err));
-	kiln_store_close(second);
-	check_clean(1, 3);
+	ENTER(m, ctx);
+	const size_t i = find_known(m, known);
+	(void)now_ms;
+	if (i < m->now.known_count)
+		return KILN_STORE_OK;
+	if (i == sizeof m->now.known / sizeof m->now.known[0])
+		abort();
+	memcpy(m->now.known[i].name, known->name, known->name_len);
+	m->now.known[i].name_len = known->name_len;
+	memcpy(m->now.known[i].source, known->source, sizeof known->source);
+	m->now.known_count++;
+	return KILN_STORE_OK;
 }
 
-/* ---- copies and keys */
+/* ---- tokens */
 
-static void test_backup(void **state)
+static size_t find_token(struct memory_store *m, const uint8_t *token, size_t len, uint64_t now_ms)
 {
-	(void)state;
-	struct kiln_keys_user user, got;
-	struct kiln_store_options where = rig.options;
-	for (unsigned n = 1; n <= 700; n++) /* more than a page of a scan */
-		rig_add_user(&rig, n);
-	assert_int_equal(kiln_store_backup(&rig.options, rig.backup, &err), KILN_OK);
-	assert_int_equal(kiln_store_backup(&rig.options, rig.backup, &err), KILN_E_CONFIG);
-	rig_add_user(&rig, 1000);
-	rig_close(&rig);
-	assert_int_equal(kiln_store_restore(&where, rig.backup, &err), KILN_E_CONFIG);
-	rig_drop(&rig);
-	assert_int_equal(kiln_store_restore(&where, rig.backup, &err), KILN_OK);
-	rig_open(&rig);
-	rig_user(&user, 700);
-	OK(CALL->begin(S, &err));
-	OK(CALL->user_by_name(S, user.name, user.name_len, &got, &err));
-	rig_user(&user, 1000);
-	IS(CALL->user_by_name(S, user.name, user.name_len, &got, &err), ABSENT);
-	CALL->rollback(S);
-	check_clean(700, 700);
+	size_t i = 0;
+	while (i < m->now.token_count &&
+	       (m->now.tokens[i].len != len || m->now.tokens[i].expires_ms < now_ms ||
+		memcmp(m->now.tokens[i].token, token, len) != 0))
+		i++;
+	return i;
 }
 
-static void test_anchor(void **state)
+static enum kiln_store_result token_get(void *ctx, const uint8_t *token, size_t len,
+					uint64_t now_ms, struct kiln_error *err)
 {
-	(void)state;
-	rig_close(&rig);
-	rig_drop(&rig);
-	rig.options.anchor = rig.anchor;
-	assert_int_equal(kiln_store_create(&rig.options, &err), KILN_OK);
-	rig_open(&rig);
-	rig_put_setup(&rig);
-	rig_add_user(&rig, 1);
-	struct kiln_store_options plain = rig.options;
-	plain.anchor = NULL;
-	assert_int_equal(kiln_store_backup(&plain, rig.backup, &err), KILN_OK);
-	rig_add_user(&rig, 2);
-	rig_close(&rig);
-	rig_open(&rig); /* the anchor agrees */
-	rig_close(&rig);
-	rig_drop(&rig);
-	assert_int_equal(kiln_store_restore(&plain, rig.backup, &err), KILN_OK);
-	assert_int_equal(kiln_store_open(&rig.options, &rig.store, &err), KILN_E_STORE);
-	assert_non_null(strstr(err.message, "older than its anchor, by 1 batches"));
+	ENTER(m, ctx);
+	return find_token(m, token, len, now_ms) < m->now.token_count ? KILN_STORE_OK
+								      : KILN_STORE_ABSENT;
 }
 
-static void test_rotation(void **state)
+static enum kiln_store_result token_spend(void *ctx, const uint8_t *token, size_t len,
+					  uint64_t now_ms, struct kiln_error *err)
 {
-	(void)state;
-	char path[256];
-	uint64_t sealed;
-	struct kiln_keys_user user, got;
-	struct kiln_store_key *old = rig.key;
-	(void)snprintf(path, sizeof path, "%s/key2", rig.dir);
-	struct kiln_store_key *fresh = kiln_store_key_make(path, &err);
-	for (unsigned n = 1; n <= 30; n++)
-		rig_add_user(&rig, n);
-	assert_int_equal(kiln_store_rotate(&rig.options, fresh, &sealed, &err), KILN_E_LIMIT);
-	rig_close(&rig);
-	assert_int_equal(kiln_store_rotate(&rig.options, old, &sealed, &err), KILN_E_CONFIG);
-	assert_int_equal(kiln_store_rotate(&rig.options, fresh, &sealed, &err), KILN_OK);
-	assert_int_equal(sealed, 30 * 3 + 1); /* row, head and line of each; nobody's head */
-	assert_int_equal(kiln_store_open(&rig.options, &rig.store, &err), KILN_E_CONFIG);
-	rig.options.key = fresh;
-	rig_open(&rig);
-	rig_user(&user, 30);
-	OK(CALL->begin(S, &err));
-	OK(CALL->user_by_name(S, user.name, user.name_len, &got, &err));
-	CALL->rollback(S);
-	check_clean(30, 30);
-	rig.options.key = rig.key = fresh;
-	kiln_store_key_free(old);
+	ENTER(m, ctx);
+	const size_t i = find_token(m, token, len, now_ms);
+	if (i == m->now.token_count)
+		return KILN_STORE_ABSENT;
+	m->now.tokens[i] = m->now.tokens[--m->now.token_count];
+	return KILN_STORE_OK;
 }
 
-static void test_wrong_key(void **state)
+static enum kiln_store_result token_add(void *ctx, const uint8_t *token, size_t len,
+					uint64_t expires_ms, struct kiln_error *err)
 {
-	(void)state;
-	char path[256];
-	struct kiln_store_options wrong = rig.options;
-	(void)snprintf(path, sizeof path, "%s/key2", rig.dir);
-	struct kiln_store_key *other = kiln_store_key_make(path, &err);
-	wrong.key = other;
-	rig_close(&rig);
-	assert_int_equal(kiln_store_open(&wrong, &rig.store, &err), KILN_E_CONFIG);
-	assert_non_null(strstr(err.message, "does not open the store"));
-	assert_int_equal(chmod(path, 0640), 0);
-	const struct kiln_store_key_source source = {.file = path, .fd = -1};
-	assert_null(kiln_store_key_read(&source, &err));
-	assert_non_null(strstr(err.message, "by others"));
-	kiln_store_key_free(other);
+	ENTER(m, ctx);
+	if (find_token(m, token, len, 0) < m->now.token_count)
+		return KILN_STORE_TAKEN;
+	if (m->now.token_count == sizeof m->now.tokens / sizeof m->now.tokens[0])
+		abort();
+	memcpy(m->now.tokens[m->now.token_count].token, token, len);
+	m->now.tokens[m->now.token_count].len = len;
+	m->now.tokens[m->now.token_count++].expires_ms = expires_ms;
+	return KILN_STORE_OK;
 }
 
-static int make(void **state)
-{
-	(void)state;
-	rig_make(&rig, kind);
-	return 0;
-}
-
-static int take_down(void **state)
-{
-	(void)state;
-	rig_remove(&rig);
-	return 0;
-}
-
-#define T(f) cmocka_unit_test_setup_teardown(f, make, take_down)
-
-int main(int argc, char **argv)
-{
-	const struct CMUnitTest tests[] = {
-	    T(test_users),         T(test_long_names),  T(test_change_password), T(test_keys),
-	    T(test_too_many_keys), T(test_audit),       T(test_nobodys_log),     T(test_undo),
-	    T(test_large_batch),   T(test_limits),      T(test_known),           T(test_tokens),
-	    T(test_setup),         T(test_two_servers), T(test_backup),          T(test_anchor),
-	    T(test_rotation),      T(test_wrong_key),
-	};
-	kind = argc > 1 ? argv[1] : "sqlite";
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+const struct kiln_keys_store memory_store_calls = {
+    memory_begin, memory_commit, memory_rollback, memory_savepoint, memory_release, memory_undo,
+    setup_get,    setup_put,     user_by_name,    user_by_id,       user_create,    user_change,
+    key_create,   key_id_free,   key_get,         key_retrieved,    key_delete,     audit_append,
+    audit_list,   limit_take,    limit_give,      known_get,        known_put,      token_get,
+    token_spend,  token_add,
+};

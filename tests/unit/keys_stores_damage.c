@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "driver/file.h"
-#include "keys_store_rig.h"
+#include "keys_stores_rig.h"
 
 #define USERS 60u
 #define PAGE  4096u
