@@ -32,7 +32,7 @@ struct kiln_handoff_channel {
 	bool said;    /* that it cannot be had */
 	struct kiln_op in, room;
 	struct kiln_deadline retry;
-	unsigned failures; /* in a row */
+	unsigned failures; /* in a row, with nothing taken in between */
 	uint64_t number;
 	struct kiln_handing *first, *last;
 	struct kiln_handing *unsent; /* the first of those */

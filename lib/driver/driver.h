@@ -47,6 +47,7 @@ struct kiln_conn {
 	struct kiln_handoff_info *handoff; /* NULL: it was not handed off */
 	uint8_t *early; /* decrypted before the hand-off and not read yet; NULL: nothing */
 	uint32_t early_at, early_len;
+	bool end_unread; /* the gateway read the peer's close_notify, and nobody has been told */
 	bool relayed;   /* by the gateway: no keys here */
 	int notice_fd;  /* then: what carries the alerts; -1 */
 	bool no_secrets; /* the keys in the kernel cannot be changed from here */

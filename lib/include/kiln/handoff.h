@@ -17,7 +17,7 @@
  *   - otherwise ("userspace") the fd is one end of a Unix socket whose bytes the gateway's worker
  *     relays. It lives as long as that worker, which waits for it when it is told to stop.
  * What plain calls do not do is told in kiln/conn.h. In short: first take what kiln_conn_pending
- * counts (bytes that came with the handshake) with kiln_conn_read. When read() gives 0, EIO, or any
+ * counts (what came with the handshake) with kiln_conn_read. When read() gives 0, EIO, or any
  * other error but EAGAIN, call kiln_conn_read: it tells an end from a truncation, and follows a
  * KeyUpdate. End with kiln_conn_shutdown_write or kiln_conn_close; a bare close() is, to the client,
  * a truncation.
