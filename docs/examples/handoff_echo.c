@@ -22,7 +22,8 @@ int main(int argc, char **argv)
 	for (int fd; (fd = kiln_handoff_accept(listener, -1, &conn, &err)) >= 0;) {
 		fprintf(stderr, "%s: %s, path %s\n", proofs[kiln_conn_handoff(conn)->proof],
 			kiln_conn_peer(conn)->name, kiln_conn_path(conn));
-		for (;;) { /* plain calls; kiln_conn_read for what comes before, between and behind */
+		for (;;) { /* plain calls; kiln_conn_read for what comes before, between and behind
+			    */
 			n = kiln_conn_pending(conn) > 0 ? -1 : read(fd, data, sizeof data);
 			if (n <= 0)
 				n = kiln_conn_read(conn, data, sizeof data, &err);

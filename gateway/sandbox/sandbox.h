@@ -34,9 +34,10 @@ enum kiln_code kiln_sandbox_drop_user(const char *user, struct kiln_error *err) 
 #define KILN_SANDBOX_TEXT 128u
 
 /* Landlock and seccomp. TCP connections may go to port alone, on any address; with 0 to none at
- * all. With handoff, packets on Unix sockets may be had as well, and pairs of those. A kernel that lacks one is no error, but in_force says so, in a form for the log:
- * "user=nobody landlock=v3 seccomp=on". The variable KILN_SECCOMP of the environment makes
- * violations be logged by the kernel ("log") instead of killing the process, or allows all ("off").
+ * all. With handoff, packets on Unix sockets may be had as well, and pairs of those. A kernel that
+ * lacks one is no error, but in_force says so, in a form for the log: "user=nobody landlock=v3
+ * seccomp=on". The variable KILN_SECCOMP of the environment makes violations be logged by the
+ * kernel ("log") instead of killing the process, or allows all ("off").
  *
  * From then on opening a file fails with EACCES, and a call that no worker needs ends the process
  * with SIGSYS. Built with sanitizers, which need files and calls of their own, neither is set. */

@@ -86,9 +86,9 @@ static enum kiln_code bind_failed(const char *path, struct kiln_error *err)
 {
 	const int why = errno;
 	return kiln_fail_errno(err,
-			       why == EADDRINUSE			 ? KILN_E_CONFIG
+			       why == EADDRINUSE                               ? KILN_E_CONFIG
 			       : why == EACCES || why == EPERM || why == EROFS ? KILN_E_PERMISSION
-									 : KILN_E_SYSTEM,
+									       : KILN_E_SYSTEM,
 			       why, "cannot listen at %.108s", path);
 }
 
@@ -223,8 +223,8 @@ static void drop_channel(struct kiln_handoff *h, int fd)
 /* ---- messages ------------------------------------------------------------------------------ */
 
 /* Tells the worker what became of a connection; false: it does not know. */
-static bool answer(int channel, const struct kiln_handoff_message *about, enum kiln_handoff_kind kind,
-		   const char *why)
+static bool answer(int channel, const struct kiln_handoff_message *about,
+		   enum kiln_handoff_kind kind, const char *why)
 {
 	static const struct kiln_handoff_message blank;
 	uint8_t bytes[KILN_HANDOFF_SHORT_MAX];
@@ -300,7 +300,8 @@ static enum kiln_code open_connection(struct kiln_handoff *h, struct kiln_handof
 	return rc;
 }
 
-/* What came of one message. KILN_E_AGAIN: nothing, for whatever reason, that concerns the caller. */
+/* What came of one message. KILN_E_AGAIN: nothing, for whatever reason, that concerns the caller.
+ */
 static enum kiln_code take_message(struct kiln_handoff *h, int channel, struct kiln_conn **conn,
 				   struct kiln_error *err)
 {

@@ -389,9 +389,9 @@ static void test_channels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_relayed),	      TEST(test_ends),	    TEST(test_early),
-	    TEST(test_refused),	      TEST(test_cannot_answer), TEST(test_nobody),
-	    TEST(test_mode),	      TEST(test_cannot_listen), TEST(test_left_over),
+	    TEST(test_relayed),  TEST(test_ends),          TEST(test_early),
+	    TEST(test_refused),  TEST(test_cannot_answer), TEST(test_nobody),
+	    TEST(test_mode),     TEST(test_cannot_listen), TEST(test_left_over),
 	    TEST(test_channels),
 	};
 	return cmocka_run_group_tests_name("hand-off: accepting", tests, make_folder,

@@ -330,16 +330,11 @@ static void test_stranger(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_sent),
-	    cmocka_unit_test(test_interrupted),
-	    cmocka_unit_test(test_full),
-	    cmocka_unit_test(test_short_of_something),
-	    cmocka_unit_test(test_broken_channel),
-	    cmocka_unit_test(test_cannot_be_sent),
-	    cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_deadline),
-	    cmocka_unit_test(test_offered_again),
-	    cmocka_unit_test(test_answer_and_end),
+	    cmocka_unit_test(test_sent),           cmocka_unit_test(test_interrupted),
+	    cmocka_unit_test(test_full),           cmocka_unit_test(test_short_of_something),
+	    cmocka_unit_test(test_broken_channel), cmocka_unit_test(test_cannot_be_sent),
+	    cmocka_unit_test(test_refused),        cmocka_unit_test(test_deadline),
+	    cmocka_unit_test(test_offered_again),  cmocka_unit_test(test_answer_and_end),
 	    cmocka_unit_test(test_stranger),
 	};
 	return cmocka_run_group_tests_name("hand-off: sending", tests, life_make_certificates,

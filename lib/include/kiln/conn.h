@@ -184,9 +184,9 @@ KILN_API enum kiln_code kiln_conn_shutdown_write(struct kiln_conn *conn, struct 
 KILN_API void kiln_conn_close(struct kiln_conn *conn);
 
 /* Gives up the struct and keeps the connection: for a program that passes the fd to another one,
- * and in a child or parent after fork(). Only for a connection in the kernel with nothing unsent and
- * nothing pending:
- * returns the fd, which is the caller's now, and frees conn; otherwise -1, and conn is as before.
+ * and in a child or parent after fork(). Only for a connection in the kernel with nothing unsent
+ * and nothing pending: returns the fd, which is the caller's now, and frees conn; otherwise -1, and
+ * conn is as before.
  */
 KILN_API int kiln_conn_detach(struct kiln_conn *conn);
 
