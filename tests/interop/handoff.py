@@ -207,6 +207,33 @@ class Streams(HandoffTest):
         self.assertEqual(application.wait("end")["end"], "close_notify")
 
 
+class Example(HandoffTest):
+    """docs/examples/handoff_echo.c, as it is."""
+
+    def test_echo(self):
+        program = settings.TOOLS.parent.parent / "docs" / "handoff_echo"
+        application = subprocess.Popen([program, self.path], stderr=subprocess.PIPE)
+        self.addCleanup(application.stderr.close)
+        self.addCleanup(application.wait)
+        self.addCleanup(application.kill)
+        self.assertEqual(application.stderr.readline(), b"listening\n")
+        gateway = self.gateway(access=("--allow-all",), ca="ca")
+        for end in ("close_notify", "truncation"):
+            peer = self.connect(gateway, handshake=False, cert="alice")
+            flight = peer.handshake(hold=True)
+            peer.sock.sendall(flight + peer.tx.seal(b"early"))
+            self.assertEqual(peer.read(5), b"early")
+            self.echo(peer, pattern(200_000))
+            self.assertEqual(application.stderr.readline().decode(),
+                             "a certificate: spiffe://kiln.test/prod/alice, "
+                             f"path {gateway.path}\n")
+            if end == "close_notify":
+                self.goodbye(peer)
+            else:
+                peer.sock.close()
+                self.assertIn(b"close_notify", application.stderr.readline())
+
+
 class Many(HandoffTest):
     def rss(self, gateway):
         return sum(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(
