@@ -259,9 +259,9 @@ class Many(HandoffTest):
         self.addCleanup(load.close)
         load.wait_up(OPENING_PATIENCE)
         self.assertEqual(len(application.all("taken", CONNECTIONS)), CONNECTIONS)
-        counters = gateway.counters()
-        self.assertEqual(counters["handed_off"], CONNECTIONS)
-        self.assertEqual(counters["active"], 0 if ktls else CONNECTIONS)
+        wait_until("the workers to hear of it",
+                   lambda: gateway.counters()["handed_off"] == CONNECTIONS)
+        wait_until("what is left", lambda: gateway.active() == (0 if ktls else CONNECTIONS))
         if ktls:  # nothing of them is left in the gateway: one descriptor a worker, its channel
             wait_until("descriptors to go",
                        lambda: gateway.fds() <= gateway.base_fds + len(gateway.workers()))
@@ -285,7 +285,7 @@ class Many(HandoffTest):
             for peer in peers:
                 self.goodbye(peer)
             return
-        self.assertEqual(gateway.active(), 0)
+        wait_until("the worker to hear of it", lambda: gateway.active() == 0)
         grown = self.rss(gateway) - first
         note(f"a worker grew by {grown} KiB with 120 connections handed off and alive")
         self.assertLess(grown, 256)  # two KiB each: a link and no more would be less than one
