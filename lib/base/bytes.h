@@ -19,12 +19,14 @@ static inline uint32_t kiln_load_be24(const uint8_t *p)
 	return ((uint32_t)p[0] << 16) | ((uint32_t)p[1] << 8) | p[2];
 }
 
+static inline uint32_t kiln_load_be32(const uint8_t *p)
+{
+	return ((uint32_t)p[0] << 24) | kiln_load_be24(p + 1);
+}
+
 static inline uint64_t kiln_load_be64(const uint8_t *p)
 {
-	uint64_t v = 0;
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
+	return ((uint64_t)kiln_load_be32(p) << 32) | kiln_load_be32(p + 4);
 }
 
 static inline void kiln_store_be16(uint8_t *p, uint16_t v)
@@ -33,20 +35,18 @@ static inline void kiln_store_be16(uint8_t *p, uint16_t v)
 	p[1] = (uint8_t)v;
 }
 
+static inline void kiln_store_be32(uint8_t *p, uint32_t v)
+{
+	kiln_store_be16(p, (uint16_t)(v >> 16));
+	kiln_store_be16(p + 2, (uint16_t)v);
+}
+
 static inline void kiln_store_be64(uint8_t *p, uint64_t v)
 {
 	for (int i = 7; i >= 0; i--) {
 		p[i] = (uint8_t)v;
 		v >>= 8;
 	}
-}
-
-static inline uint64_t kiln_load_be64(const uint8_t *p)
-{
-	uint64_t v = 0;
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
 }
 
 /* explicit_bzero is the C library's promise that the compiler keeps the store. */
