@@ -2,7 +2,7 @@
 # The Debian packages that Kiln needs, by purpose, and their installation. Sourced by bootstrap.
 
 packages_build=(gcc libc6-dev linux-libc-dev cmake ninja-build pkgconf clang llvm bpftool
-	libssl-dev liburing-dev libbpf-dev libjansson-dev libseccomp-dev libsodium-dev libargon2-dev
+	libssl-dev liburing-dev libbpf-dev libjansson-dev libseccomp-dev libsodium-dev libunistring-dev libargon2-dev
 	zlib1g-dev libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev openssl python3)
 packages_test=(libclang-rt-dev clang-format clang-tidy curl gnutls-bin procps iproute2 socat mandoc
 	nginx valgrind)

@@ -44,6 +44,16 @@ const char *kiln_code_name(enum kiln_code code)
 	case KILN_E_OPAQUE_AUTH: return "opaque_auth";
 	case KILN_E_OPAQUE_STATE: return "opaque_state";
 	case KILN_E_OPAQUE_RECORD: return "opaque_record";
+	case KILN_E_KEYS_PASSWORD: return "keys_password";
+	case KILN_E_KEYS_SERVER: return "keys_server";
+	case KILN_E_KEYS_LIMITED: return "keys_limited";
+	case KILN_E_KEYS_REFUSED: return "keys_refused";
+	case KILN_E_KEYS_CLOSED: return "keys_closed";
+	case KILN_E_KEYS_NAME: return "keys_name";
+	case KILN_E_KEYS_KEY: return "keys_key";
+	case KILN_E_KEYS_PROTOCOL: return "keys_protocol";
+	case KILN_E_KEYS_BUSY: return "keys_busy";
+	case KILN_E_KEYS_STORED: return "keys_stored";
 	}
 	return "unknown";
 }

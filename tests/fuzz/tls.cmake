@@ -6,7 +6,7 @@ target_compile_options(kiln_fuzzed_lib PRIVATE -fsanitize=fuzzer-no-link)
 target_include_directories(kiln_fuzzed_lib PUBLIC
   ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/lib/include)
 target_link_libraries(kiln_fuzzed_lib PUBLIC kiln_flags OpenSSL::SSL OpenSSL::Crypto
-  PkgConfig::JANSSON PkgConfig::SODIUM PkgConfig::ARGON2 PkgConfig::CURL)
+  PkgConfig::JANSSON PkgConfig::SODIUM PkgConfig::ARGON2 Unistring::Unistring PkgConfig::CURL)
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 add_library(kiln_fuzz_certs OBJECT ${PROJECT_SOURCE_DIR}/tests/unit/tls_certs.c)

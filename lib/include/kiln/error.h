@@ -75,6 +75,18 @@ enum kiln_code {
 	KILN_E_OPAQUE_AUTH = 81,    /* wrong password, unknown user, wrong server, or tampering */
 	KILN_E_OPAQUE_STATE = 82,   /* a sealed state does not open */
 	KILN_E_OPAQUE_RECORD = 83,  /* our own setup or a stored record is damaged */
+
+	/* 90-99: the key server */
+	KILN_E_KEYS_PASSWORD = 90, /* the password is wrong, or there is no such account */
+	KILN_E_KEYS_SERVER = 91,   /* the server is not the one that was expected */
+	KILN_E_KEYS_LIMITED = 92,  /* too many attempts: wait */
+	KILN_E_KEYS_REFUSED = 93,  /* the server refused the request */
+	KILN_E_KEYS_CLOSED = 94,   /* registration is closed, or needs a token that is good */
+	KILN_E_KEYS_NAME = 95,     /* the account name is taken, or not in order */
+	KILN_E_KEYS_KEY = 96,      /* no such key, or not one for this */
+	KILN_E_KEYS_PROTOCOL = 97, /* the peer broke the protocol */
+	KILN_E_KEYS_BUSY = 98,     /* the server cannot now: nothing was done; try again */
+	KILN_E_KEYS_STORED = 99,   /* what was stored does not open: damaged, or not ours */
 };
 
 #define KILN_ERROR_MAX 256u
