@@ -13,7 +13,10 @@ static enum kiln_code check_addresses(struct kiln_parse *p)
 	if (o->listen_count == 0)
 		return FAIL(p, "--listen is missing: the address to accept connections at");
 	if (o->target_text == NULL)
-		return FAIL(p, "--target is missing: the address to pass connections on to");
+		return FAIL(p, o->mode == KILN_GATEWAY_SERVER
+				   ? "--target is missing: the address to pass connections on to "
+				     "(or --handoff, to hand them to an application)"
+				   : "--target is missing: the address to pass connections on to");
 	if (!o->target.is_unix && o->target.host[0] == '\0')
 		return FAIL(p, "--target: '%s' has no host; write HOST:PORT", o->target_text);
 	if (!o->target.is_unix && o->target.port == 0)
@@ -24,6 +27,24 @@ static enum kiln_code check_addresses(struct kiln_parse *p)
 				    "--listen %.80s and --target %.80s are the same address: every "
 				    "connection would come back here",
 				    o->listen_text[i], o->target_text);
+	return KILN_OK;
+}
+
+/* What the application learns comes in the hand-off's own message. */
+static enum kiln_code check_handoff(struct kiln_parse *p)
+{
+	static const char *const of_target[] = {"--proxy-protocol", "--proxy-protocol-mode",
+						"--target-refresh", "--unsafe-target"};
+	static const char *const of_handoff[] = {"--handoff-user", "--handoff-exporter"};
+	const bool handoff = p->options->handoff;
+	const char *const *names = handoff ? of_target : of_handoff;
+	for (size_t i = 0; i < (handoff ? 4 : 2); i++)
+		if (kiln_flag_given(p, names[i]) != NULL)
+			return handoff
+				   ? FAIL(p,
+					  "%s belongs to --target, and --handoff takes its place",
+					  names[i])
+				   : FAIL(p, "%s belongs to --handoff, which is missing", names[i]);
 	return KILN_OK;
 }
 
@@ -243,6 +264,8 @@ enum kiln_code kiln_options_check(struct kiln_parse *p)
 	struct kiln_gateway_options *o = p->options;
 	bool server = o->mode == KILN_GATEWAY_SERVER;
 	enum kiln_code code = check_addresses(p);
+	if (code == KILN_OK && server)
+		code = check_handoff(p);
 	if (code == KILN_OK)
 		code = o->roast ? check_roast(p) : check_no_roast(p);
 	if (code == KILN_OK && !o->roast)

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include <kiln/handoff.h>
+
 #include "cli/values.h"
 
 _Static_assert(sizeof(enum kiln_ktls_mode) == sizeof(int), "words are stored as int");
@@ -83,8 +85,44 @@ static enum kiln_code take_listen(struct kiln_parse *p, const struct kiln_flag *
 static enum kiln_code take_target(struct kiln_parse *p, const struct kiln_flag *flag,
 				  const char *value)
 {
+	if (p->options->handoff)
+		return kiln_fail(p->err, KILN_E_CONFIG,
+				 "--handoff takes the place of %s; choose one", flag->name);
 	p->options->target_text = value;
 	return kiln_address_parse(flag->name, value, &p->options->target, p->err);
+}
+
+static enum kiln_code take_handoff(struct kiln_parse *p, const struct kiln_flag *flag,
+				   const char *value)
+{
+	if (p->options->target_text != NULL)
+		return kiln_fail(p->err, KILN_E_CONFIG,
+				 "%s takes the place of --target; choose one", flag->name);
+	if (take_target(p, flag, value) != KILN_OK)
+		return KILN_E_CONFIG;
+	p->options->handoff = true;
+	if (!p->options->target.is_unix)
+		return kiln_fail(p->err, KILN_E_CONFIG,
+				 "%s: descriptors go over Unix sockets only; write unix:PATH, not "
+				 "'%.80s'",
+				 flag->name, value);
+	return KILN_OK;
+}
+
+/* RFC 8446 7.5: any text; RFC 5705 4 wants them to be ASCII and registered, or private. */
+static enum kiln_code take_label(struct kiln_parse *p, const struct kiln_flag *flag,
+				 const char *value)
+{
+	const size_t len = strlen(value);
+	for (size_t i = 0; i < len; i++)
+		if (value[i] <= ' ' || value[i] > '~')
+			return kiln_fail(p->err, KILN_E_CONFIG,
+					 "%s: a label is printable, without blanks", flag->name);
+	if (len > KILN_HANDOFF_LABEL_MAX)
+		return kiln_fail(p->err, KILN_E_CONFIG, "%s: a label has at most %u bytes",
+				 flag->name, KILN_HANDOFF_LABEL_MAX);
+	p->options->handoff_label = value;
+	return KILN_OK;
 }
 
 static enum kiln_code take_rule(struct kiln_parse *p, const struct kiln_flag *flag,
@@ -238,6 +276,9 @@ const struct kiln_flag kiln_flags[] = {
 	{"--help", NULL, BOTH, false, true, take_true, AT(help), 0},
 	{"--listen", NULL, BOTH, true, true, take_listen, 0, 0},
 	{"--target", NULL, BOTH, true, false, take_target, 0, 0},
+	{"--handoff", NULL, SERVER, true, false, take_handoff, 0, 0},
+	{"--handoff-user", NULL, SERVER, true, false, take_string, AT(handoff_user), 0},
+	{"--handoff-exporter", NULL, SERVER, true, false, take_label, 0, 0},
 	{"--target-refresh", NULL, BOTH, true, false, take_refresh, 0, 0},
 	{"--reuse-port", NULL, BOTH, false, true, take_true, AT(reuse_port), 0},
 	{"--unsafe-target", NULL, SERVER, false, true, take_true, AT(unsafe_plain), 0},

@@ -5,7 +5,7 @@
 #ifndef KILN_CLI_HELP_H
 #define KILN_CLI_HELP_H
 
-extern const char kiln_help_server[];
+extern const char kiln_help_server[], kiln_help_server_flags[];
 extern const char kiln_help_client[];
 extern const char kiln_help_roast[], kiln_help_common[];
 

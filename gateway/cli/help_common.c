@@ -60,6 +60,8 @@ const char kiln_help_common[] =
 void kiln_options_help(enum kiln_gateway_mode mode, FILE *to)
 {
 	(void)fputs(mode == KILN_GATEWAY_SERVER ? kiln_help_server : kiln_help_client, to);
+	if (mode == KILN_GATEWAY_SERVER)
+		(void)fputs(kiln_help_server_flags, to);
 	(void)fputs(kiln_help_roast, to);
 	(void)fputs(kiln_help_common, to);
 }

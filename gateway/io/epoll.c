@@ -38,7 +38,7 @@ static struct epoll *self(struct kiln_io *io)
 static bool is_output(const struct kiln_op *op)
 {
 	return op->kind == KILN_OP_SEND || op->kind == KILN_OP_SEND_RECORD ||
-	       op->kind == KILN_OP_CONNECT;
+	       op->kind == KILN_OP_CONNECT || op->kind == KILN_OP_WRITABLE;
 }
 
 static void make_ready(struct epoll *e, struct kiln_op *op)
@@ -183,8 +183,11 @@ static ssize_t attempt_output(struct kiln_op *op)
 		return -failed;
 	}
 	struct pollfd room = {.fd = op->fd, .events = POLLOUT};
-	if (op->kind == KILN_OP_SEND_RECORD && poll(&room, 1, 0) == 0)
+	if ((op->kind == KILN_OP_SEND_RECORD || op->kind == KILN_OP_WRITABLE) &&
+	    poll(&room, 1, 0) == 0)
 		return -EAGAIN; /* asking for it makes sure that the edge comes */
+	if (op->kind == KILN_OP_WRITABLE)
+		return 1;
 	if (op->kind == KILN_OP_SEND_RECORD)
 		n = kiln_ktls_send_record(NULL, op->fd, op->type, op->data, op->len);
 	else

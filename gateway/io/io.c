@@ -99,6 +99,11 @@ void kiln_io_poll(struct kiln_io *io, struct kiln_op *op, int fd)
 	arm(io, op, KILN_OP_POLL, fd, NULL, 0);
 }
 
+void kiln_io_writable(struct kiln_io *io, struct kiln_op *op, int fd)
+{
+	arm(io, op, KILN_OP_WRITABLE, fd, NULL, 0);
+}
+
 void kiln_io_cancel(struct kiln_io *io, struct kiln_op *op)
 {
 	if (!op->armed || op->cancelling)

@@ -38,7 +38,8 @@ enum kiln_op_kind {
 	 * calls writable has room for all of that. */
 	KILN_OP_SEND_RECORD,
 	KILN_OP_CONNECT,
-	KILN_OP_POLL, /* repeats; readable */
+	KILN_OP_POLL,     /* repeats; readable */
+	KILN_OP_WRITABLE, /* once; or the other end is gone */
 };
 
 struct kiln_op {
@@ -89,6 +90,7 @@ void kiln_io_send_record(struct kiln_io *io, struct kiln_op *op, int fd, uint8_t
 void kiln_io_connect(struct kiln_io *io, struct kiln_op *op, int fd, const struct sockaddr *address,
 		     socklen_t len);
 void kiln_io_poll(struct kiln_io *io, struct kiln_op *op, int fd);
+void kiln_io_writable(struct kiln_io *io, struct kiln_op *op, int fd);
 
 /* Asks for the last event of an armed operation; harmless when it is not armed. */
 void kiln_io_cancel(struct kiln_io *io, struct kiln_op *op);

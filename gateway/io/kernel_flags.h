@@ -7,6 +7,7 @@
 
 #define KILN_SETUP_DEFER_TASKRUN (1u << 13) /* Linux 6.1 */
 #define KILN_POLLIN              ((unsigned)POLLIN)
+#define KILN_POLLOUT             ((unsigned)POLLOUT)
 
 #ifndef SOL_TLS
 #define SOL_TLS 282

@@ -194,6 +194,7 @@ static void fill(struct uring *u, struct io_uring_sqe *sqe, struct kiln_op *op)
 	case KILN_OP_SEND: io_uring_prep_send(sqe, op->fd, op->data, op->len, MSG_NOSIGNAL); break;
 	case KILN_OP_CONNECT: io_uring_prep_connect(sqe, op->fd, op->data, op->len); break;
 	case KILN_OP_POLL: io_uring_prep_poll_multishot(sqe, op->fd, KILN_POLLIN); break;
+	case KILN_OP_WRITABLE: io_uring_prep_poll_add(sqe, op->fd, KILN_POLLOUT); break;
 	case KILN_OP_SEND_RECORD:
 		if (fill_record(u, sqe, op))
 			break;

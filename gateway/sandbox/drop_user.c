@@ -12,8 +12,8 @@
 
 #include "sandbox/sandbox.h"
 
-static enum kiln_code find_user(const char *user, struct passwd *found, char *text, size_t size,
-				struct kiln_error *err)
+static enum kiln_code find_user(const char *flag, const char *user, struct passwd *found,
+				char *text, size_t size, struct kiln_error *err)
 {
 	struct passwd *result = NULL;
 	int rc = getpwnam_r(user, found, text, size, &result);
@@ -21,9 +21,9 @@ static enum kiln_code find_user(const char *user, struct passwd *found, char *te
 	if (result != NULL)
 		return KILN_OK;
 	if (rc != 0)
-		return kiln_fail_errno(err, KILN_E_CONFIG, rc, "--user %.64s cannot be looked up",
+		return kiln_fail_errno(err, KILN_E_CONFIG, rc, "%s %.64s cannot be looked up", flag,
 				       user);
-	return kiln_fail(err, KILN_E_CONFIG, "--user %.64s: there is no such user on this system",
+	return kiln_fail(err, KILN_E_CONFIG, "%s %.64s: there is no such user on this system", flag,
 			 user);
 }
 
@@ -32,7 +32,19 @@ enum kiln_code kiln_sandbox_check_user(const char *user, struct kiln_error *err)
 	struct passwd found;
 	char text[4096];
 
-	return find_user(user, &found, text, sizeof text, err);
+	return find_user("--user", user, &found, text, sizeof text, err);
+}
+
+enum kiln_code kiln_sandbox_find_user(const char *flag, const char *user, uid_t *number,
+				      struct kiln_error *err)
+{
+	struct passwd found;
+	char text[4096];
+	const enum kiln_code code = find_user(flag, user, &found, text, sizeof text, err);
+
+	if (code == KILN_OK)
+		*number = found.pw_uid;
+	return code;
 }
 
 /* Group first: after setresuid nobody may change it. */
@@ -40,7 +52,7 @@ static enum kiln_code become(const char *user, struct kiln_error *err)
 {
 	struct passwd found;
 	char text[4096];
-	enum kiln_code code = find_user(user, &found, text, sizeof text, err);
+	enum kiln_code code = find_user("--user", user, &found, text, sizeof text, err);
 
 	if (code != KILN_OK)
 		return code;

@@ -23,8 +23,8 @@ struct kiln_filter_condition {
 int kiln_filter_calls(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count);
 int kiln_filter_conditions(scmp_filter_ctx filter, const struct kiln_filter_condition *conditions,
 			   size_t count);
-/* socket(family, type, protocol), with whatever flags in the type. */
-int kiln_filter_socket(scmp_filter_ctx filter, int family, int type, int protocol);
+/* socket(family, type, protocol), or socketpair: with whatever flags in the type. */
+int kiln_filter_socket(scmp_filter_ctx filter, int call, int family, int type, int protocol);
 
 /* NULL: no memory. */
 scmp_filter_ctx kiln_filter_new(uint32_t otherwise);

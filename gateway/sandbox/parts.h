@@ -25,7 +25,7 @@ enum kiln_seccomp {
 };
 
 /* KILN_E_UNSUPPORTED: this kernel has no seccomp filters. */
-enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, struct kiln_error *err);
+enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, bool handoff, struct kiln_error *err);
 enum kiln_code kiln_sandbox_seccomp_agent(enum kiln_seccomp mode, struct kiln_error *err);
 enum kiln_code kiln_sandbox_seccomp_programs(enum kiln_seccomp mode, struct kiln_error *err);
 

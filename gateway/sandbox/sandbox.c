@@ -24,12 +24,12 @@ static void name_user(char *out, size_t size)
 
 #ifdef KILN_SANITIZED
 
-enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEXT],
+enum kiln_code kiln_sandbox_worker(uint16_t port, bool handoff, char in_force[KILN_SANDBOX_TEXT],
 				   struct kiln_error *err)
 {
 	char user[48];
 
-	(void)err, (void)port;
+	(void)err, (void)port, (void)handoff;
 	name_user(user, sizeof user);
 	(void)snprintf(in_force, KILN_SANDBOX_TEXT,
 		       "user=%s landlock=off seccomp=off reason=built_with_sanitizers", user);
@@ -40,7 +40,7 @@ enum kiln_code kiln_sandbox_agent(bool programs, char in_force[KILN_SANDBOX_TEXT
 				  struct kiln_error *err)
 {
 	(void)programs;
-	return kiln_sandbox_worker(0, in_force, err);
+	return kiln_sandbox_worker(0, false, in_force, err);
 }
 
 #else
@@ -73,7 +73,7 @@ static enum kiln_code describe(const char *user, int abi, const char *seccomp, e
 
 static const char *const modes[] = {"on", "log", "off"};
 
-enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEXT],
+enum kiln_code kiln_sandbox_worker(uint16_t port, bool handoff, char in_force[KILN_SANDBOX_TEXT],
 				   struct kiln_error *err)
 {
 	enum kiln_seccomp mode = wanted_mode();
@@ -84,7 +84,7 @@ enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEX
 	enum kiln_code code = kiln_sandbox_landlock(port, &abi, err);
 	if (code != KILN_OK)
 		return code;
-	code = kiln_sandbox_seccomp(mode, err);
+	code = kiln_sandbox_seccomp(mode, handoff, err);
 	return describe(user, abi, modes[mode], code, in_force);
 }
 

@@ -14,6 +14,7 @@
 #define KILN_GATEWAY_SANDBOX_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include <kiln/error.h>
 
@@ -21,6 +22,9 @@ struct io_uring;
 
 /* KILN_E_CONFIG when there is no such user; so that a start fails before its workers do. */
 enum kiln_code kiln_sandbox_check_user(const char *user, struct kiln_error *err) KILN_NODISCARD;
+/* The number of a user, for the value of that flag. */
+enum kiln_code kiln_sandbox_find_user(const char *flag, const char *user, uid_t *number,
+				      struct kiln_error *err) KILN_NODISCARD;
 
 /* Becomes user (a name), with the user's own group and no other; NULL stays who we are. Then gives
  * up every capability, the right to gain any, core dumps and being traced. Clears the signal that
@@ -30,13 +34,14 @@ enum kiln_code kiln_sandbox_drop_user(const char *user, struct kiln_error *err) 
 #define KILN_SANDBOX_TEXT 128u
 
 /* Landlock and seccomp. TCP connections may go to port alone, on any address; with 0 to none at
- * all. A kernel that lacks one is no error, but in_force says so, in a form for the log:
- * "user=nobody landlock=v3 seccomp=on". The variable KILN_SECCOMP of the environment makes
- * violations be logged by the kernel ("log") instead of killing the process, or allows all ("off").
+ * all. With handoff, packets on Unix sockets may be had as well, and pairs of those. A kernel that
+ * lacks one is no error, but in_force says so, in a form for the log: "user=nobody landlock=v3
+ * seccomp=on". The variable KILN_SECCOMP of the environment makes violations be logged by the
+ * kernel ("log") instead of killing the process, or allows all ("off").
  *
  * From then on opening a file fails with EACCES, and a call that no worker needs ends the process
  * with SIGSYS. Built with sanitizers, which need files and calls of their own, neither is set. */
-enum kiln_code kiln_sandbox_worker(uint16_t port, char in_force[KILN_SANDBOX_TEXT],
+enum kiln_code kiln_sandbox_worker(uint16_t port, bool handoff, char in_force[KILN_SANDBOX_TEXT],
 				   struct kiln_error *err) KILN_NODISCARD;
 
 /* For the identity agent, which reads credentials and talks to AWS: it writes no file, runs no

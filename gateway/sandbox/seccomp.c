@@ -126,7 +126,18 @@ static const struct kiln_filter_condition conditions[] = {
     {SCMP_SYS(mprotect), 2, PROT_EXEC, 0, SCMP_ACT_ALLOW},
 };
 
-static int add_rules(scmp_filter_ctx filter)
+/* The channel to the application, and both ends of what is relayed to it. Descriptors go out with
+ * sendmsg, whose control messages no filter can see. */
+static int add_handoff(scmp_filter_ctx filter)
+{
+	static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+	int rc = kiln_filter_socket(filter, SCMP_SYS(socket), AF_UNIX, SOCK_SEQPACKET, 0);
+	for (size_t i = 0; rc == 0 && i < KILN_FILTER_COUNT(types); i++)
+		rc = kiln_filter_socket(filter, SCMP_SYS(socketpair), AF_UNIX, types[i], 0);
+	return rc;
+}
+
+static int add_rules(scmp_filter_ctx filter, bool handoff)
 {
 	/* abort() signals its own process, and nobody else's is in reach. */
 	const struct kiln_filter_condition abort_itself = {SCMP_SYS(tgkill), 0, ANY_BITS,
@@ -137,7 +148,9 @@ static int add_rules(scmp_filter_ctx filter)
 	/* Streams of the family, and of its own protocol: Landlock sees connections of TCP, and
 	 * neither datagrams nor SCTP, MPTCP and the like. */
 	for (size_t i = 0; rc == 0 && i < KILN_FILTER_COUNT(families); i++)
-		rc = kiln_filter_socket(filter, families[i], SOCK_STREAM, 0);
+		rc = kiln_filter_socket(filter, SCMP_SYS(socket), families[i], SOCK_STREAM, 0);
+	if (rc == 0 && handoff)
+		rc = add_handoff(filter);
 	if (rc == 0)
 		rc = kiln_filter_calls(filter, SCMP_ACT_ALLOW, allowed, KILN_FILTER_COUNT(allowed));
 	if (rc == 0)
@@ -147,7 +160,7 @@ static int add_rules(scmp_filter_ctx filter)
 	return rc;
 }
 
-enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, struct kiln_error *err)
+enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, bool handoff, struct kiln_error *err)
 {
 	if (mode == KILN_SECCOMP_OFF)
 		return KILN_OK;
@@ -155,5 +168,5 @@ enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, struct kiln_error *e
 	    kiln_filter_new(mode == KILN_SECCOMP_LOG ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS);
 	if (filter == NULL)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a seccomp filter");
-	return kiln_filter_load(filter, add_rules(filter), err);
+	return kiln_filter_load(filter, add_rules(filter, handoff), err);
 }

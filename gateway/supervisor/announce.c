@@ -92,7 +92,8 @@ void kiln_announce_ready(const struct kiln_supervisor *s)
 		kiln_log_str(&line, "version", KILN_VERSION);
 		kiln_log_str(&line, "mode", s->settings.role == KILN_SERVER ? "server" : "client");
 		kiln_log_str(&line, "listen", group->text);
-		kiln_log_str(&line, "target", s->options->target_text);
+		kiln_log_str(&line, s->options->handoff ? "handoff" : "target",
+			     s->options->target_text);
 		kiln_log_u64(&line, "workers", s->workers);
 		kiln_log_str(&line, "engine", s->engine);
 		kiln_log_str(&line, "path",
@@ -155,6 +156,9 @@ void kiln_announce_counters(const struct kiln_supervisor *s)
 		sum.access_denied += c->access_denied;
 		for (unsigned p = 0; p < KILN_PATH_REASONS; p++)
 			sum.path[p] += c->path[p];
+		sum.handed_off += c->handed_off;
+		sum.handoff_failed += c->handoff_failed;
+		sum.handoff_lost += c->handoff_lost;
 		sum.target_failed += c->target_failed;
 		sum.truncated += c->truncated;
 		sum.no_close_notify += c->no_close_notify;
@@ -180,6 +184,11 @@ void kiln_announce_counters(const struct kiln_supervisor *s)
 				       kiln_path_name((enum kiln_path_reason)p));
 			kiln_log_u64(&line, key, sum.path[p]);
 		}
+	if (s->options->handoff) {
+		kiln_log_u64(&line, "handed_off", sum.handed_off);
+		kiln_log_u64(&line, "handoff_failed", sum.handoff_failed);
+		kiln_log_u64(&line, "handoff_lost", sum.handoff_lost);
+	}
 	kiln_log_u64(&line, "target_failed", sum.target_failed);
 	kiln_log_u64(&line, "truncated", sum.truncated);
 	kiln_log_u64(&line, "no_close_notify", sum.no_close_notify);

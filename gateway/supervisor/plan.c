@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include <kiln/handoff.h>
+
 #include "doctor/probe.h"
 
 /* Descriptors of a worker that are not connections': listeners, ring, log, channel. */
@@ -63,8 +65,10 @@ static unsigned plan_connections(const struct kiln_gateway_options *o, unsigned 
 {
 	struct rlimit limit = {.rlim_cur = 1024};
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	/* Both sides of a relay; handed off, with both ends of two pairs for a moment. */
+	const uint64_t each = o->handoff ? 5 : 2;
 	uint64_t most =
-	    limit.rlim_cur > 2 * OTHER_FDS ? (limit.rlim_cur - OTHER_FDS) / 2 : OTHER_FDS / 2;
+	    limit.rlim_cur > each * OTHER_FDS ? (limit.rlim_cur - OTHER_FDS) / each : OTHER_FDS / 2;
 	const uint64_t wanted = (o->max_connections + workers - 1) / workers;
 	if (wanted > 0 && wanted < most)
 		most = wanted;
@@ -95,6 +99,9 @@ void kiln_plan_settings(const struct kiln_gateway_options *o, unsigned workers,
 	s->rekey_records = o->rekey_after_records;
 	s->proxy_out = o->proxy_send;
 	s->proxy_in = o->proxy_accept;
+	s->handoff = o->handoff;
+	s->handoff_any_own = o->handoff_user == NULL;
+	s->handoff_label = o->handoff_label != NULL ? o->handoff_label : KILN_HANDOFF_LABEL;
 	s->roast = o->roast;
 	s->require_binding = o->require_binding;
 	s->roles = o->roles;

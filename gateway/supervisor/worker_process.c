@@ -203,7 +203,8 @@ static enum kiln_code enter_sandbox(struct process *p, struct kiln_error *err)
 	const struct kiln_address *target = &p->job->options->target; /* a reload keeps the port */
 	enum kiln_code rc = kiln_sandbox_drop_user(p->job->options->user, err);
 	if (rc == KILN_OK)
-		rc = kiln_sandbox_worker(target->is_unix ? 0 : target->port, in_force, err);
+		rc = kiln_sandbox_worker(target->is_unix ? 0 : target->port,
+					 p->job->options->handoff, in_force, err);
 	if (rc != KILN_OK)
 		return rc;
 	struct kiln_log_line line;

@@ -24,6 +24,9 @@ static void cancel_all(struct kiln_link *conn)
 
 static void let_go(struct kiln_link *conn)
 {
+	/* What was sent and not taken may still be taken: not as anything that lives. */
+	if (conn->lent)
+		(void)shutdown(conn->tls_fd, SHUT_RDWR);
 	conn->phase = KILN_PHASE_CLOSING;
 	kiln_deadline_clear(&conn->worker->wheel, &conn->deadline);
 	cancel_all(conn);
@@ -99,7 +102,9 @@ void kiln_link_abort_plain(const struct kiln_link *conn)
 	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 	set_reset_on_close(conn, true); /* should the next line not do it */
 	/* Disconnecting a TCP socket sends the reset now; the close may be a linger away. */
-	if (conn->plain_fd >= 0 && !conn->plain_unix)
+	if (conn->has_notice) /* without a word on the other socket: not an end */
+		(void)shutdown(conn->plain_fd, SHUT_RDWR);
+	else if (conn->plain_fd >= 0 && !conn->plain_unix)
 		(void)connect(conn->plain_fd, &nowhere, sizeof nowhere);
 }
 
@@ -187,6 +192,7 @@ void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 	if (conn->phase == KILN_PHASE_CLOSING || conn->phase == KILN_PHASE_LINGER)
 		return;
 	kiln_link_remember(conn, err);
+	kiln_link_unhand(conn, err);
 	if (conn->phase == KILN_PHASE_HANDSHAKE || conn->phase == KILN_PHASE_ROAST) {
 		conn->worker->counters->handshakes_failed++;
 		if (err->code == KILN_E_ACCESS_DENIED)
@@ -195,7 +201,7 @@ void kiln_link_fail(struct kiln_link *conn, const struct kiln_error *err)
 
 	bool spoke = false;
 	if (err->alert_received)
-		conn->alert_received = err->alert;
+		kiln_link_notify(conn, 2, conn->alert_received = err->alert);
 	if (conn->handshake != NULL && !conn->tls_out.armed && conn->tls_fd >= 0)
 		spoke = send_handshake_alert(conn);
 	else if (conn->handshake == NULL && conn->tls_fd >= 0 && !err->alert_received)
@@ -325,6 +331,7 @@ static const char *step_name(const struct kiln_link *conn)
 	switch ((enum kiln_phase)conn->phase) {
 	case KILN_PHASE_PROXY_HEADER: return "waiting for the PROXY v2 header";
 	case KILN_PHASE_CONNECT: return "connecting to the target";
+	case KILN_PHASE_HANDOFF: return "handing it to the application";
 	case KILN_PHASE_PROXY_SEND: return "sending the PROXY v2 header";
 	case KILN_PHASE_ROAST:
 		return conn->question != 0 || conn->unasked || conn->roast == NULL

@@ -31,6 +31,11 @@ static void finish(struct kiln_link *conn)
 		kiln_link_fail(conn, &err);
 		return;
 	}
+	if (settings->handoff && !kiln_link_prepare_handoff(conn, &session, &err)) {
+		kiln_session_clear(&session);
+		kiln_link_fail(conn, &err);
+		return;
+	}
 	kiln_handshake_free(conn->handshake);
 	conn->handshake = NULL;
 	kiln_roast_free(conn->roast);

@@ -25,7 +25,9 @@ static enum kiln_path_reason choose_path(const struct kiln_link *conn)
 static void go_on(struct kiln_link *conn)
 {
 	conn->worker->counters->path[conn->path]++;
-	if (conn->worker->settings.role == KILN_SERVER)
+	if (conn->worker->settings.handoff)
+		kiln_link_hand_off(conn);
+	else if (conn->worker->settings.role == KILN_SERVER)
 		kiln_link_connect(conn);
 	else
 		kiln_link_relay(conn);

@@ -5,9 +5,9 @@
  *   accept -> [PROXY header] -> [Roast] -> handshake -> install -> connect -> [PROXY header] ->
  * relay -> close
  *
- * for a server; a client connects first and handshakes with the target. Every file beside this one
- * is one of those steps. Nothing here is allocated between install and close, but for buffers
- * borrowed from the worker's pool.
+ * for a server (with --handoff: install -> hand-off -> gone, or relay); a client connects first and
+ * handshakes with the target. Every file beside this one is one of those steps. Nothing here is
+ * allocated between install and close, but for buffers borrowed from the worker's pool.
  */
 #ifndef KILN_WORKER_LINK_H
 #define KILN_WORKER_LINK_H
@@ -22,6 +22,7 @@
 struct kiln_agent_message;
 struct kiln_aws_role;
 struct kiln_endpoint;
+struct kiln_handing;
 struct kiln_roast;
 struct kiln_worker;
 
@@ -31,6 +32,7 @@ enum kiln_phase {
 	KILN_PHASE_ROAST,        /* the hellos that prove AWS roles, in front of TLS */
 	KILN_PHASE_HANDSHAKE,
 	KILN_PHASE_INSTALL,    /* completing a record that came in part before the keys go in */
+	KILN_PHASE_HANDOFF,    /* the application has yet to say that it took it */
 	KILN_PHASE_PROXY_SEND, /* telling the target whom it serves */
 	KILN_PHASE_RELAY,
 	KILN_PHASE_BROKEN,  /* truncated: the plain side takes what came before */
@@ -88,6 +90,9 @@ struct kiln_link {
 	bool unanswered; /* the peer left with our close_notify, and without its own */
 	bool hungry;     /* in that list */
 	bool unasked;    /* Roast has a question, and there is no agent to ask */
+	bool lent;       /* the application may have its socket as well, unsaid */
+	bool handed_off; /* it has, and this is only the memory of it */
+	bool has_notice; /* notice_fd carries the alerts of a relayed hand-off */
 	uint8_t dropped; /* receives, while it lingers */
 	uint8_t target;  /* index of the address being tried */
 	/* A copy of that address: a reload may change the list meanwhile. */
@@ -107,6 +112,7 @@ struct kiln_link {
 	struct kiln_buffer *early; /* bytes that came with the step before; a list */
 
 	int receive_failed;    /* errno that ended receiving from the TLS side, 0 for a FIN */
+	int notice_fd;         /* with has_notice */
 	uint64_t acknowledged; /* by the plain side, while the stream is broken */
 	uint64_t id;
 	uint64_t started_at; /* ms */
@@ -114,7 +120,10 @@ struct kiln_link {
 	struct sockaddr_storage
 	    *proxied; /* the client's address by its PROXY header; NULL without */
 	struct sockaddr_in6 peer_address; /* room for IPv4 and IPv6 */
-	uint8_t *proxy_header;            /* to send; NULL otherwise */
+	union { /* what the other side learns about the client, until it has it; NULL otherwise */
+		uint8_t *proxy_header;
+		struct kiln_handing *handing; /* with --handoff */
+	};
 	uint16_t proxy_header_len;
 	uint16_t suite;
 	char *peer_name; /* NULL when no certificate came */
@@ -153,6 +162,18 @@ void kiln_link_handshake(struct kiln_link *conn);
 void kiln_link_prepare_header(struct kiln_link *conn, const struct kiln_session *session);
 /* Client: the header becomes the first data to the TLS side. False: the connection failed. */
 bool kiln_link_announce(struct kiln_link *conn);
+
+/* handoff_link.c */
+/* What the application learns, made while the session is at hand. */
+bool kiln_link_prepare_handoff(struct kiln_link *conn, const struct kiln_session *session,
+			       struct kiln_error *err);
+void kiln_link_hand_off(struct kiln_link *conn);
+/* It is not handed off any more, because of err. Harmless when it is not being handed off. */
+void kiln_link_unhand(struct kiln_link *conn, const struct kiln_error *err);
+/* Tells the application that relays through us of an alert; nobody otherwise. */
+void kiln_link_notify(const struct kiln_link *conn, uint8_t level, uint8_t alert);
+/* The plain side's receiving gave result: is that the end of its stream? */
+bool kiln_link_plain_ended(const struct kiln_link *conn, int result);
 
 /* install.c */
 void kiln_link_install(struct kiln_link *conn);
@@ -212,6 +233,8 @@ void kiln_flow_drop(struct kiln_flow *flow, struct kiln_io *io); /* all that wai
 
 /* log_events.c */
 void kiln_link_log(const struct kiln_link *conn);
+/* The outcome of handing it off; NULL: it was taken. */
+void kiln_link_log_handoff(const struct kiln_link *conn, const struct kiln_error *err);
 
 /* What the operator calls up and down: towards the target and back, whichever side is TLS. */
 static inline uint64_t kiln_link_bytes_up(const struct kiln_link *conn, enum kiln_role role)

@@ -2,6 +2,7 @@
  * A worker's log lines: one per connection when it ends, and what concerns all of them. */
 #include "worker/log_events.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "log/log.h"
@@ -87,8 +88,42 @@ static const char *close_name(const struct kiln_link *conn)
 	return conn->unanswered ? "ok_no_close_notify" : "ok";
 }
 
+void kiln_log_handoff_channel(const struct kiln_worker *worker, const char *event, int why)
+{
+	const bool lost = strcmp(event, "handoff_connected") != 0;
+	struct kiln_log_line line;
+	kiln_log_begin(&line, lost ? KILN_LOG_WARNING : KILN_LOG_INFO, event);
+	kiln_log_str(&line, "application", worker->settings.target_name);
+	if (why == EPERM)
+		kiln_log_str(&line, "error", "another user listens there (--handoff-user)");
+	else if (why != 0)
+		kiln_log_str(&line, "error", strerror(why));
+	if (lost)
+		kiln_log_str(&line, "hint",
+			     "connections wait for it, for as long as --connect-timeout says");
+	kiln_log_end(&line);
+}
+
+void kiln_link_log_handoff(const struct kiln_link *conn, const struct kiln_error *err)
+{
+	struct kiln_log_line line;
+	kiln_log_begin(&line, err != NULL ? KILN_LOG_WARNING : KILN_LOG_INFO, "handoff");
+	kiln_log_u64(&line, "id", conn->id);
+	log_addresses(&line, conn);
+	kiln_log_str(&line, "identity", conn->peer_name);
+	log_path(&line, conn);
+	kiln_log_ms(&line, "waited_ms",
+		    kiln_worker_micros() - conn->started_us - conn->handshake_us);
+	kiln_log_str(&line, "outcome", err != NULL ? kiln_code_name(err->code) : "taken");
+	if (err != NULL)
+		kiln_log_str(&line, "error", err->message);
+	kiln_log_end(&line);
+}
+
 void kiln_link_log(const struct kiln_link *conn)
 {
+	if (conn->handed_off) /* its line is written, and what it does now is not seen here */
+		return;
 	struct kiln_log_line line;
 	const bool failed = conn->code != KILN_OK;
 	const enum kiln_role role = conn->worker->settings.role;

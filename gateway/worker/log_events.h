@@ -8,4 +8,7 @@ struct kiln_worker;
 void kiln_log_accept_error(const struct kiln_worker *worker, int failed);
 void kiln_log_connection_limit(const struct kiln_worker *worker);
 
+/* The channel to the application: why is an errno, or 0. */
+void kiln_log_handoff_channel(const struct kiln_worker *worker, const char *event, int why);
+
 #endif

@@ -117,6 +117,7 @@ static void tell_plain(struct kiln_link *conn)
 		kiln_link_break(conn);
 		return;
 	}
+	kiln_link_notify(conn, 1, KILN_ALERT_CLOSE_NOTIFY);
 	(void)shutdown(conn->plain_fd, SHUT_WR); /* fails only when the target is gone already */
 	up->told = true;
 	kiln_io_cancel(conn->worker->io, &conn->tls_in);
@@ -263,7 +264,7 @@ static void on_plain_in(struct kiln_op *op, const struct kiln_event *event)
 	}
 	if (event->buffer != NULL) {
 		kiln_flow_push(down, event->buffer);
-	} else if (event->result == 0) {
+	} else if (event->result != -ECANCELED && kiln_link_plain_ended(conn, event->result)) {
 		down->eof = true;
 		down->end = KILN_FLOW_ENDED;
 	} else if (event->result != -ECANCELED) {

@@ -45,6 +45,12 @@ struct kiln_settings {
 	uint64_t rekey_records;   /* change sending keys after so many records; 0: RFC 8446 5.5 */
 	enum kiln_proxy_send proxy_out;
 	bool proxy_in;
+
+	/* Connections are handed to the application at the target's path. */
+	bool handoff, handoff_any_own; /* its user is ours, or root's; not handoff_user's */
+	uid_t handoff_user;
+	const char *handoff_label; /* of the exporter */
+
 	char target_name[256]; /* as the operator wrote it, for messages */
 
 	bool roast, require_binding;
@@ -69,6 +75,7 @@ struct kiln_counters {
 	uint64_t accepted, active, refused_limit, accept_errors;
 	uint64_t handshakes_ok, handshakes_failed, access_denied;
 	uint64_t path[KILN_PATH_REASONS];
+	uint64_t handed_off, handoff_failed, handoff_lost; /* the last: channels, not connections */
 	uint64_t target_failed, truncated, no_close_notify, timeouts;
 	uint64_t key_updates, key_update_impossible, record_limit;
 	uint64_t bytes_up, bytes_down;

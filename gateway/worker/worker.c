@@ -39,6 +39,7 @@ void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings 
 	worker->now = monotonic_ms();
 	worker->accept_retry.expired = retry_accept;
 	kiln_asker_init(&worker->asker, NULL);
+	kiln_handoff_prepare(&worker->handoff, worker);
 	worker->hungry_tail = &worker->hungry;
 	kiln_wheel_init(&worker->wheel, worker->now);
 }
@@ -273,6 +274,7 @@ static void put_all(struct kiln_worker *worker, struct kiln_buffer *list)
 
 static void free_conn(struct kiln_worker *worker, struct kiln_link *conn)
 {
+	kiln_link_unhand(conn, NULL);
 	kiln_link_log(conn);
 	worker->counters->bytes_up += kiln_link_bytes_up(conn, worker->settings.role);
 	worker->counters->bytes_down += kiln_link_bytes_down(conn, worker->settings.role);
@@ -298,6 +300,8 @@ static void free_conn(struct kiln_worker *worker, struct kiln_link *conn)
 		kiln_io_forget(worker->io, fds[i]);
 		(void)close(fds[i]);
 	}
+	if (conn->has_notice)
+		(void)close(conn->notice_fd);
 	free(conn->connecting);
 	free(conn->proxied);
 	free(conn->proxy_header);
@@ -372,6 +376,7 @@ void kiln_worker_close(struct kiln_worker *worker)
 		kiln_worker_bury(worker->conns);
 	bury_the_dead(worker);
 	kiln_asker_close(&worker->asker);
+	kiln_handoff_end(&worker->handoff);
 	kiln_io_close(worker->io);
 	kiln_pool_clear(&worker->pool);
 	kiln_tls_config_unref(worker->config);

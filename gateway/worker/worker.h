@@ -9,6 +9,7 @@
 #include "net/address.h"
 #include "steer/board.h"
 #include "worker/asker.h"
+#include "worker/handoff.h"
 #include "worker/heap.h"
 #include "worker/link.h"
 
@@ -45,7 +46,8 @@ struct kiln_worker {
 	uint64_t next_id;
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
 
-	struct kiln_asker asker; /* questions to the identity agent */
+	struct kiln_asker asker;             /* questions to the identity agent */
+	struct kiln_handoff_channel handoff; /* to the application */
 	struct kiln_counters *counters;
 	struct kiln_board *board; /* what steering knows of this worker; NULL: nothing */
 };

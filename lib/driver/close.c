@@ -13,6 +13,12 @@ void kiln_driver_forget(struct kiln_conn *conn)
 	if (conn->user != NULL)
 		kiln_wipe(conn->user, sizeof *conn->user);
 	free(conn->user);
+	if (conn->early != NULL)
+		kiln_wipe(conn->early, conn->early_len);
+	free(conn->early);
+	free(conn->handoff);
+	if (conn->relayed && conn->notice_fd >= 0)
+		(void)close(conn->notice_fd);
 	kiln_session_clear(&conn->session);
 	kiln_wipe(conn, sizeof *conn);
 	free(conn);
@@ -57,7 +63,8 @@ void kiln_conn_close(struct kiln_conn *conn)
 
 int kiln_conn_detach(struct kiln_conn *conn)
 {
-	if (!kiln_conn_in_kernel(conn) || conn->update_wanted || conn->broken.code != KILN_OK ||
+	if (!kiln_conn_in_kernel(conn) || conn->early != NULL || conn->end_unread ||
+	    conn->update_wanted || conn->broken.code != KILN_OK ||
 	    conn->session.rx.message_have != 0)
 		return -1;
 	const int fd = conn->fd;

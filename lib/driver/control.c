@@ -24,7 +24,12 @@ enum kiln_code kiln_driver_break(struct kiln_conn *conn, const struct kiln_error
 static enum kiln_code follow_key_update(struct kiln_conn *conn, bool asked, struct kiln_error *err)
 {
 	struct kiln_error why = {0};
-	enum kiln_code rc = kiln_traffic_update(&conn->session.rx, &why);
+	enum kiln_code rc =
+	    conn->no_secrets ? kiln_fail(&why, KILN_E_TLS_KEY_UPDATE,
+					 "the peer changed its keys, and the kernel that the "
+					 "connection was handed off on cannot follow (Linux 6.14 "
+					 "can)")
+			     : kiln_traffic_update(&conn->session.rx, &why);
 	if (rc == KILN_OK && kiln_driver_in_kernel(conn)) {
 		rc = kiln_ktls_rekey(conn->sys, conn->fd, KILN_RX, &conn->session.rx, &why);
 		conn->rekey_works |= rc == KILN_OK;
@@ -58,7 +63,7 @@ enum kiln_code kiln_driver_take_control(struct kiln_conn *conn, uint8_t type, co
  * already expect the new one. */
 static enum kiln_code check_rekey(struct kiln_conn *conn, struct kiln_error *err)
 {
-	if (kiln_driver_in_kernel(conn) && !conn->rekey_works)
+	if (kiln_driver_in_kernel(conn) && !conn->rekey_works && !conn->no_secrets)
 		conn->rekey_works = kiln_ktls_can_rekey(conn->sys, conn->fd, KILN_TX);
 	if (!kiln_driver_in_kernel(conn) || conn->rekey_works)
 		return KILN_OK;
@@ -72,7 +77,7 @@ enum kiln_code kiln_driver_update_key(struct kiln_conn *conn, int flags, struct 
 	struct kiln_traffic *tx = &conn->session.tx;
 	uint8_t message[KILN_KEY_UPDATE_LEN];
 	struct kiln_error why = {0};
-	if (!conn->update_wanted && !kiln_traffic_exhausted(tx))
+	if (conn->relayed || (!conn->update_wanted && !kiln_traffic_exhausted(tx)))
 		return KILN_OK;
 	enum kiln_code rc = check_rekey(conn, err);
 	if (rc == KILN_OK)

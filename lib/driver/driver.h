@@ -3,13 +3,13 @@
  * What a struct kiln_conn is made of; for lib/driver only. One file per step: dial.c connects,
  * hello.c drives Roast's hellos, handshake.c the handshaker, open.c installs the keys, tls.c and
  * roast.c put them together; receive.c, send.c, control.c and close.c work on the open connection;
- * load.c reads PEM files, by file.c. Who we are is identity.h's.
+ * load.c reads PEM files, by file.c. Who we are is identity.h's; connections that come from a
+ * gateway are handoff.h's.
  */
 #ifndef KILN_DRIVER_DRIVER_H
 #define KILN_DRIVER_DRIVER_H
 
-#include <kiln/conn.h>
-#include <kiln/roast.h>
+#include <kiln/handoff.h>
 
 #include "base/sys.h"
 
@@ -43,6 +43,14 @@ struct kiln_conn {
 
 	bool has_role; /* from Roast */
 	struct kiln_roast_peer role;
+
+	struct kiln_handoff_info *handoff; /* NULL: it was not handed off */
+	uint8_t *early; /* decrypted before the hand-off and not read yet; NULL: nothing */
+	uint32_t early_at, early_len;
+	bool end_unread; /* the gateway read the peer's close_notify, and nobody has been told */
+	bool relayed;    /* by the gateway: no keys here */
+	int notice_fd;   /* then: what carries the alerts; -1 */
+	bool no_secrets; /* the keys in the kernel cannot be changed from here */
 
 	bool rx_closed;     /* the peer's close_notify came */
 	bool tx_closing;    /* our close_notify is sealed, or in the socket */
@@ -129,12 +137,20 @@ enum kiln_code kiln_driver_close_write(struct kiln_conn *conn, int flags,
 enum kiln_code kiln_driver_send_failed(struct kiln_conn *conn, int sys_errno,
 				       struct kiln_error *err);
 
-/* ---- close.c: wipes and frees; the fd stays open. */
+/* ---- relayed.c */
+
+/* As reading in the kernel and in user space: KILN_OK with *got 0 means to look again. */
+enum kiln_code kiln_driver_read_relayed(struct kiln_conn *conn, uint8_t *data, size_t len,
+					size_t *got, struct kiln_error *err) KILN_NODISCARD;
+enum kiln_code kiln_driver_notify(struct kiln_conn *conn, uint8_t type, const uint8_t *data,
+				  size_t len, struct kiln_error *err) KILN_NODISCARD;
+
+/* ---- close.c: wipes and frees; the fd stays open, notice_fd does not. */
 void kiln_driver_forget(struct kiln_conn *conn);
 
 static inline bool kiln_driver_in_kernel(const struct kiln_conn *conn)
 {
-	return conn->user == NULL;
+	return conn->user == NULL && !conn->relayed;
 }
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Receiving: data to the caller, everything else to control.c. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "driver/driver.h"
 
 static enum kiln_code again(struct kiln_error *err)
@@ -139,6 +141,30 @@ static enum kiln_code read_user(struct kiln_conn *conn, uint8_t *data, size_t le
 
 /* --------------------------------------------------------------------------------------------- */
 
+/* What the gateway had read already. */
+static size_t give_early(struct kiln_conn *conn, uint8_t *data, size_t len)
+{
+	const uint32_t left = conn->early_len - conn->early_at;
+	const size_t n = len < left ? len : left;
+	memcpy(data, conn->early + conn->early_at, n);
+	conn->early_at += (uint32_t)n;
+	if (conn->early_at == conn->early_len) {
+		kiln_wipe(conn->early, conn->early_len);
+		free(conn->early);
+		conn->early = NULL;
+	}
+	return n;
+}
+
+static enum kiln_code read_socket(struct kiln_conn *conn, uint8_t *data, size_t len, size_t *got,
+				  struct kiln_error *err)
+{
+	if (conn->relayed)
+		return kiln_driver_read_relayed(conn, data, len, got, err);
+	return kiln_driver_in_kernel(conn) ? read_kernel(conn, data, len, got, err)
+					   : read_user(conn, data, len, got, err);
+}
+
 ssize_t kiln_conn_read(struct kiln_conn *conn, void *data, size_t len, struct kiln_error *err)
 {
 	struct kiln_error why = conn->broken;
@@ -146,10 +172,12 @@ ssize_t kiln_conn_read(struct kiln_conn *conn, void *data, size_t len, struct ki
 	enum kiln_code rc = why.code;
 	if (rc == KILN_OK && len == 0)
 		rc = kiln_fail(&why, KILN_E_USAGE, "reading into no room");
+	if (rc == KILN_OK && conn->early != NULL)
+		return (ssize_t)give_early(conn, data, len);
 	/* After close_notify everything is ignored (RFC 8446 6.1). */
 	while (rc == KILN_OK && got == 0 && !conn->rx_closed)
-		rc = kiln_driver_in_kernel(conn) ? read_kernel(conn, data, len, &got, &why)
-						 : read_user(conn, data, len, &got, &why);
+		rc = read_socket(conn, data, len, &got, &why);
+	conn->end_unread = false;
 	if (rc == KILN_OK)
 		return (ssize_t)got;
 	if (err != NULL)
@@ -161,6 +189,10 @@ size_t kiln_conn_pending(const struct kiln_conn *conn)
 {
 	const struct kiln_user_records *user = conn->user;
 	size_t length = 0;
+	if (conn->early != NULL)
+		return conn->early_len - conn->early_at;
+	if (conn->end_unread)
+		return 1;
 	if (user == NULL || conn->rx_closed || conn->broken.code != KILN_OK)
 		return 0;
 	if (user->plain_len > 0)

@@ -102,6 +102,8 @@ static enum kiln_code wait_for_room(struct kiln_conn *conn, int flags, struct ki
 enum kiln_code kiln_driver_send_control(struct kiln_conn *conn, uint8_t type, const uint8_t *data,
 					size_t len, int flags, struct kiln_error *err)
 {
+	if (conn->relayed)
+		return kiln_driver_notify(conn, type, data, len, err);
 	if (!kiln_driver_in_kernel(conn))
 		return seal(conn, type, data, len, err);
 	/* The kernel may take a record while part of the one in front of it still waits for room in
@@ -126,6 +128,8 @@ static enum kiln_code write_some(struct kiln_conn *conn, const uint8_t *data, si
 				 struct kiln_error *err)
 {
 	*n = 0;
+	if (conn->relayed)
+		return send_some(conn, data, len, 0, n, err);
 	enum kiln_code rc = kiln_driver_flush(conn, 0, err);
 	if (rc == KILN_OK)
 		rc = kiln_driver_update_key(conn, 0, err);

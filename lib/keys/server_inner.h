@@ -28,6 +28,10 @@ enum session_state {
 /* Queues by deadline: in each all sessions have the same time, so the first is the next. */
 enum session_queue { QUEUE_LOGIN, QUEUE_REQUEST, QUEUE_CLOSED, QUEUE_DETACHED, QUEUE_COUNT };
 
+struct bucket {
+	struct session *first;
+};
+
 struct list {
 	struct session *first, *last;
 };
@@ -101,7 +105,7 @@ struct kiln_keys_server {
 	struct kiln_keys_server_options options;
 	struct kiln_opaque_server opaque;
 	char *identity;
-	struct session **buckets;
+	struct bucket *buckets;
 	uint32_t bucket_mask;
 	uint8_t hash_key[16];
 	struct list queues[QUEUE_COUNT];

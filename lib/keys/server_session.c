@@ -19,7 +19,7 @@ static struct session **bucket_of(struct kiln_keys_server *server,
 	_Static_assert(sizeof server->hash_key == crypto_shorthash_KEYBYTES, "a key of its size");
 	(void)crypto_shorthash(hash, id, KILN_KEYS_SESSION_ID_LEN, server->hash_key);
 	memcpy(&index, hash, sizeof index);
-	return &server->buckets[index & server->bucket_mask];
+	return &server->buckets[index & server->bucket_mask].first;
 }
 
 struct session *kiln_keys_session_find(struct kiln_keys_server *server,

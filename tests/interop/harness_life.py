@@ -94,9 +94,10 @@ class Load(Program):
     """Connections that send and compare without a pause, until they are stopped; see
     tools/load.c. With churn each makes so many requests, and then connects again."""
 
-    def __init__(self, where, connections, tls=True, churn=0, size=1024, cpu=None):
+    def __init__(self, where, connections, tls=True, churn=0, size=1024, cpu=None, digest=False):
         self.connections = connections
         flags = ["--tls", pem("ca")] if tls else []
+        flags += ["--digest"] if digest else []
         flags += ["--churn", "--requests", churn] if churn else []
         super().__init__("interop_load", "--connect", where, "--connections", connections,
                          "--size", size, *flags, cpu=cpu)

@@ -17,11 +17,12 @@ from .settings import pem, key, wait_until
 class Gateway:
     """A running kiln. Its log is read as JSON; a line that is none is a failure."""
 
-    def __init__(self, mode, *flags, listen="127.0.0.1:0", target, workers=2, engine=None,
-                 wrapper=(), env=None, pin=True):
+    def __init__(self, mode, *flags, listen="127.0.0.1:0", target=None, handoff=None, workers=2,
+                 engine=None, wrapper=(), env=None, pin=True):
         self.mode = mode
         self.engine = engine or settings.ENGINE
-        command = [*wrapper, settings.KILN, mode, "--target", target, "--log-format", "json",
+        where = ["--handoff", handoff] if handoff else ["--target", target]
+        command = [*wrapper, settings.KILN, mode, *where, "--log-format", "json",
                    "--workers", str(workers), "--engine", self.engine, *flags]
         for address in [listen] if isinstance(listen, str) else listen:
             command += ["--listen", address]

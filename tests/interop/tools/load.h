@@ -3,6 +3,7 @@
 #ifndef KILN_INTEROP_LOAD_H
 #define KILN_INTEROP_LOAD_H
 
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@ struct options {
 	uint64_t size;        /* bytes of a request, and of its answer */
 	uint64_t requests;    /* on one connection; 0: until it is told to stop */
 	bool churn;           /* after those, connect again */
+	bool digest;          /* tell the SHA-256 of each connection's streams at its end */
 };
 
 /* What has happened since the start, or since the last "mark". */
@@ -50,6 +52,7 @@ struct conn {
 	uint64_t requests;       /* completed on this connection */
 	uint64_t since_mark;     /* completed since the last "mark" */
 	bool answered;           /* ever */
+	EVP_MD_CTX *out, *in;    /* with options.digest */
 	uint8_t waiting[16384];  /* bytes that a send did not take: TLS wants the same again */
 	uint32_t waiting_len;
 };

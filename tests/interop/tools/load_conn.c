@@ -35,6 +35,9 @@ static void release(struct load *load, struct conn *conn)
 	if (conn->state == CONNECTING || conn->state == HANDSHAKE)
 		load->opening--;
 	SSL_free(conn->ssl);
+	EVP_MD_CTX_free(conn->out);
+	EVP_MD_CTX_free(conn->in);
+	conn->out = conn->in = NULL;
 	if (conn->fd >= 0)
 		(void)close(conn->fd);
 	conn->ssl = NULL;
@@ -96,6 +99,12 @@ void load_open(struct load *load, struct conn *conn)
 	const int on = 1;
 	conn->state = CONNECTING;
 	load->opening++;
+	if (o->digest) {
+		conn->out = EVP_MD_CTX_new();
+		conn->in = EVP_MD_CTX_new();
+		(void)EVP_DigestInit_ex(conn->out, EVP_sha256(), NULL);
+		(void)EVP_DigestInit_ex(conn->in, EVP_sha256(), NULL);
+	}
 	conn->fd = socket(o->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (conn->fd < 0) {
 		load_fail(load, conn, "socket");
@@ -195,6 +204,8 @@ static bool send_more(struct load *load, struct conn *conn)
 			return false;
 		}
 		conn->sent += (uint64_t)n;
+		if (conn->out != NULL)
+			(void)EVP_DigestUpdate(conn->out, conn->waiting, (size_t)n);
 		conn->waiting_len -= (uint32_t)n;
 		memmove(conn->waiting, conn->waiting + n, conn->waiting_len);
 	}
@@ -211,6 +222,8 @@ static bool compare(struct load *load, struct conn *conn, const uint8_t *data, s
 		return false;
 	}
 	conn->received += len;
+	if (conn->in != NULL)
+		(void)EVP_DigestUpdate(conn->in, data, len);
 	return true;
 }
 
@@ -257,6 +270,27 @@ static void echo(struct load *load, struct conn *conn)
 	}
 }
 
+static void finish_digest(EVP_MD_CTX *digest, char hex[65])
+{
+	uint8_t value[32];
+	(void)EVP_DigestFinal_ex(digest, value, NULL);
+	for (int i = 0; i < 32; i++)
+		(void)sprintf(hex + (ptrdiff_t)2 * i, "%02x", value[i]);
+}
+
+static void print_stream(struct conn *conn)
+{
+	char sent[65], received[65];
+	struct sockaddr_in local = {0};
+	socklen_t len = sizeof local;
+	(void)getsockname(conn->fd, (struct sockaddr *)&local, &len);
+	finish_digest(conn->out, sent);
+	finish_digest(conn->in, received);
+	(void)printf("{\"event\":\"stream\",\"port\":%u,\"bytes\":%llu,\"sha256_sent\":\"%s\","
+		     "\"sha256_received\":\"%s\"}\n",
+		     ntohs(local.sin_port), (unsigned long long)conn->sent, sent, received);
+}
+
 static void await_goodbye(struct load *load, struct conn *conn)
 {
 	uint8_t byte;
@@ -269,6 +303,8 @@ static void await_goodbye(struct load *load, struct conn *conn)
 	}
 	load->total.closed++;
 	load->mark.closed++;
+	if (conn->in != NULL)
+		print_stream(conn);
 	release(load, conn);
 }
 
