@@ -3,9 +3,10 @@
 
 packages_build=(gcc libc6-dev linux-libc-dev cmake ninja-build pkgconf clang llvm bpftool
 	libssl-dev liburing-dev libbpf-dev libjansson-dev libseccomp-dev libsodium-dev libunistring-dev libargon2-dev
-	zlib1g-dev libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev openssl python3)
+	zlib1g-dev libsqlite3-dev libpq-dev libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev openssl
+	python3)
 packages_test=(libclang-rt-dev clang-format clang-tidy curl gnutls-bin procps iproute2 socat mandoc
-	nginx valgrind)
+	nginx valgrind postgresql)
 # Peers that come from npm are part of the tests. Where node and npm are already there, from wherever,
 # Debian's packages of them would only be in conflict.
 command -v node >/dev/null && command -v npm >/dev/null || packages_test+=(nodejs npm)

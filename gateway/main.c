@@ -12,6 +12,7 @@
 #include "demo/certs_cmd.h"
 #include "demo/demo.h"
 #include "doctor/doctor.h"
+#include "keys/keys.h"
 #include "sts/sts.h"
 #include "supervisor/supervisor.h"
 #include "whoami/whoami.h"
@@ -35,6 +36,7 @@ static const struct command {
     {"client", client_main, "accept plain connections and relay them over TLS 1.3"},
     {"doctor", kiln_doctor_main, "what this kernel and this user can do, and how to improve it"},
     {"demo", kiln_demo_main, "see it work: certificates and AWS roles, both sides, real data"},
+    {"keys", kiln_keys_main, "keep users' secrets behind their passwords: server and clients"},
     {"whoami", kiln_whoami_main, "the AWS identity that a gateway would present, and its source"},
     {"sts", kiln_sts_main, "a stand-in for AWS STS on this machine, for development"},
     {"certs", kiln_certs_main, "make throw-away certificates for a first try"},

@@ -87,6 +87,9 @@ enum kiln_code {
 	KILN_E_KEYS_PROTOCOL = 97, /* the peer broke the protocol */
 	KILN_E_KEYS_BUSY = 98,     /* the server cannot now: nothing was done; try again */
 	KILN_E_KEYS_STORED = 99,   /* what was stored does not open: damaged, or not ours */
+
+	/* 110: its store */
+	KILN_E_STORE = 110, /* the store fails, is damaged, or is not this server's */
 };
 
 #define KILN_ERROR_MAX 256u

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Keys: lib/keys/store.h. */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "keys/store/internal.h"
+
+static struct kiln_row row_of(const uint8_t *owner, const uint8_t *key_id)
+{
+	return kiln_row_of2(KILN_TABLE_KEYS, owner, KILN_KEYS_USER_ID_LEN, key_id,
+			    KILN_KEYS_KEY_ID_LEN);
+}
+
+static enum kiln_store_result put(struct kiln_store *store, const struct kiln_keys_key *key,
+				  uint64_t deleted_ms, bool add, struct kiln_error *err)
+{
+	uint8_t plain[KILN_ROW_KEY_MAX], sealed[KILN_ROW_KEY_MAX + KILN_STORE_SEAL_OVERHEAD];
+	const struct kiln_row row = row_of(key->owner, key->key_id);
+	const size_t len = kiln_row_write_key(key, deleted_ms, plain);
+	kiln_seal(store->sealer, &row, plain, len, sealed);
+	kiln_wipe(plain, sizeof plain);
+	const struct kiln_db_value values[] = {
+	    KILN_DB_BYTES(key->owner, sizeof key->owner),
+	    KILN_DB_BYTES(key->key_id, sizeof key->key_id),
+	    KILN_DB_BYTES(sealed, len + KILN_STORE_SEAL_OVERHEAD),
+	};
+	return kiln_store_put(store, add ? KILN_SQL_KEYS_ADD : KILN_SQL_KEYS_SET, values,
+			      add ? KILN_STORE_TAKEN : KILN_STORE_ABSENT, err);
+}
+
+static enum kiln_store_result get(struct kiln_store *store, const uint8_t *key_id,
+				  const uint8_t *owner, bool lock, struct kiln_keys_key *key,
+				  struct kiln_error *err)
+{
+	uint8_t plain[KILN_ROW_KEY_MAX];
+	size_t len;
+	uint64_t deleted_ms;
+	struct kiln_store_cell cell;
+	const struct kiln_db_value values[] = {KILN_DB_BYTES(owner, KILN_KEYS_USER_ID_LEN),
+					       KILN_DB_BYTES(key_id, KILN_KEYS_KEY_ID_LEN)};
+	const enum kiln_store_result result = kiln_store_get(
+	    store, lock ? KILN_SQL_KEYS_LOCK : KILN_SQL_KEYS_GET, values, &cell, err);
+	if (result != KILN_STORE_OK)
+		return result;
+	memset(key, 0, sizeof *key);
+	memcpy(key->owner, owner, sizeof key->owner);
+	memcpy(key->key_id, key_id, sizeof key->key_id);
+	const struct kiln_row row = row_of(owner, key_id);
+	const bool good =
+	    kiln_unseal(store->sealer, &row, cell.bytes, cell.len, plain, sizeof plain, &len) &&
+	    kiln_row_read_key(plain, len, key, &deleted_ms);
+	kiln_wipe(plain, sizeof plain);
+	if (!good)
+		return kiln_store_damaged(&row, "its seal does not open", err);
+	return deleted_ms != 0 ? KILN_STORE_ABSENT : KILN_STORE_OK;
+}
+
+enum kiln_store_result kiln_store_key_create(void *ctx, const struct kiln_keys_key *key,
+					     struct kiln_error *err)
+{
+	struct kiln_store *store = ctx;
+	struct kiln_store_head head;
+	enum kiln_store_result result = kiln_store_head_get(store, key->owner, true, &head, err);
+	if (result == KILN_STORE_OK && head.keys >= store->keys_max)
+		result = KILN_STORE_FULL;
+	if (result == KILN_STORE_OK)
+		result = put(store, key, 0, true, err);
+	if (result == KILN_STORE_OK) {
+		head.keys++;
+		result = kiln_store_head_set(store, key->owner, &head, false, err);
+	}
+	return result;
+}
+
+enum kiln_store_result kiln_store_key_id_free(void *ctx, const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
+					      struct kiln_error *err)
+{
+	struct kiln_store_cell cell;
+	const struct kiln_db_value values[] = {KILN_DB_BYTES(key_id, KILN_KEYS_KEY_ID_LEN)};
+	const enum kiln_store_result result =
+	    kiln_store_get(ctx, KILN_SQL_KEYS_TAKEN, values, &cell, err);
+	return result == KILN_STORE_OK       ? KILN_STORE_TAKEN
+	       : result == KILN_STORE_ABSENT ? KILN_STORE_OK
+					     : result;
+}
+
+enum kiln_store_result kiln_store_key_get(void *ctx, const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
+					  const uint8_t owner[KILN_KEYS_USER_ID_LEN],
+					  struct kiln_keys_key *key, struct kiln_error *err)
+{
+	return get(ctx, key_id, owner, false, key, err);
+}
+
+enum kiln_store_result kiln_store_key_retrieved(void *ctx,
+						const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
+						const uint8_t owner[KILN_KEYS_USER_ID_LEN],
+						uint64_t now_ms, struct kiln_error *err)
+{
+	struct kiln_keys_key key;
+	enum kiln_store_result result = get(ctx, key_id, owner, true, &key, err);
+	if (result == KILN_STORE_OK) {
+		key.retrieved_ms = now_ms;
+		result = put(ctx, &key, 0, false, err);
+	}
+	kiln_wipe(&key, sizeof key);
+	return result;
+}
+
+enum kiln_store_result kiln_store_key_delete(void *ctx, const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
+					     const uint8_t owner[KILN_KEYS_USER_ID_LEN],
+					     uint64_t now_ms, struct kiln_error *err)
+{
+	struct kiln_store *store = ctx;
+	struct kiln_keys_key key;
+	struct kiln_store_head head;
+	enum kiln_store_result result = get(store, key_id, owner, true, &key, err);
+	if (result == KILN_STORE_OK)
+		result = kiln_store_head_get(store, owner, true, &head, err);
+	if (result == KILN_STORE_OK)
+		result = put(store, &key, now_ms != 0 ? now_ms : 1, false, err);
+	if (result == KILN_STORE_OK) {
+		head.keys--;
+		head.deleted++;
+		store->scrub_due = true;
+		result = kiln_store_head_set(store, owner, &head, false, err);
+	}
+	kiln_wipe(&key, sizeof key);
+	return result;
+}

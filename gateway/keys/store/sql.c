@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The statements and the tables of the store; see sql.h. */
+#include "keys/store/sql.h"
+
+#include <stddef.h>
+
+enum { WRITE = 1, LOCK = 2, APART = 4 };
+
+const struct kiln_sql_statement kiln_sql[KILN_SQL_COUNT] = {
+#define STATEMENT(name, text_, in_, out_, what)                                                    \
+	[KILN_SQL_##name] = {                                                                      \
+	    .text = (text_),                                                                       \
+	    .in = (in_),                                                                           \
+	    .out = (out_),                                                                         \
+	    .write = ((what)&WRITE) != 0,                                                          \
+	    .lock = ((what)&LOCK) != 0,                                                            \
+	    .apart = ((what)&APART) != 0,                                                          \
+	},
+    KILN_SQL_STATEMENTS(STATEMENT)
+#undef STATEMENT
+};
+
+const struct kiln_sql_table kiln_sql_tables[KILN_SQL_TABLES] = {
+    {KILN_TABLE_USERS, "kiln_users", 1, KILN_SQL_USERS_SCAN, KILN_SQL_USERS_ADD,
+     KILN_SQL_USERS_SET},
+    {KILN_TABLE_HEADS, "kiln_heads", 1, KILN_SQL_HEADS_SCAN, KILN_SQL_HEADS_ADD,
+     KILN_SQL_HEADS_SET},
+    {KILN_TABLE_KEYS, "kiln_keys", 2, KILN_SQL_KEYS_SCAN, KILN_SQL_KEYS_ADD, KILN_SQL_KEYS_SET},
+    {KILN_TABLE_AUDIT, "kiln_audit", 2, KILN_SQL_AUDIT_SCAN, KILN_SQL_AUDIT_ADD,
+     KILN_SQL_AUDIT_SET},
+    {KILN_TABLE_LIMITS, "kiln_limits", 1, KILN_SQL_LIMITS_SCAN, KILN_SQL_LIMITS_ADD,
+     KILN_SQL_LIMITS_SET},
+    {KILN_TABLE_KNOWN, "kiln_known", 2, KILN_SQL_KNOWN_SCAN, KILN_SQL_KNOWN_ADD,
+     KILN_SQL_KNOWN_SET},
+    {KILN_TABLE_TOKENS, "kiln_tokens", 1, KILN_SQL_TOKENS_SCAN, KILN_SQL_TOKENS_ADD,
+     KILN_SQL_TOKENS_SET},
+    {KILN_TABLE_ANCHORS, "kiln_anchors", 1, KILN_SQL_ANCHORS_SCAN, KILN_SQL_ANCHORS_ADD,
+     KILN_SQL_ANCHORS_SET},
+};
+
+/* Version 1. docs/operations.md tells what is in the tables. A row of limits and of known is small
+ * and changes often; PostgreSQL keeps room beside it, so that a change stays on its page. */
+#define VERSION_1(BYTES, NUMBER, END, ROOM)                                                        \
+	"CREATE TABLE kiln_meta (name " BYTES " PRIMARY KEY, value " BYTES " NOT NULL)" END,       \
+	    "CREATE TABLE kiln_users (uid " BYTES " PRIMARY KEY, name " BYTES                      \
+	    " NOT NULL UNIQUE, sealed " BYTES " NOT NULL)" END,                                    \
+	    "CREATE TABLE kiln_heads (uid " BYTES " PRIMARY KEY, sealed " BYTES                    \
+	    " NOT NULL)" ROOM END,                                                                 \
+	    "CREATE TABLE kiln_keys (owner " BYTES " NOT NULL, key_id " BYTES                      \
+	    " NOT NULL UNIQUE, sealed " BYTES " NOT NULL, PRIMARY KEY (owner, key_id))" END,       \
+	    "CREATE TABLE kiln_audit (uid " BYTES " NOT NULL, number " NUMBER                      \
+	    " NOT NULL, sealed " BYTES " NOT NULL, PRIMARY KEY (uid, number))" END,                \
+	    "CREATE TABLE kiln_limits (id " BYTES " PRIMARY KEY, stale " NUMBER                    \
+	    " NOT NULL, sealed " BYTES " NOT NULL)" ROOM END,                                      \
+	    "CREATE INDEX kiln_limits_stale ON kiln_limits (stale)",                               \
+	    "CREATE TABLE kiln_known (account " BYTES " NOT NULL, source " BYTES                   \
+	    " NOT NULL, sealed " BYTES " NOT NULL, PRIMARY KEY (account, source))" ROOM END
+
+/* Version 2 adds tokens for registration, and anchors against a roll-back. */
+#define VERSION_2(BYTES, END)                                                                      \
+	"CREATE TABLE kiln_tokens (id " BYTES " PRIMARY KEY, sealed " BYTES " NOT NULL)" END,      \
+	    "CREATE TABLE kiln_anchors (writer " BYTES " PRIMARY KEY, sealed " BYTES               \
+	    " NOT NULL)" END
+
+#define SQLITE_END " STRICT, WITHOUT ROWID"
+const char *const kiln_sql_sqlite_1[] = {VERSION_1("BLOB", "INTEGER", SQLITE_END, ""), NULL};
+const char *const kiln_sql_sqlite_2[] = {VERSION_2("BLOB", SQLITE_END), NULL};
+
+#define ROOM " WITH (fillfactor = 70)"
+const char *const kiln_sql_postgres_1[] = {VERSION_1("BYTEA", "BIGINT", "", ROOM), NULL};
+const char *const kiln_sql_postgres_2[] = {VERSION_2("BYTEA", ""), NULL};
