@@ -62,6 +62,7 @@ class Demo(unittest.TestCase):
         self.assertIn(STRANGER, by_server["server"]["error"])
         self.assertEqual(by_client["client"]["close"], "access_denied")
         self.assertIn(LEDGER, by_client["client"]["error"])
+        self.assertEqual(by_client["server"]["identity"], ORDERS)
         self.assertEqual(len(self.refusals(shown["certificates"])), 1)
 
     def test_keys(self):
@@ -81,7 +82,8 @@ class Demo(unittest.TestCase):
         text = self.demo("roast", *SMALL)
         self.assertNotIn("Certificates", text)
         for part in (f"server  verified {ORDERS}", f"client  verified {LEDGER}", " path ",
-                     f"it is {STRANGER}", f"it is {LEDGER}", "All of it worked"):
+                     f"it is {STRANGER}", f"it is {LEDGER}", "All of it worked",
+                     f"    server  {ORDERS} came, and may; client"):
             self.assertIn(part, text)
         self.assertNotIn("Roast", self.demo("certificates", *SMALL))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The key server's store, over SQLite and PostgreSQL: keys_store sqlite|postgresql. */
+ * The key server's store, over SQLite and PostgreSQL: keys_stores sqlite|postgresql. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "keys_store_rig.h"
+#include "keys_stores_rig.h"
 
 static struct rig rig;
 static struct kiln_error err;
