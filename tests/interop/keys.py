@@ -21,7 +21,9 @@ from harness import settings
 from harness.case import KilnTest, main
 from harness.gateway import server_flags
 from harness.keys import GATEWAY_FLAGS, PASSWORD, KeyServer, Tool, User, make_store, private
+from harness.postgres import Postgres, why_not
 from harness.settings import pem, wait_until
+from harness.sockets import client_context, connect_tls
 
 HEX16 = re.compile(r"[0-9a-f]{32}\Z")
 ROOM = ("--limit", "source=2000,1s,1s,1s", "--limit", "known=2000,1s,1s,1s",
@@ -36,10 +38,13 @@ class KeysTest(KilnTest):
 
     def setUp(self):
         super().setUp()
-        self.store = make_store(self.folder)
+        self.store = self.make_store()
         self.keys = self.serve()
         self.gate = self.gateway()
         self.user = User(self.folder, self.gate.listen)
+
+    def make_store(self):
+        return make_store(self.folder)
 
     def serve(self, *flags, name="keys", store=None, **options):
         server = KeyServer(f"{self.folder}/{name}.sock", store or self.store, *self.flags, *flags,
@@ -524,6 +529,23 @@ class Life(KeysTest):
         self.registered()
         self.assertEqual(self.keys.find("keys_call_refused"), [])
 
+    def test_account_names_are_logged_when_asked_for(self):
+        self.replace("--log-accounts")
+        user = self.registered()
+        User(self.folder, self.gate.listen, password=b"wrong").refused("login-test")
+        for outcome in ("success", "login_failed"):
+            self.keys.session(outcome=outcome, account=user.account)
+
+    def test_the_identity_that_the_gateway_verified(self):
+        """PKI in front: a client program of the operator's gets to the password, and is named."""
+        gate = self.gateway(access=("--allow-cn", "alice"), ca="ca")
+        self.assertEqual(User(self.folder, gate.listen).refused("register")[0], 1)
+        context = client_context(cert="alice", alpn=["kiln-keys/1"])
+        with connect_tls(gate.listen, context) as sock:
+            self.assertEqual(sock.selected_alpn_protocol(), "kiln-keys/1")
+        line = self.keys.wait_event("keys_conn", proof="pki")
+        self.assertIn("alice", line["identity"])
+
     def test_what_is_nowhere(self):
         """Neither in the store's files nor in the log: password, secrets, the account's name."""
         user = self.registered()
@@ -538,6 +560,53 @@ class Life(KeysTest):
                          base64.b64encode(what)[:-4], base64.urlsafe_b64encode(what)[:-4]):
                 self.assertNotIn(form, written)
                 self.assertNotIn(form, log)
+
+
+@unittest.skipIf(why_not(), why_not() or "")
+class TwoServers(KeysTest):
+    """Two key servers behind two gateways, on one store in PostgreSQL."""
+
+    flags = ("--limit", "known=3,5m,1h,1h", "--limit", "stranger=3,5m,1h,1h")
+
+    def setUp(self):
+        self.database = Postgres()
+        self.addCleanup(self.database.remove)
+        self.database.start()
+        os.chmod(self.database.sockets, 0o755)  # for a root that gave up its capabilities
+        super().setUp()
+        self.other_keys = self.serve(name="other")
+        self.other_gate = self.gateway(name="other")
+
+    def make_store(self):
+        return make_store(self.folder, where=f"postgresql:{self.database.settings}")
+
+    def test_one_store(self):
+        self.assertEqual(self.keys.ready["server_key"], self.other_keys.ready["server_key"])
+        here = self.registered()
+        there = User(self.folder, self.other_gate.listen)
+        key = here.ask("store", stdin=b"everywhere")["key_id"]
+        self.assertEqual(there.ask("retrieve", key, "--show")["secret"], "everywhere")
+        self.assertEqual(there.refused("register")[1]["code"], "keys_name")
+        # Who guesses at one server waits at the other one as well.
+        wrong = User(self.folder, self.gate.listen, password=b"wrong")
+        for _ in range(4):
+            wrong.refused("login-test")
+        wrong.listen = self.other_gate.listen
+        self.assertEqual(wrong.refused("login-test")[1]["code"], "keys_limited")
+        for server in (self.keys, self.other_keys):
+            self.assertEqual(server.find("keys_call_refused"), [])
+
+    def test_one_name_at_both_at_once(self):
+        runs = []
+        for gate in (self.gate, self.other_gate):
+            user = User(self.folder, gate.listen, account="wanted")
+            runs.append(subprocess.Popen(
+                [settings.KILN, "keys", "register", "--json", *user.where(), "--password-file",
+                 user.password], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
+        answers = [json.loads(run.communicate(timeout=settings.PATIENCE)[0]) for run in runs]
+        self.assertEqual(sorted(a["ok"] for a in answers), [False, True], answers)
+        loser, = (a for a in answers if not a["ok"])
+        self.assertIn(loser["code"], ("keys_name", "keys_busy"))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ EXPORTER = "EXPORTER-kiln-keys/1"
 GATEWAY_FLAGS = ("--alpn", "kiln-keys/1", "--handoff-exporter", EXPORTER)
 
 
-def make_store(folder, name="keys"):
+def make_store(folder, name="keys", where=None):
     """An empty store and its key; the flags that name them."""
-    flags = ("--store", f"{folder}/{name}.db", "--key-file", f"{folder}/{name}.key")
+    flags = ("--store", where or f"{folder}/{name}.db", "--key-file", f"{folder}/{name}.key")
     subprocess.run([settings.KILN, "keys", "init", *flags], check=True, capture_output=True,
                    timeout=settings.PATIENCE)
     return flags
