@@ -72,6 +72,17 @@ static enum kiln_store_result register_one(unsigned n, uint8_t who)
 	return result;
 }
 
+/* The setup that the first start of a server makes. */
+static void make_setup(void)
+{
+	struct kiln_opaque_setup setup;
+	memset(&setup, 7, sizeof setup);
+	need(CALL->begin(store, &err) == KILN_STORE_OK, "begin");
+	const enum kiln_store_result result = CALL->setup_put(store, &setup, &err);
+	need(result == KILN_STORE_OK || result == KILN_STORE_TAKEN, "setup_put");
+	need(CALL->commit(store, &err) == KILN_STORE_OK, "commit");
+}
+
 /* ---- race */
 
 struct shared {
@@ -123,9 +134,11 @@ static int race(const char *where, const char *key_file, unsigned rounds)
 	    mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status = 0;
 	need(s != MAP_FAILED && rounds <= ROUNDS_MAX, "memory for the race");
+	(void)fflush(stdout);
 	const pid_t child = fork();
 	need(child >= 0, "fork");
 	store = open_store(where, key_file);
+	make_setup();
 	run_race(s, child == 0, rounds);
 	if (child == 0) {
 		kiln_store_close(store);
@@ -183,9 +196,10 @@ int main(int argc, char **argv)
 		status = race(argv[2], argv[3], first);
 	} else {
 		store = open_store(argv[2], argv[3]);
-		if (strcmp(argv[1], "keep") == 0)
+		if (strcmp(argv[1], "keep") == 0) {
+			make_setup();
 			keep(first);
-		else if (argc > 5)
+		} else if (argc > 5)
 			status = names(first, (unsigned)strtoul(argv[5], NULL, 10));
 	}
 	kiln_store_close(store);
