@@ -7,6 +7,9 @@
 
 #include "cli/suggest.h"
 #include "keys/admin/admin.h"
+#include "keys/client/client.h"
+#include "keys/serve/serve.h"
+#include "keys/serve/tokens.h"
 
 /* argv[0] is the command's name. */
 static const struct command {
@@ -14,22 +17,40 @@ static const struct command {
 	int (*main)(int argc, char **argv);
 	const char *what;
 } commands[] = {
+    {"serve", kiln_keys_serve_main, "the key server, behind `kiln server --handoff`"},
+    {"token", kiln_keys_token_main, "make tokens that let users register"},
     {"init", kiln_keys_admin_main, "make an empty store, and its key"},
     {"check", kiln_keys_admin_main, "look at everything in a store, also while it is served"},
     {"backup", kiln_keys_admin_main, "copy a store into one file, also while it is served"},
     {"restore", kiln_keys_admin_main, "make a store from a backup"},
     {"rotate-key", kiln_keys_admin_main, "seal a store anew, under a new key"},
     {"anchor", kiln_keys_admin_main, "make a file that knows when a store is an older copy"},
+    {"register", kiln_keycli_main, "open an account at a key server"},
+    {"login-test", kiln_keycli_main, "is the password right?"},
+    {"generate", kiln_keycli_main, "make a secret, and keep it at the server"},
+    {"store", kiln_keycli_main, "keep a secret at the server, which cannot read it"},
+    {"import", kiln_keycli_main, "keep a secret, or a signing key, in one of three ways"},
+    {"retrieve", kiln_keycli_main, "get a secret back"},
+    {"export", kiln_keycli_main, "get a secret in a form for other programs"},
+    {"audit", kiln_keycli_main, "what was done with the account, and tried"},
+    {"delete", kiln_keycli_main, "delete a key for good"},
+    {"sign", kiln_keycli_main, "sign with a key that never leaves the server"},
+    {"public-key", kiln_keycli_main, "the public key of a signing key"},
+    {"change-password", kiln_keycli_main, "a new password, the same secrets"},
 };
-#define COMMANDS (sizeof commands / sizeof commands[0])
+#define SERVER_COMMANDS 8 /* the first ones are the operator's */
+#define COMMANDS        (sizeof commands / sizeof commands[0])
 
 static void usage(FILE *to)
 {
 	(void)fputs("kiln keys: a server that keeps users' secrets behind their passwords\n\n"
 		    "usage: kiln keys COMMAND [FLAGS]\n\n",
 		    to);
-	for (size_t i = 0; i < COMMANDS; i++)
-		(void)fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].what);
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (i == 0 || i == SERVER_COMMANDS)
+			(void)fputs(i == 0 ? "The server:\n" : "Its users:\n", to);
+		(void)fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].what);
+	}
 	(void)fputs("\n`kiln keys COMMAND --help` explains each.\n", to);
 }
 

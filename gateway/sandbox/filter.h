@@ -31,4 +31,9 @@ scmp_filter_ctx kiln_filter_new(uint32_t otherwise);
 /* Loads it when rc, what its rules came to, is 0, and frees it. */
 enum kiln_code kiln_filter_load(scmp_filter_ctx filter, int rc, struct kiln_error *err);
 
+/* A filter that refuses what its rules do not allow as a kernel would that does not have it, and
+ * remembers it for kiln_sandbox_refused. */
+enum kiln_code kiln_sandbox_trap(enum kiln_seccomp mode, int (*add)(scmp_filter_ctx filter),
+				 struct kiln_error *err);
+
 #endif

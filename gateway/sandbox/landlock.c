@@ -28,6 +28,7 @@
 
 #define FS_READ    (UINT64_C(1) << 2 | UINT64_C(1) << 3) /* files, folders */
 #define FS_EXECUTE (UINT64_C(1) << 0)
+#define FS_REMOVE  (UINT64_C(1) << 5) /* of what is no folder */
 
 #define RULE_PATH_BENEATH 1
 #define RULE_NET_PORT     2
@@ -164,4 +165,25 @@ enum kiln_code kiln_sandbox_landlock_programs(const char *const *writable, int *
 					      struct kiln_error *err)
 {
 	return read_and(FS_EXECUTE, writable, abi, err);
+}
+
+enum kiln_code kiln_sandbox_landlock_keys(const struct kiln_sandbox_keys *keys, int *abi,
+					  struct kiln_error *err)
+{
+	struct ruleset ruleset;
+	int fd;
+	enum kiln_code code = begin(
+	    &ruleset, keys->network ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT, abi, &fd, err);
+
+	if (code != KILN_OK || fd < 0)
+		return code;
+	code = allow_path(fd, "/", FS_READ, err);
+	for (const char *const *p = keys->writable; code == KILN_OK && *p != NULL; p++)
+		code = allow_path(fd, *p, ruleset.fs & ~FS_EXECUTE, err);
+	if (code == KILN_OK && keys->removable != NULL)
+		code = allow_path(fd, keys->removable, FS_REMOVE, err);
+	if (code == KILN_OK)
+		code = enforce(fd, err);
+	(void)close(fd);
+	return code;
 }

@@ -18,6 +18,12 @@ enum kiln_code kiln_sandbox_landlock_readonly(int *abi, struct kiln_error *err);
 enum kiln_code kiln_sandbox_landlock_programs(const char *const *writable, int *abi,
 					      struct kiln_error *err);
 
+/* Denies the file system but for reading it, for the folders that writable names, and for removing
+ * files from the folder removable (NULL: none); binding TCP ports; signals to others; and, without
+ * network, connecting. */
+enum kiln_code kiln_sandbox_landlock_keys(const struct kiln_sandbox_keys *keys, int *abi,
+					  struct kiln_error *err);
+
 enum kiln_seccomp {
 	KILN_SECCOMP_ON,
 	KILN_SECCOMP_LOG, /* violations are allowed, and logged by the kernel */
@@ -27,6 +33,8 @@ enum kiln_seccomp {
 /* KILN_E_UNSUPPORTED: this kernel has no seccomp filters. */
 enum kiln_code kiln_sandbox_seccomp(enum kiln_seccomp mode, bool handoff, struct kiln_error *err);
 enum kiln_code kiln_sandbox_seccomp_agent(enum kiln_seccomp mode, struct kiln_error *err);
+enum kiln_code kiln_sandbox_seccomp_keys(enum kiln_seccomp mode, bool network,
+					 struct kiln_error *err);
 enum kiln_code kiln_sandbox_seccomp_programs(enum kiln_seccomp mode, struct kiln_error *err);
 
 #endif

@@ -119,4 +119,19 @@ enum kiln_code kiln_sandbox_agent(bool programs, char in_force[KILN_SANDBOX_TEXT
 			code, in_force);
 }
 
+enum kiln_code kiln_sandbox_keys(const struct kiln_sandbox_keys *keys,
+				 char in_force[KILN_SANDBOX_TEXT], struct kiln_error *err)
+{
+	const enum kiln_seccomp mode = wanted_mode();
+	char user[48];
+	int abi;
+
+	name_user(user, sizeof user);
+	enum kiln_code code = kiln_sandbox_landlock_keys(keys, &abi, err);
+	if (code != KILN_OK)
+		return code;
+	code = kiln_sandbox_seccomp_keys(mode, keys->network, err);
+	return describe(user, abi, modes[mode], code, in_force);
+}
+
 #endif

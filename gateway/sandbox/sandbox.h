@@ -53,6 +53,18 @@ enum kiln_code kiln_sandbox_worker(uint16_t port, bool handoff, char in_force[KI
 enum kiln_code kiln_sandbox_agent(bool programs, char in_force[KILN_SANDBOX_TEXT],
 				  struct kiln_error *err) KILN_NODISCARD;
 
+/* For the key server: it reads files, writes beneath the folders of its store, takes descriptors
+ * from the gateway's workers, and with network (PostgreSQL) opens connections. What it does not
+ * need is refused as in kiln_sandbox_agent. */
+struct kiln_sandbox_keys {
+	const char *const *writable; /* folders, ended by NULL */
+	const char *removable;       /* the folder that our socket is in, or NULL */
+	bool network;
+};
+enum kiln_code kiln_sandbox_keys(const struct kiln_sandbox_keys *keys,
+				 char in_force[KILN_SANDBOX_TEXT],
+				 struct kiln_error *err) KILN_NODISCARD;
+
 /* A call that the agent's filter has refused since it was set, each once; false: no more. */
 #define KILN_SANDBOX_CALL 40u
 bool kiln_sandbox_refused(char name[KILN_SANDBOX_CALL]);

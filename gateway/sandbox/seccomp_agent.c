@@ -247,7 +247,8 @@ bool kiln_sandbox_refused(char name[KILN_SANDBOX_CALL])
 	return false;
 }
 
-enum kiln_code kiln_sandbox_seccomp_agent(enum kiln_seccomp mode, struct kiln_error *err)
+enum kiln_code kiln_sandbox_trap(enum kiln_seccomp mode, int (*add)(scmp_filter_ctx filter),
+				 struct kiln_error *err)
 {
 	struct sigaction action = {.sa_sigaction = on_refused, .sa_flags = SA_SIGINFO | SA_RESTART};
 	if (mode == KILN_SECCOMP_OFF)
@@ -261,5 +262,10 @@ enum kiln_code kiln_sandbox_seccomp_agent(enum kiln_seccomp mode, struct kiln_er
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a seccomp filter");
 	/* libcurl's threads, should there be any. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	return kiln_filter_load(filter, add_rules(filter), err);
+	return kiln_filter_load(filter, add(filter), err);
+}
+
+enum kiln_code kiln_sandbox_seccomp_agent(enum kiln_seccomp mode, struct kiln_error *err)
+{
+	return kiln_sandbox_trap(mode, add_rules, err);
 }

@@ -267,6 +267,8 @@ static void write_down(struct session *s, struct kiln_keys_now now, enum kiln_ke
 					.outcome = (uint16_t)code,
 					.operation = s->operation,
 					.user_id = s->known_user ? s->user_id : NULL,
+					.account = s->name,
+					.account_len = s->name_len,
 					.source = s->source};
 	uint8_t action = kiln_keys_operation_action(s->operation, s->intent);
 	if (s->registration) {

@@ -366,6 +366,8 @@ static void test_tokens(void **state)
 	IS(CALL->token_spend(S, token, 18, 100, &err), ABSENT);
 	OK(CALL->token_spend(S, token, 18, 99, &err));
 	IS(CALL->token_spend(S, token, 18, 99, &err), ABSENT);
+	IS(CALL->token_add(S, token, 18, 200, &err), TAKEN); /* used is used */
+	IS(CALL->token_get(S, token, 18, 99, &err), ABSENT);
 	OK(CALL->commit(S, &err));
 }
 

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Passwords and secrets on their way in and out; see secret.h. */
+#include "keys/client/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "keys/client/terminal.h"
+
+/* ---- in ------------------------------------------------------------------------------------- */
+
+/* To the end of fd; more than max bytes are EFBIG. */
+static int read_all(int fd, uint8_t *out, size_t max, size_t *len)
+{
+	uint8_t beyond;
+	*len = 0;
+	for (;;) {
+		const bool full = *len == max;
+		const ssize_t n = read(fd, full ? &beyond : out + *len, full ? 1 : max - *len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 ? 0 : errno;
+		if (full)
+			return EFBIG;
+		*len += (size_t)n;
+	}
+}
+
+static void strip_newline(struct kiln_keycli_secret *secret)
+{
+	if (secret->len > 0 && secret->data[secret->len - 1] == '\n')
+		secret->len--;
+}
+
+static enum kiln_code check_file(int fd, const char *path, struct kiln_error *err)
+{
+	struct stat file;
+	if (fstat(fd, &file) != 0)
+		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.160s", path);
+	if (!S_ISREG(file.st_mode))
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "%.160s is no regular file; a pipe goes with --password-fd", path);
+	if (file.st_uid != geteuid() && file.st_uid != 0)
+		return kiln_fail(err, KILN_E_CONFIG, "%.160s belongs to somebody else", path);
+	if ((file.st_mode & 077) != 0)
+		return kiln_fail(
+		    err, KILN_E_CONFIG,
+		    "%.160s can be read by others (mode %04o): chmod 600 it, and think "
+		    "about changing the password",
+		    path, (unsigned)(file.st_mode & 07777));
+	return KILN_OK;
+}
+
+static enum kiln_code password_from_file(const char *path, struct kiln_keycli_secret *password,
+					 struct kiln_error *err)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.160s", path);
+	enum kiln_code rc = check_file(fd, path, err);
+	const int failed =
+	    rc == KILN_OK ? read_all(fd, password->data, sizeof password->data, &password->len) : 0;
+	if (failed != 0)
+		rc = kiln_fail_errno(err, KILN_E_CONFIG, failed, "%.160s", path);
+	(void)close(fd);
+	strip_newline(password);
+	return rc;
+}
+
+static enum kiln_code password_from_fd(int fd, struct kiln_keycli_secret *password,
+				       struct kiln_error *err)
+{
+	const int failed = read_all(fd, password->data, sizeof password->data, &password->len);
+	if (failed != 0)
+		return kiln_fail_errno(err, KILN_E_CONFIG, failed, "descriptor %d", fd);
+	(void)close(fd);
+	strip_newline(password);
+	return KILN_OK;
+}
+
+static enum kiln_code password_from_terminal(const char *prompt, bool confirm,
+					     struct kiln_keycli_secret *password,
+					     struct kiln_error *err)
+{
+	struct kiln_keycli_secret again;
+	enum kiln_code rc = kiln_keycli_terminal_read(prompt, password->data, sizeof password->data,
+						      &password->len, err);
+	if (rc == KILN_E_UNSUPPORTED)
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "there is no terminal to ask for the password at: --password-file "
+				 "FILE or --password-fd N");
+	if (rc != KILN_OK || !confirm)
+		return rc;
+	rc = kiln_keycli_terminal_read("Once more: ", again.data, sizeof again.data, &again.len,
+				       err);
+	if (rc == KILN_OK &&
+	    (again.len != password->len || memcmp(again.data, password->data, again.len) != 0))
+		rc = kiln_fail(err, KILN_E_CONFIG, "the two are not the same; nothing was done");
+	kiln_wipe(&again, sizeof again);
+	return rc;
+}
+
+enum kiln_code kiln_keycli_password(const struct kiln_keycli_password_source *source,
+				    const char *prompt, bool confirm,
+				    struct kiln_keycli_secret *password, struct kiln_error *err)
+{
+	enum kiln_code rc;
+	memset(password, 0, sizeof *password);
+	if (source->file != NULL)
+		rc = password_from_file(source->file, password, err);
+	else if (source->fd != KILN_KEYCLI_NO_FD)
+		rc = password_from_fd((int)source->fd, password, err);
+	else
+		rc = password_from_terminal(prompt, confirm, password, err);
+	if (rc == KILN_OK && password->len == 0)
+		rc = kiln_fail(err, KILN_E_CONFIG, "an empty password is none");
+	if (rc != KILN_OK)
+		kiln_wipe(password, sizeof *password);
+	return rc;
+}
+
+static enum kiln_code read_from(int fd, const char *name, size_t max, uint8_t *data, size_t *len,
+				struct kiln_error *err)
+{
+	const int failed = read_all(fd, data, max, len);
+	if (failed == EFBIG)
+		return kiln_fail(err, KILN_E_CONFIG, "%.160s has more than %zu bytes", name, max);
+	if (failed != 0)
+		return kiln_fail_errno(err, KILN_E_CONFIG, failed, "%.160s", name);
+	return KILN_OK;
+}
+
+enum kiln_code kiln_keycli_read(const char *path, size_t max, uint8_t **data, size_t *len,
+				struct kiln_error *err)
+{
+	enum kiln_code rc;
+	*data = calloc(1, max + 1);
+	*len = 0;
+	if (*data == NULL)
+		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for what is to be read");
+	if (path != NULL) {
+		const int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			rc = kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.160s", path);
+		else
+			rc = read_from(fd, path, max, *data, len, err);
+		if (fd >= 0)
+			(void)close(fd);
+	} else if (isatty(STDIN_FILENO) == 1) {
+		rc = kiln_keycli_terminal_read("The secret: ", *data, max, len, err);
+	} else {
+		rc = read_from(STDIN_FILENO, "the standard input", max, *data, len, err);
+	}
+	if (rc == KILN_OK)
+		return KILN_OK;
+	kiln_wipe(*data, max);
+	free(*data);
+	*data = NULL;
+	return rc;
+}
+
+/* ---- out ------------------------------------------------------------------------------------ */
+
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		const ssize_t n = write(fd, data, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno;
+		data += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) == 0 ? 0 : errno;
+}
+
+/* The name is on the disk when its folder is. */
+static void sync_folder(const char *path)
+{
+	char copy[PATH_MAX];
+	if (snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy)
+		return;
+	const int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)fsync(fd);
+	(void)close(fd);
+}
+
+enum kiln_code kiln_keycli_write(const char *path, const void *data, size_t len,
+				 struct kiln_error *err)
+{
+	const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return kiln_fail(err, KILN_E_CONFIG, "%.160s exists, and is not overwritten", path);
+	if (fd < 0)
+		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.160s", path);
+	int failed = fchmod(fd, 0600) == 0 ? 0 : errno;
+	if (failed == 0)
+		failed = write_all(fd, data, len);
+	if (close(fd) != 0 && failed == 0)
+		failed = errno;
+	if (failed != 0) {
+		(void)unlink(path);
+		return kiln_fail_errno(err, KILN_E_SYSTEM, failed, "%.160s", path);
+	}
+	sync_folder(path);
+	return KILN_OK;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The way to a key server; see talk.h. */
+#include "keys/client/talk.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "keys/client/terminal.h"
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static enum kiln_code prepare(struct kiln_keycli_talk *talk, struct kiln_error *err)
+{
+	const struct kiln_keycli_options *o = talk->options;
+	const enum kiln_code rc = kiln_address_parse("--server", o->server, &talk->address, err);
+	if (rc != KILN_OK)
+		return rc;
+	if (talk->address.is_unix || talk->address.host[0] == '\0' || talk->address.port == 0)
+		return kiln_fail(err, KILN_E_CONFIG, "--server %.80s: write HOST:PORT", o->server);
+	(void)snprintf(talk->port, sizeof talk->port, "%u", talk->address.port);
+	const char *name = o->server_name != NULL ? o->server_name : talk->address.host;
+	const struct kiln_tls_files files = {.ca = o->cacert};
+	const struct kiln_tls_options options = {
+	    .role = KILN_CLIENT,
+	    .peer_auth = KILN_PEER_REQUIRED,
+	    .server_name = name,
+	    .verify_name = name,
+	    .alpn = KILN_KEYS_ALPN,
+	};
+	talk->config = kiln_tls_config_load(&options, &files, err);
+	return talk->config != NULL ? KILN_OK : err->code;
+}
+
+/* What is left of the time is the longest that a read or a write may wait. */
+static void set_timeouts(const struct kiln_keycli_talk *talk, uint64_t ms)
+{
+	const struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
+				     .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+	const int fd = kiln_conn_fd(talk->conn);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+}
+
+static enum kiln_code connect_now(struct kiln_keycli_talk *talk, struct kiln_error *err)
+{
+	const uint64_t now = now_ms(), left = now < talk->end_ms ? talk->end_ms - now : 0;
+	const struct kiln_conn_options options = {
+	    .timeout_ms = (uint32_t)left,
+	    .exporter_label = KILN_KEYS_EXPORTER_LABEL,
+	    .exporter_len = KILN_KEYS_EXPORTER_SIZE,
+	};
+	kiln_conn_close(talk->conn);
+	talk->conn = NULL;
+	if (left == 0)
+		return kiln_fail(err, KILN_E_TIMEOUT, "the time is over (--timeout)");
+	if (kiln_tls_connect(talk->config, talk->address.host, talk->port, &options, &talk->conn,
+			     err) < 0)
+		return err->code;
+	set_timeouts(talk, left);
+	if (strcmp(kiln_conn_alpn(talk->conn), KILN_KEYS_ALPN) == 0)
+		return KILN_OK;
+	return kiln_fail(err, KILN_E_KEYS_SERVER,
+			 "what listens there is no key server: it does not speak " KILN_KEYS_ALPN
+			 " (its gateway needs --alpn " KILN_KEYS_ALPN ")");
+}
+
+static struct kiln_conn *reconnect(void *arg, struct kiln_error *err)
+{
+	struct kiln_keycli_talk *talk = arg;
+	talk->reconnects++;
+	return connect_now(talk, err) == KILN_OK ? talk->conn : NULL;
+}
+
+static void on_progress(void *arg, enum kiln_keys_progress what)
+{
+	(void)arg;
+	if (what == KILN_KEYS_STRETCHING)
+		kiln_keycli_progress_begin("stretching the password (Argon2id)");
+	else
+		kiln_keycli_progress_end();
+}
+
+enum kiln_code kiln_keycli_open(struct kiln_keycli_talk *talk, const struct kiln_keycli_options *o,
+				const struct kiln_keycli_secret *password, struct kiln_error *err)
+{
+	const struct kiln_keys_options options = {
+	    .server_identity = o->server_identity,
+	    .server_key = o->pinned ? o->server_key : NULL,
+	    .ksf = kiln_keycli_stretching(o),
+	    .progress = on_progress,
+	    .reconnect = reconnect,
+	    .arg = talk,
+	};
+	talk->options = o;
+	talk->end_ms = now_ms() + o->timeout_ms;
+	enum kiln_code rc = prepare(talk, err);
+	if (rc == KILN_OK)
+		rc = connect_now(talk, err);
+	if (rc == KILN_OK)
+		rc = kiln_keys_open(talk->conn, o->account, password->data, password->len, &options,
+				    &talk->keys, err);
+	return rc;
+}
+
+void kiln_keycli_close(struct kiln_keycli_talk *talk)
+{
+	kiln_keys_close(talk->keys);
+	kiln_conn_close(talk->conn);
+	kiln_tls_config_unref(talk->config);
+	talk->keys = NULL;
+	talk->conn = NULL;
+	talk->config = NULL;
+}
+
+struct kiln_opaque_ksf kiln_keycli_stretching(const struct kiln_keycli_options *o)
+{
+	return (struct kiln_opaque_ksf){.profile = (enum kiln_opaque_ksf_profile)o->stretch};
+}
