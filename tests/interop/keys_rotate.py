@@ -15,7 +15,7 @@ import time
 
 from harness.keys_store import Store, each_kind, read_batches, read_rest, verify
 
-ROTATIONS, KILLS, USERS, BETWEEN = 40, 10, 4000, 6  # at most; until so many times between
+ROTATIONS, KILLS, USERS, BETWEEN = 40, 10, 1500, 3  # at most; until so many times between
 kiln, tool, kind = sys.argv[1:4]
 seed = int(sys.argv[4]) if len(sys.argv) > 4 else random.SystemRandom().randrange(1 << 30)
 dice = random.Random(seed)
