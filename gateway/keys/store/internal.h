@@ -27,6 +27,7 @@ struct kiln_store {
 	uint8_t store_id[KILN_STORE_ID_LEN];
 	int schema;
 	bool rotating;
+	bool sealed_by_other; /* options->other_key is the one that seals */
 	uint32_t keys_max;
 	bool in_batch, in_frame;
 	bool wrote;     /* in this batch */

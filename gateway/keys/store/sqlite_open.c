@@ -21,6 +21,11 @@
 static enum kiln_code create_file(const char *path, struct kiln_error *err)
 {
 	const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "%.150s is there already, and nothing is overwritten: move it "
+				 "away, or take another name",
+				 path);
 	if (fd < 0)
 		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.150s cannot be made", path);
 	(void)close(fd);
