@@ -57,6 +57,7 @@ void kiln_keys_resume(struct turn *turn)
 		return;
 	}
 	kiln_keys_session_touch(s);
+	s->resumed_in_batch = true;
 	s->resume_next = turn->frame->sequence + 1;
 	s->resumes++;
 	if (s->conn != conn)

@@ -147,6 +147,51 @@ static void test_forged(void **state)
 	rig_end(&rig);
 }
 
+static unsigned next_frame(struct rig_link *link)
+{
+	size_t len;
+	const uint8_t *out = kiln_keys_conn_output(link->conn, &len);
+	return out != NULL ? out[4] : 0;
+}
+
+/* An answer, and its session on to another connection, in a batch that is lost: the answer does not
+ * leave by the connection it was written for. What was refused without the store still is. */
+static void test_moved_in_lost_batch(void **state)
+{
+	struct rig rig;
+	struct rig_link link, other, stranger;
+	const uint8_t nonsense[29] = {0, 0, 0, 25, 0x77};
+	size_t len;
+	(void)state;
+	init(&rig);
+	rig_login(&link, &rig, NAME, PASS);
+	rig_connect(&other, &rig, 2, NULL);
+	rig_connect(&stranger, &rig, 3, NULL);
+	assert_int_equal(kiln_keys_client_request(link.client, &generate, NULL), KILN_OK);
+	const uint8_t *out = kiln_keys_client_output(link.client, &len);
+	kiln_keys_conn_feed(link.conn, out, len, rig.now);
+	assert_int_equal(kiln_keys_client_resume(link.client, NULL), KILN_OK);
+	out = kiln_keys_client_output(link.client, &len);
+	kiln_keys_conn_feed(other.conn, out, len, rig.now);
+	kiln_keys_client_sent(link.client, len);
+	kiln_keys_conn_feed(stranger.conn, nonsense, sizeof nonsense, rig.now);
+	rig.store->fail_commit = true;
+	assert_false(rig_commit(&rig));
+	rig.store->fail_commit = false;
+	assert_int_equal(rig.store->now.key_count, 0);
+	assert_int_equal(next_frame(&link), 0);
+	assert_int_equal(next_frame(&other), KILN_KEYS_ERROR);
+	assert_int_equal(next_frame(&stranger), KILN_KEYS_ERROR);
+	other.client = link.client;
+	link.client = NULL;
+	assert_int_equal(rig_run(&other), KILN_KEYS_BROKEN);
+	assert_int_equal(kiln_keys_client_error(other.client, NULL)->code, KILN_E_KEYS_BUSY);
+	rig_disconnect(&stranger);
+	rig_disconnect(&other);
+	rig_disconnect(&link);
+	rig_end(&rig);
+}
+
 /* Many sessions share a connection, their frames mixed. */
 static void test_multiplexed(void **state)
 {
@@ -333,10 +378,15 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_executed_once),  cmocka_unit_test(test_open_lost),
-	    cmocka_unit_test(test_forged),         cmocka_unit_test(test_multiplexed),
-	    cmocka_unit_test(test_bounds),         cmocka_unit_test(test_deadlines),
-	    cmocka_unit_test(test_moved_for_ever), cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_executed_once),
+	    cmocka_unit_test(test_open_lost),
+	    cmocka_unit_test(test_forged),
+	    cmocka_unit_test(test_multiplexed),
+	    cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_deadlines),
+	    cmocka_unit_test(test_moved_in_lost_batch),
+	    cmocka_unit_test(test_moved_for_ever),
+	    cmocka_unit_test(test_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
