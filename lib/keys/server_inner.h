@@ -55,7 +55,7 @@ struct session {
 	bool registration; /* or a request session */
 	bool known_user;   /* an account of that name exists (login) */
 	bool known_source;
-	bool exporter_bound;
+	bool exporter_bound; /* to that of each connection it comes to */
 	uint8_t source[KILN_KEYS_SOURCE_LEN];
 	uint8_t exporter[KILN_KEYS_EXPORTER_LEN];
 	uint8_t name[KILN_KEYS_NAME_MAX], name_len;
