@@ -97,7 +97,7 @@ static enum kiln_code bind_failed(const char *path, struct kiln_error *err)
 static enum kiln_code listen_at(struct kiln_handoff *h, const char *path, unsigned mode,
 				struct kiln_error *err)
 {
-	socklen_t len;
+	socklen_t len = 0;
 	const enum kiln_code rc = set_address(h, path, &len, err);
 	if (rc != KILN_OK)
 		return rc;
