@@ -147,7 +147,7 @@ ALL = [
     Figure("keys-server", "keys", "The key server",
            f"kiln keys serve whole, {keys_rows.SOME:,} users in its store, by its processor time; "
            "beside it @serenity-kit/opaque (in parentheses: the ratio to it) with a Map as its "
-           "store and no network.", [
+           "store and no network. A registration has a login behind it, on both.", [
                Series("logins", "keys-login", "per_core", "per core-second", digits=0,
                       better="more"),
                Series("registrations", "keys-registration", "per_core", "per core-second",
