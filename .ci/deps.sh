@@ -6,7 +6,7 @@ packages_build=(gcc libc6-dev linux-libc-dev cmake ninja-build pkgconf clang llv
 	zlib1g-dev libsqlite3-dev libpq-dev libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev openssl
 	python3)
 packages_test=(libclang-rt-dev clang-format clang-tidy curl gnutls-bin procps iproute2 socat mandoc
-	valgrind postgresql)
+	nginx valgrind postgresql)
 # Peers that come from npm are part of the tests. Where node and npm are already there, from wherever,
 # Debian's packages of them would only be in conflict.
 command -v node >/dev/null && command -v npm >/dev/null || packages_test+=(nodejs npm)

@@ -1,8 +1,8 @@
 /* A Roast client: says which AWS role the server has, sends standard input, prints the answer.
  *	cc roast_client.c $(pkg-config --cflags --libs kiln) -o roast_client
  *	echo 'hello, world' | ./roast_client localhost 4433 arn:aws:iam::123456789012:role/Ledger
- * Its own role comes from the environment, the shared files, the container or the instance; a
- *fourth argument lets AWS_ENDPOINT_URL_STS be `kiln sts`, for development. */
+ * Its own role comes from the environment, the shared files, the container or the instance. With
+ * "development" as fourth argument AWS_ENDPOINT_URL_STS may be `kiln sts`. */
 #include <kiln/roast.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -15,9 +15,9 @@ int main(int argc, char **argv)
 	struct kiln_aws_role ledger;
 	struct kiln_error err = {.message = "usage: roast_client HOST PORT ROLE [development]"};
 	const struct kiln_aws_options who = {.development_sts = argc == 5};
-	struct kiln_aws *aws = argc == 5 ? kiln_aws_open(&who, &err) : NULL; /* NULL: the default */
+	struct kiln_aws *aws = kiln_aws_open(&who, &err);
 	const struct kiln_roast_conn_options options = {.aws = aws};
-	if (argc < 4 || kiln_aws_role_parse(argv[3], &ledger, &err) != KILN_OK ||
+	if (argc < 4 || aws == NULL || kiln_aws_role_parse(argv[3], &ledger, &err) != KILN_OK ||
 	    kiln_roast_connect(argv[1], argv[2], &ledger, 1, &options, &conn, &err) < 0)
 		return fprintf(stderr, "roast_client: %s\n", err.message), 1;
 	const struct kiln_roast_peer *peer = kiln_conn_role(conn);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,11 +17,6 @@
 #include "supervisor/control.h"
 
 #define REPLAY_SIGNATURES 131072u
-
-int64_t kiln_agent_wall_clock(void)
-{
-	return (int64_t)time(NULL);
-}
 
 uint64_t kiln_agent_monotonic_ms(void)
 {
@@ -134,6 +130,19 @@ static void tell_workers(void *arg)
 	kiln_agent_say_all(agent, &message);
 }
 
+/* All regions' requests together leave descriptors for workers and credentials. */
+static unsigned at_once_to_a_region(void)
+{
+	struct rlimit files = {.rlim_cur = KILN_AGENT_OTHER_FDS};
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	const rlim_t left =
+	    files.rlim_cur > KILN_AGENT_OTHER_FDS ? files.rlim_cur - KILN_AGENT_OTHER_FDS : 0;
+	const rlim_t share = left / KILN_AGENT_REGIONS;
+	if (share >= KILN_AGENT_AT_ONCE)
+		return KILN_AGENT_AT_ONCE;
+	return share > 4 ? (unsigned)share : 4;
+}
+
 /* How narrow depends on what the credentials' files say, read as the user who will read them. */
 static enum kiln_code enter_sandbox(struct kiln_agent *agent, struct kiln_error *err)
 {
@@ -203,6 +212,7 @@ int kiln_agent_process(const struct kiln_agent_job *job)
 	struct kiln_error err = {0};
 	memset(&agent, 0, sizeof agent);
 	agent.job = job;
+	agent.at_once = at_once_to_a_region();
 	agent.now_ms = kiln_agent_monotonic_ms();
 	ignore_signals();
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -25,6 +25,7 @@ struct kiln_exchanges {
 struct kiln_exchanges *kiln_exchanges_new(struct kiln_error *err)
 {
 	struct kiln_exchanges *e = calloc(1, sizeof *e);
+	(void)unsetenv("SSLKEYLOGFILE"); /* libcurl would write the keys of these sessions there */
 	if (e != NULL && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
 		e->multi = curl_multi_init();
 	if (e == NULL || e->multi == NULL) {

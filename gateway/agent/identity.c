@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "aws/chain.h"
+#include "base/clock.h"
 #include "driver/file.h"
 #include "driver/program.h"
 #include "log/log.h"
@@ -38,11 +39,6 @@ struct kiln_identity {
 	struct kiln_error problem;
 	struct kiln_log_limit said;
 };
-
-static int64_t wall_clock(void)
-{
-	return (int64_t)time(NULL);
-}
 
 struct kiln_identity *kiln_identity_new(const struct kiln_identity_options *options,
 					struct kiln_error *err)
@@ -93,7 +89,7 @@ static void answer_file(struct kiln_identity *identity, const struct kiln_chain_
 	const int failed = kiln_file_read_some(q->path, q->max, &file);
 	const struct kiln_chain_answer answer = {
 	    .error = failed, .data = file.data, .len = file.len};
-	kiln_chain_answer(identity->chain, wall_clock(), &answer);
+	kiln_chain_answer(identity->chain, kiln_wall_clock(), &answer);
 	kiln_file_clear(&file);
 }
 
@@ -109,7 +105,7 @@ static void start_command(struct kiln_identity *identity, const struct kiln_chai
 	if (failed == 0)
 		return;
 	const struct kiln_chain_answer answer = {.error = failed};
-	kiln_chain_answer(identity->chain, wall_clock(), &answer);
+	kiln_chain_answer(identity->chain, kiln_wall_clock(), &answer);
 }
 
 static void watch_command(struct kiln_identity *identity)
@@ -120,7 +116,7 @@ static void watch_command(struct kiln_identity *identity)
 		return;
 	answer.data = command->data;
 	answer.len = command->len < command->max ? command->len : command->max;
-	kiln_chain_answer(identity->chain, wall_clock(), &answer);
+	kiln_chain_answer(identity->chain, kiln_wall_clock(), &answer);
 	kiln_program_clear(command);
 }
 
@@ -129,7 +125,7 @@ static void on_exchange(void *arg, const struct kiln_http_answer *http)
 	struct kiln_identity *identity = arg;
 	const struct kiln_chain_answer answer = {.http = http};
 	identity->exchange_under_way = false;
-	kiln_chain_answer(identity->chain, wall_clock(), &answer);
+	kiln_chain_answer(identity->chain, kiln_wall_clock(), &answer);
 }
 
 static void start_exchange(struct kiln_identity *identity, const struct kiln_chain_question *q)
@@ -143,7 +139,7 @@ static void start_exchange(struct kiln_identity *identity, const struct kiln_cha
 	struct kiln_http_answer http = {0};
 	memcpy(http.problem, err.message, sizeof http.problem - 1);
 	const struct kiln_chain_answer answer = {.http = &http};
-	kiln_chain_answer(identity->chain, wall_clock(), &answer);
+	kiln_chain_answer(identity->chain, kiln_wall_clock(), &answer);
 }
 
 /* Answers what can be answered at once. */
@@ -156,7 +152,7 @@ static void follow_chain(struct kiln_identity *identity)
 		if (identity->command.pid != 0 || identity->exchange_under_way ||
 		    identity->program_wanted)
 			return;
-		q = kiln_chain_step(identity->chain, wall_clock());
+		q = kiln_chain_step(identity->chain, kiln_wall_clock());
 		if (q == NULL)
 			return;
 		switch (q->ask) {
@@ -171,7 +167,7 @@ bool kiln_identity_look(struct kiln_identity *identity)
 {
 	const struct kiln_chain_question *q;
 	for (int i = 0; i < STEPS_A_TURN; i++) {
-		q = kiln_chain_step(identity->chain, wall_clock());
+		q = kiln_chain_step(identity->chain, kiln_wall_clock());
 		if (q == NULL || q->ask != KILN_CHAIN_FILE)
 			break;
 		answer_file(identity, q);
@@ -227,8 +223,8 @@ static void say_identity(const struct kiln_identity *identity)
 	const struct kiln_aws_credentials *credentials;
 	struct kiln_log_line line;
 	char arn[KILN_AWS_ROLE_ARN_MAX];
-	if (identity->options.silent ||
-	    kiln_chain_credentials(identity->chain, wall_clock(), &credentials, NULL) != KILN_OK)
+	if (identity->options.silent || kiln_chain_credentials(identity->chain, kiln_wall_clock(),
+							       &credentials, NULL) != KILN_OK)
 		return;
 	kiln_aws_role_format(&identity->role, arn);
 	kiln_log_begin(&line, KILN_LOG_INFO, "identity");
@@ -237,7 +233,7 @@ static void say_identity(const struct kiln_identity *identity)
 	kiln_log_str(&line, "region", kiln_chain_region(identity->chain));
 	kiln_log_str(&line, "source", credentials->source);
 	if (credentials->expires_at != 0)
-		kiln_log_i64(&line, "expires_in_s", credentials->expires_at - wall_clock());
+		kiln_log_i64(&line, "expires_in_s", credentials->expires_at - kiln_wall_clock());
 	kiln_log_end(&line);
 }
 
@@ -281,7 +277,7 @@ static void ask_caller(struct kiln_identity *identity,
 		return;
 	}
 	memcpy(identity->asked_key, credentials->access_key_id, sizeof identity->asked_key);
-	enum kiln_code rc = kiln_aws_prove(credentials, region, wall_clock(), nothing,
+	enum kiln_code rc = kiln_aws_prove(credentials, region, kiln_wall_clock(), nothing,
 					   sizeof nothing - 1, &proof, &err);
 	if (rc == KILN_OK) {
 		rc = kiln_sts_identity_request(kiln_chain_endpoints(identity->chain), &proof,
@@ -305,7 +301,8 @@ static void follow_credentials(struct kiln_identity *identity)
 	struct kiln_error err = {0};
 	if (identity->asking || identity->now_ms < identity->ask_at_ms)
 		return;
-	if (kiln_chain_credentials(identity->chain, wall_clock(), &credentials, &err) != KILN_OK) {
+	if (kiln_chain_credentials(identity->chain, kiln_wall_clock(), &credentials, &err) !=
+	    KILN_OK) {
 		const bool searching = identity->exchange_under_way || identity->command.pid != 0;
 		if (!searching)
 			fail(identity, &err);
@@ -317,7 +314,7 @@ static void follow_credentials(struct kiln_identity *identity)
 
 static int until(const struct kiln_identity *identity)
 {
-	const int64_t now = wall_clock(), wake_at = kiln_chain_wake_at(identity->chain);
+	const int64_t now = kiln_wall_clock(), wake_at = kiln_chain_wake_at(identity->chain);
 	const int64_t seconds = wake_at > now ? wake_at - now : 0; /* it may be INT64_MIN */
 	uint64_t ms = LOOK_AGAIN_MS;
 	if (seconds < LOOK_AGAIN_MS / 1000)
@@ -358,7 +355,8 @@ const struct kiln_aws_credentials *kiln_identity_credentials(const struct kiln_i
 {
 	const struct kiln_aws_credentials *credentials;
 	*region = kiln_chain_region(identity->chain);
-	if (kiln_chain_credentials(identity->chain, wall_clock(), &credentials, err) != KILN_OK)
+	if (kiln_chain_credentials(identity->chain, kiln_wall_clock(), &credentials, err) !=
+	    KILN_OK)
 		return NULL;
 	/* What is signed names the role: of new credentials it is not known yet. */
 	if (!identity->known || strcmp(identity->known_key, credentials->access_key_id) != 0) {
@@ -401,7 +399,7 @@ void kiln_identity_doing(const struct kiln_identity *identity, char text[KILN_ID
 	}
 	if (!identity->exchange_under_way && identity->command.pid == 0)
 		return;
-	const struct kiln_chain_question *q = kiln_chain_step(identity->chain, wall_clock());
+	const struct kiln_chain_question *q = kiln_chain_step(identity->chain, kiln_wall_clock());
 	if (q != NULL && q->ask == KILN_CHAIN_HTTP) /* a query may hold a token */
 		(void)snprintf(text, room, "asking %.*s", (int)strcspn(q->http->url, "?"),
 			       q->http->url);

@@ -13,12 +13,13 @@
 #include "worker/heap.h"
 
 #define KILN_AGENT_CHANNELS_MAX (KILN_EXCHANGE_FDS - 8u)
-/* Requests to the STS of one region: how many at once, and how many of them for sources that are
+/* Requests to the STS of one region: how many at once, of them three of four for sources that are
  * not known; more wait in a queue. The peer names the region, so one that does not answer must not
- * use up what another's peers need. */
+ * use up what another's peers need: not its places, and not the descriptors that all share, of
+ * which some are kept for everything else. */
 #define KILN_AGENT_AT_ONCE     64u
-#define KILN_AGENT_NEWCOMERS   48u
 #define KILN_AGENT_REGIONS     64u
+#define KILN_AGENT_OTHER_FDS   256u
 #define KILN_AGENT_ANSWERS_MAX 4096u /* waiting for a worker that does not read */
 #define KILN_AGENT_THROTTLED   256u
 
@@ -57,6 +58,7 @@ struct kiln_agent {
 	struct kiln_agent_channel channels[KILN_AGENT_CHANNELS_MAX];
 	unsigned channel_count;
 	uint64_t next_serial;
+	unsigned at_once; /* to one region: KILN_AGENT_AT_ONCE, or fewer by RLIMIT_NOFILE */
 	struct kiln_agent_region regions[KILN_AGENT_REGIONS];
 	struct kiln_agent_throttled throttled[KILN_AGENT_THROTTLED];
 	struct kiln_log_limit failures;
@@ -66,7 +68,6 @@ struct kiln_agent {
 	bool stopping;
 };
 
-int64_t kiln_agent_wall_clock(void); /* seconds since 1970 */
 uint64_t kiln_agent_monotonic_ms(void);
 
 /* channels.c */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/parts.h"
+#include "base/clock.h"
 
 void kiln_agent_prove(struct kiln_agent *agent, uint64_t serial,
 		      const struct kiln_agent_message *question)
@@ -23,7 +24,7 @@ void kiln_agent_prove(struct kiln_agent *agent, uint64_t serial,
 		credentials = NULL;
 	}
 	if (credentials == NULL ||
-	    kiln_aws_prove(credentials, region, kiln_agent_wall_clock(), question->proof.body,
+	    kiln_aws_prove(credentials, region, kiln_wall_clock(), question->proof.body,
 			   question->proof.body_len, &answer.proof, &err) != KILN_OK) {
 		kiln_agent_refuse(agent, serial, question->id, &err);
 		return;

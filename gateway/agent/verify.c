@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/parts.h"
+#include "base/clock.h"
 
 #define THROTTLE_FIRST_MS 500u
 #define THROTTLE_MOST_MS  4000u /* well within a handshake's deadline */
@@ -25,7 +26,7 @@ struct kiln_agent_question {
 	char key_id[129], signature[KILN_AWS_SIGNATURE_LEN];
 };
 
-static void start_next(struct kiln_agent_region *region);
+static void start_next(struct kiln_agent *agent, struct kiln_agent_region *region);
 
 /* ---- back-off ------------------------------------------------------------------------------ */
 
@@ -145,6 +146,7 @@ static bool try_again(struct kiln_agent_question *q, const struct kiln_http_answ
 static void on_answer(void *arg, const struct kiln_http_answer *http)
 {
 	struct kiln_agent_question *q = arg;
+	struct kiln_agent *agent = q->agent;
 	struct kiln_agent_region *region = q->region;
 	q->agent->now_ms = kiln_agent_monotonic_ms(); /* it may have been a long wait */
 	region->at_once--;
@@ -157,32 +159,32 @@ static void on_answer(void *arg, const struct kiln_http_answer *http)
 		judge(q, http);
 		free_question(q);
 	}
-	start_next(region);
+	start_next(agent, region);
 }
 
-static bool has_place(const struct kiln_agent_region *region, bool newcomer)
+static bool has_place(const struct kiln_agent_region *region, unsigned most, bool newcomer)
 {
-	return region->at_once < KILN_AGENT_AT_ONCE &&
-	       (!newcomer || region->newcomers < KILN_AGENT_NEWCOMERS);
+	return region->at_once < most && (!newcomer || region->newcomers < most - most / 4);
 }
 
 /* NULL when there is no place, or nobody to take it. */
-static struct kiln_agent_question *take_next(struct kiln_agent_region *region)
+static struct kiln_agent_question *take_next(struct kiln_agent_region *region, unsigned most)
 {
-	return has_place(region, false) ? (struct kiln_agent_question *)kiln_queue_take(
-					      &region->queue, has_place(region, true))
-					: NULL;
+	if (!has_place(region, most, false))
+		return NULL;
+	return (struct kiln_agent_question *)kiln_queue_take(&region->queue,
+							     has_place(region, most, true));
 }
 
-static void start_next(struct kiln_agent_region *region)
+static void start_next(struct kiln_agent *agent, struct kiln_agent_region *region)
 {
 	struct kiln_agent_question *q;
-	while ((q = take_next(region)) != NULL) {
+	while ((q = take_next(region, agent->at_once)) != NULL) {
 		struct kiln_error err = {0};
 		if (q->agent->now_ms - q->asked_ms > PATIENCE_MS)
 			(void)kiln_fail(&err, KILN_E_STS,
 					"waited %u s for one of %u requests to the STS of %s",
-					PATIENCE_MS / 1000, KILN_AGENT_AT_ONCE, region->name);
+					PATIENCE_MS / 1000, agent->at_once, region->name);
 		else if (ask(q, &err) == KILN_OK)
 			continue;
 		turn_away(q, &err);
@@ -194,7 +196,7 @@ static enum kiln_code ask_or_wait(struct kiln_agent_question *q, struct kiln_err
 {
 	struct kiln_agent_region *region = q->region;
 	q->asked_ms = q->agent->now_ms;
-	if (has_place(region, q->newcomer))
+	if (has_place(region, q->agent->at_once, q->newcomer))
 		return ask(q, err);
 	struct kiln_agent_question *out = (struct kiln_agent_question *)kiln_queue_put(
 	    &region->queue, &q->waiting, kiln_limits_source(q->source), !q->newcomer);
@@ -248,7 +250,7 @@ static enum kiln_code begin(struct kiln_agent_question *q, const struct kiln_age
 			    struct kiln_error *err)
 {
 	struct kiln_agent *agent = q->agent;
-	const int64_t now = kiln_agent_wall_clock();
+	const int64_t now = kiln_wall_clock();
 	enum kiln_code rc = kiln_aws_proof_check(&m->proof, now, err);
 	if (rc != KILN_OK)
 		return rc;

@@ -40,9 +40,11 @@ static enum kiln_code check_handoff(struct kiln_parse *p)
 	const char *const *names = handoff ? of_target : of_handoff;
 	for (size_t i = 0; i < (handoff ? 4 : 2); i++)
 		if (kiln_flag_given(p, names[i]) != NULL)
-			return handoff ? FAIL(p, "%s belongs to --target, and --handoff takes its place",
-					      names[i])
-				       : FAIL(p, "%s belongs to --handoff, which is missing", names[i]);
+			return handoff
+				   ? FAIL(p,
+					  "%s belongs to --target, and --handoff takes its place",
+					  names[i])
+				   : FAIL(p, "%s belongs to --handoff, which is missing", names[i]);
 	return KILN_OK;
 }
 

@@ -86,8 +86,8 @@ static enum kiln_code take_target(struct kiln_parse *p, const struct kiln_flag *
 				  const char *value)
 {
 	if (p->options->handoff)
-		return kiln_fail(p->err, KILN_E_CONFIG, "--handoff takes the place of %s; choose one",
-				 flag->name);
+		return kiln_fail(p->err, KILN_E_CONFIG,
+				 "--handoff takes the place of %s; choose one", flag->name);
 	p->options->target_text = value;
 	return kiln_address_parse(flag->name, value, &p->options->target, p->err);
 }

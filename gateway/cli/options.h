@@ -37,7 +37,7 @@ struct kiln_gateway_options {
 	size_t listen_count;
 	struct kiln_address target;
 	const char *target_text;
-	bool handoff;      /* --handoff: target is the application's socket */
+	bool handoff; /* --handoff: target is the application's socket */
 	const char *handoff_user, *handoff_label; /* NULL: ours or root; the default label */
 	bool reuse_port;   /* listen beside a gateway that has the port already */
 	bool unsafe_plain; /* do not warn that plain bytes leave this machine */

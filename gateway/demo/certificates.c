@@ -2,8 +2,8 @@
  * The demo's first part: mutual TLS with throw-away certificates, and a stranger with one of the
  * same authority. */
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "demo/certs.h"
 #include "demo/stage.h"
 
@@ -51,7 +51,7 @@ static enum kiln_code issue(struct kiln_demo_stage *stage, const struct kiln_aut
 static enum kiln_code make_certificates(struct kiln_demo_stage *stage, struct kiln_error *err)
 {
 	struct kiln_pem pem = {0};
-	struct kiln_authority *ca = kiln_authority_new("Kiln demo CA", (int64_t)time(NULL), 1, err);
+	struct kiln_authority *ca = kiln_authority_new("Kiln demo CA", kiln_wall_clock(), 1, err);
 	if (ca == NULL)
 		return err->code;
 	enum kiln_code rc = kiln_authority_cert(ca, &pem, err);

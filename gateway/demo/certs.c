@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/bytes.h"
 
 #define DAY 86400
@@ -118,10 +119,7 @@ static bool push_name(GENERAL_NAMES *names, int type, const void *data, size_t l
 /* IA5String, RFC 5280 4.2.1.6; a space or a control would only be there by mistake. */
 static bool is_printable(const char *text)
 {
-	for (const char *p = text; *p != '\0'; p++)
-		if (*p <= ' ' || *p > '~')
-			return false;
-	return text[0] != '\0';
+	return text[0] != '\0' && kiln_ascii_is_visible(text, strlen(text));
 }
 
 static enum kiln_code push_texts(GENERAL_NAMES *names, int type, const char *const *list,

@@ -7,9 +7,9 @@
 #include <getopt.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/suggest.h"
 #include "cli/values.h"
 #include "demo/certs.h"
@@ -184,7 +184,7 @@ static enum kiln_code make(const struct request *r, struct made *made, struct ki
 	    .key = (enum kiln_key_kind)r->key,
 	};
 	struct kiln_authority *a =
-	    kiln_authority_new(r->ca_cn, (int64_t)time(NULL), (unsigned)r->days, err);
+	    kiln_authority_new(r->ca_cn, kiln_wall_clock(), (unsigned)r->days, err);
 	if (a == NULL)
 		return err->code;
 	enum kiln_code code = kiln_authority_cert(a, &made->ca, err);

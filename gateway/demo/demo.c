@@ -20,9 +20,13 @@ static const struct part {
 	const char *name;
 	enum kiln_code (*play)(struct kiln_demo_stage *stage, struct kiln_demo_part *part,
 			       struct kiln_error *err);
+	/* Instead of play: it reports by itself, and gives its JSON. */
+	enum kiln_code (*show)(struct kiln_demo_stage *stage, json_t **shown, bool *ok,
+			       struct kiln_error *err);
 } parts[] = {
-    {"certificates", kiln_demo_certificates},
-    {"roast", kiln_demo_roast},
+    {"certificates", kiln_demo_certificates, NULL},
+    {"roast", kiln_demo_roast, NULL},
+    {"keys", NULL, kiln_demo_keys},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 
@@ -36,8 +40,26 @@ struct demo {
 
 /* ---- the show ----------------------------------------------------------------------------- */
 
+static bool show_own(struct demo *d, const struct part *part)
+{
+	struct kiln_error err = {0};
+	json_t *shown = NULL;
+	bool ok = false;
+	if (part->show(&d->stage, &shown, &ok, &err) != KILN_OK)
+		(void)fprintf(stderr, "kiln demo: %s: %s\n", part->name, err.message);
+	const char *path = json_string_value(json_object_get(shown, "path"));
+	d->userspace = d->userspace || (path != NULL && strcmp(path, "ktls") != 0);
+	if (d->json && shown != NULL)
+		(void)json_object_set(d->outcome, part->name, shown);
+	json_decref(shown);
+	kiln_demo_clear(&d->stage);
+	return ok;
+}
+
 static bool play(struct demo *d, const struct part *part)
 {
+	if (part->show != NULL)
+		return show_own(d, part);
 	struct kiln_demo_part outcome = {0};
 	struct kiln_error err = {0};
 	const enum kiln_code rc = part->play(&d->stage, &outcome, &err);
@@ -146,12 +168,13 @@ static int run(struct demo *d)
 /* ---- the command --------------------------------------------------------------------------- */
 
 static const char help[] =
-    "usage: kiln demo [certificates | roast] [--bytes SIZE] [--json]\n\n"
+    "usage: kiln demo [certificates | roast | keys] [--bytes SIZE] [--json]\n\n"
     "Shows the main job end to end on this machine, with nothing to prepare and nothing left\n"
     "behind: starts a backend, `kiln server` and `kiln client`, moves real data both ways, lets\n"
-    "somebody who is not allowed try, and prints what happened. Twice, or one alone:\n\n"
+    "somebody who is not allowed try, and prints what happened. In three parts, or one alone:\n\n"
     "  certificates  mutual TLS with throw-away certificates\n"
-    "  roast         mutual TLS from AWS roles; `kiln sts` plays AWS, no account is needed\n\n"
+    "  roast         mutual TLS from AWS roles; `kiln sts` plays AWS, no account is needed\n"
+    "  keys          a secret behind a password, at a key server that learns neither\n\n"
     "  --bytes SIZE  how much goes each way, such as 1GiB  [64MiB]\n"
     "  --json        one JSON object instead of text\n";
 
@@ -194,7 +217,7 @@ static int read_arguments(struct demo *d, int argc, char **argv)
 		if (!take_part(d, argv[optind])) {
 			(void)fprintf(stderr,
 				      "kiln demo: '%s' is neither flag nor the one part to show "
-				      "(certificates, roast); see --help\n",
+				      "(certificates, roast, keys); see --help\n",
 				      argv[optind]);
 			return 3;
 		}

@@ -94,10 +94,19 @@ static void print_hashes(const struct kiln_demo_transfer *t)
 	kiln_demo_say("  both    %.2f s, the whole way through two gateways", t->seconds);
 }
 
+/* Who came, unless the error tells it: a side that let the other in and was left does not. */
+static const char *who_came(const json_t *conn)
+{
+	const char *identity = json_string_value(json_object_get(conn, "identity"));
+	return identity != NULL && strstr(text(conn, "error"), identity) == NULL ? identity : NULL;
+}
+
 static void print_refused_side(const char *side, const json_t *conn)
 {
 	const bool alert = json_object_get(conn, "alert_sent") != NULL;
-	kiln_demo_say("    %-7s %s%s%s", side, text(conn, "error"),
+	const char *who = who_came(conn);
+	kiln_demo_say("    %-7s %s%s%s%s%s", side, who != NULL ? who : "",
+		      who != NULL ? " came, and may; " : "", text(conn, "error"),
 		      alert ? "; it sent the alert " : "", alert ? text(conn, "alert_sent") : "");
 }
 

@@ -55,4 +55,8 @@ enum kiln_code kiln_demo_certificates(struct kiln_demo_stage *stage, struct kiln
 enum kiln_code kiln_demo_roast(struct kiln_demo_stage *stage, struct kiln_demo_part *part,
 			       struct kiln_error *err) KILN_NODISCARD;
 
+/* The third moves no bytes: what it has to show is its own. */
+enum kiln_code kiln_demo_keys(struct kiln_demo_stage *stage, json_t **shown, bool *ok,
+			      struct kiln_error *err) KILN_NODISCARD;
+
 #endif

@@ -38,7 +38,7 @@ enum kiln_op_kind {
 	 * calls writable has room for all of that. */
 	KILN_OP_SEND_RECORD,
 	KILN_OP_CONNECT,
-	KILN_OP_POLL, /* repeats; readable */
+	KILN_OP_POLL,     /* repeats; readable */
 	KILN_OP_WRITABLE, /* once; or the other end is gone */
 };
 

@@ -52,11 +52,12 @@ static enum kiln_code take(struct reading *r, size_t index, const char *value)
 	case KILN_KEYS_FLAG_SWITCH: *(bool *)(void *)field = true; return KILN_OK;
 	case KILN_KEYS_FLAG_TEXT: *(const char **)(void *)field = value; return KILN_OK;
 	case KILN_KEYS_FLAG_COUNT:
-		return kiln_value_count(name, value, flag->min, flag->max, (uint64_t *)(void *)field,
-					r->err);
+		return kiln_value_count(name, value, flag->min, flag->max,
+					(uint64_t *)(void *)field, r->err);
 	case KILN_KEYS_FLAG_WORD:
 		return kiln_value_word(name, value, flag->words, (int *)(void *)field, r->err);
-	case KILN_KEYS_FLAG_LIST: return append((struct kiln_keys_texts *)(void *)field, name, value, r->err);
+	case KILN_KEYS_FLAG_LIST:
+		return append((struct kiln_keys_texts *)(void *)field, name, value, r->err);
 	case KILN_KEYS_FLAG_DURATION: break;
 	}
 	uint64_t *ms = (uint64_t *)(void *)field;
@@ -91,7 +92,8 @@ static void prepare(struct reading *r)
 			continue;
 		r->options[r->count] = (struct option){
 		    .name = flag->name,
-		    .has_arg = flag->kind == KILN_KEYS_FLAG_SWITCH ? no_argument : required_argument,
+		    .has_arg =
+			flag->kind == KILN_KEYS_FLAG_SWITCH ? no_argument : required_argument,
 		    .val = 256 + (int)r->count,
 		};
 		r->flags[r->count++] = flag;

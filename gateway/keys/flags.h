@@ -28,7 +28,7 @@ struct kiln_keys_texts {
 };
 
 struct kiln_keys_flag {
-	const char *name; /* without its dashes */
+	const char *name;  /* without its dashes */
 	unsigned commands; /* which have it: bits */
 	enum kiln_keys_flag_kind kind;
 	size_t offset; /* in the options */
@@ -42,9 +42,9 @@ struct kiln_keys_command_line {
 	const char *program; /* "kiln keys serve", for messages */
 	const struct kiln_keys_flag *flags;
 	size_t count;
-	unsigned command;        /* one bit */
+	unsigned command; /* one bit */
 	void *options;
-	const char **words;      /* what is no flag, room for word_max */
+	const char **words; /* what is no flag, room for word_max */
 	size_t word_max, *word_count;
 	bool *help;
 };

@@ -39,7 +39,7 @@ static const struct command {
     {"change-password", kiln_keycli_main, "a new password, the same secrets"},
 };
 #define SERVER_COMMANDS 8 /* the first ones are the operator's */
-#define COMMANDS (sizeof commands / sizeof commands[0])
+#define COMMANDS        (sizeof commands / sizeof commands[0])
 
 static void usage(FILE *to)
 {

@@ -37,8 +37,8 @@ int kiln_filter_socket(scmp_filter_ctx filter, int call, int family, int type, i
 	    {.arg = 2, .op = SCMP_CMP_EQ, .datum_a = (uint64_t)protocol},
 	};
 
-	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call,
-				      KILN_FILTER_COUNT(compare), compare);
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, KILN_FILTER_COUNT(compare),
+				      compare);
 }
 
 scmp_filter_ctx kiln_filter_new(uint32_t otherwise)

@@ -172,8 +172,8 @@ enum kiln_code kiln_sandbox_landlock_keys(const struct kiln_sandbox_keys *keys, 
 {
 	struct ruleset ruleset;
 	int fd;
-	enum kiln_code code =
-	    begin(&ruleset, keys->network ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT, abi, &fd, err);
+	enum kiln_code code = begin(
+	    &ruleset, keys->network ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT, abi, &fd, err);
 
 	if (code != KILN_OK || fd < 0)
 		return code;

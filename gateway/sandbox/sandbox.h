@@ -34,9 +34,10 @@ enum kiln_code kiln_sandbox_drop_user(const char *user, struct kiln_error *err) 
 #define KILN_SANDBOX_TEXT 128u
 
 /* Landlock and seccomp. TCP connections may go to port alone, on any address; with 0 to none at
- * all. With handoff, packets on Unix sockets may be had as well, and pairs of those. A kernel that lacks one is no error, but in_force says so, in a form for the log:
- * "user=nobody landlock=v3 seccomp=on". The variable KILN_SECCOMP of the environment makes
- * violations be logged by the kernel ("log") instead of killing the process, or allows all ("off").
+ * all. With handoff, packets on Unix sockets may be had as well, and pairs of those. A kernel that
+ * lacks one is no error, but in_force says so, in a form for the log: "user=nobody landlock=v3
+ * seccomp=on". The variable KILN_SECCOMP of the environment makes violations be logged by the
+ * kernel ("log") instead of killing the process, or allows all ("off").
  *
  * From then on opening a file fails with EACCES, and a call that no worker needs ends the process
  * with SIGSYS. Built with sanitizers, which need files and calls of their own, neither is set. */
@@ -53,8 +54,8 @@ enum kiln_code kiln_sandbox_agent(bool programs, char in_force[KILN_SANDBOX_TEXT
 				  struct kiln_error *err) KILN_NODISCARD;
 
 /* For the key server: it reads files, writes beneath the folders of its store, takes descriptors
- * from the gateway's workers, and with network (PostgreSQL) opens connections. What it does not need
- * is refused as in kiln_sandbox_agent. */
+ * from the gateway's workers, and with network (PostgreSQL) opens connections. What it does not
+ * need is refused as in kiln_sandbox_agent. */
 struct kiln_sandbox_keys {
 	const char *const *writable; /* folders, ended by NULL */
 	const char *removable;       /* the folder that our socket is in, or NULL */

@@ -180,8 +180,8 @@ static int allow_sockets(scmp_filter_ctx filter)
 	};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < KILN_FILTER_COUNT(sockets); i++)
-		rc = kiln_filter_socket(filter, SCMP_SYS(socket), sockets[i].family, sockets[i].type,
-					sockets[i].protocol);
+		rc = kiln_filter_socket(filter, SCMP_SYS(socket), sockets[i].family,
+					sockets[i].type, sockets[i].protocol);
 	return rc;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The system calls of the key server: its sockets come to it as descriptors, SQLite reads and writes
- * files, libpq opens connections. Everything is set up before. Any other call fails as one that the
- * kernel does not have, and is remembered for the log: an unknown need of a library must not end
- * the sessions of all users. */
+ * The system calls of the key server: its sockets come to it as descriptors, SQLite reads and
+ * writes files, libpq opens connections. Everything is set up before. Any other call fails as one
+ * that the kernel does not have, and is remembered for the log: an unknown need of a library must
+ * not end the sessions of all users. */
 #include <asm/termbits.h>
 #include <errno.h>
 #include <linux/sockios.h>
@@ -164,8 +164,8 @@ static int add_network(scmp_filter_ctx filter)
 	    {AF_INET6, SOCK_DGRAM, 0},  {AF_INET6, SOCK_DGRAM, IPPROTO_UDP},
 	    {AF_UNIX, SOCK_STREAM, 0},  {AF_NETLINK, SOCK_RAW, 0},
 	};
-	static const int calls[] = {SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(recvmmsg),
-				    SCMP_SYS(sendmmsg), SCMP_SYS(select), SCMP_SYS(pselect6)};
+	static const int calls[] = {SCMP_SYS(bind),     SCMP_SYS(connect), SCMP_SYS(recvmmsg),
+				    SCMP_SYS(sendmmsg), SCMP_SYS(select),  SCMP_SYS(pselect6)};
 	const struct scmp_arg_cmp module[] = {
 	    {.arg = 2,
 	     .op = SCMP_CMP_MASKED_EQ,
@@ -177,8 +177,8 @@ static int add_network(scmp_filter_ctx filter)
 	if (rc == 0)
 		rc = kiln_filter_calls(filter, ALLOW, calls, KILN_FILTER_COUNT(calls));
 	for (size_t i = 0; rc == 0 && i < KILN_FILTER_COUNT(sockets); i++)
-		rc = kiln_filter_socket(filter, SCMP_SYS(socket), sockets[i].family, sockets[i].type,
-					sockets[i].protocol);
+		rc = kiln_filter_socket(filter, SCMP_SYS(socket), sockets[i].family,
+					sockets[i].type, sockets[i].protocol);
 	if (rc == 0)
 		rc = seccomp_rule_add_array(filter, ALLOW, SCMP_SYS(mmap),
 					    KILN_FILTER_COUNT(module), module);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One request of the development STS: collected, answered, perhaps late or wrongly on purpose. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "log/log.h"
 #include "sts/random.h"
 #include "sts/server.h"
@@ -20,28 +22,39 @@ uint64_t kiln_stsd_now_us(void)
 
 /* ------------------------------------------------------------------ waiting */
 
+/* A suspended connection is not looked at, so clients that gave up stay. They must not take the
+ * places of those that come, of which one may end the hanging: the oldest goes. */
+static void make_room(struct kiln_stsd_server *server)
+{
+	struct kiln_stsd_exchange *oldest = server->longest;
+	if (server->waiting_count < server->waiting_max || oldest == NULL)
+		return;
+	(void)snprintf(oldest->reply.problem, sizeof oldest->reply.problem,
+		       "dropped: %u that came later wait too", server->waiting_max);
+	kiln_stsd_exchange_drop(oldest);
+}
+
 static enum MHD_Result wait_for(struct kiln_stsd_exchange *x, uint64_t due_us)
 {
 	struct kiln_stsd_server *server = x->server;
+	make_room(server);
 	x->due_us = due_us;
 	x->waits = true;
 	x->previous = NULL;
 	x->next = server->waiting;
-	if (x->next != NULL)
-		x->next->previous = x;
+	*(x->next != NULL ? &x->next->previous : &server->longest) = x;
 	server->waiting = x;
+	server->waiting_count++;
 	kiln_mhd.suspend_connection(x->connection);
 	return MHD_YES;
 }
 
 static void unlink_waiting(struct kiln_stsd_exchange *x)
 {
-	if (x->previous != NULL)
-		x->previous->next = x->next;
-	else
-		x->server->waiting = x->next;
-	if (x->next != NULL)
-		x->next->previous = x->previous;
+	struct kiln_stsd_server *server = x->server;
+	*(x->previous != NULL ? &x->previous->next : &server->waiting) = x->next;
+	*(x->next != NULL ? &x->next->previous : &server->longest) = x->previous;
+	server->waiting_count--;
 	x->waits = false;
 }
 
@@ -49,6 +62,13 @@ void kiln_stsd_exchange_resume(struct kiln_stsd_exchange *x)
 {
 	unlink_waiting(x);
 	kiln_mhd.resume_connection(x->connection);
+	x->server->resumed = true;
+}
+
+void kiln_stsd_exchange_drop(struct kiln_stsd_exchange *x)
+{
+	x->drop = true;
+	kiln_stsd_exchange_resume(x);
 }
 
 /* ------------------------------------------------------------------ the request as data */
@@ -76,7 +96,7 @@ static bool describe(struct kiln_stsd_exchange *x, const char *method)
 	r->query = kiln_slice_of(query != NULL ? query + 1 : "");
 	r->body = (const uint8_t *)x->body.data;
 	r->body_len = x->body.len;
-	r->now = (int64_t)time(NULL);
+	r->now = kiln_wall_clock();
 	(void)kiln_mhd.get_connection_values_n(x->connection, MHD_HEADER_KIND, take_header, r);
 	return kiln_stsd_random_uuid(r->id, &err) == KILN_OK;
 }

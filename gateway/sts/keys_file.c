@@ -14,6 +14,7 @@
 #include "aws/date.h"
 #include "aws/json.h"
 #include "aws/role.h"
+#include "base/ascii.h"
 #include "base/bytes.h"
 
 #define FILE_MAX (1u << 20)
@@ -44,10 +45,9 @@ static enum kiln_code text_of(const struct entry *e, const char *key, bool neede
 	*text = kiln_json_text(e->object, key, max);
 	if (*text == NULL || strlen(*text) != json_string_length(json_object_get(e->object, key)))
 		return bad(e, key, "is empty, too long or no string");
-	for (const char *c = *text; *c != '\0'; c++)
-		if (*c < 0x21 || *c > 0x7e)
-			return bad(e, key, "has a blank or what is no ASCII");
-	return KILN_OK;
+	return kiln_ascii_is_visible(*text, strlen(*text))
+		   ? KILN_OK
+		   : bad(e, key, "has a blank or what is no ASCII");
 }
 
 static enum kiln_code copy_of(const struct entry *e, const char *key, bool needed, size_t max,
@@ -81,8 +81,7 @@ static enum kiln_code only(const json_t *object, const char *const known[], cons
 		const json_t *lent;
 		json_t *own;
 	} same = {.lent = object};
-	json_object_foreach(same.own, key, value)
-	{
+	json_object_foreach(same.own, key, value) {
 		size_t i = 0;
 		while (known[i] != NULL && strcmp(known[i], key) != 0)
 			i++;

@@ -3,14 +3,34 @@
 #include "sts/server.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "log/log.h"
 
 #define CONNECTIONS_MAX 4096u
+#define OTHER_FILES     64u /* that are open besides */
 #define IDLE_SECONDS    60u
 #define STOP_US         (UINT64_C(5) * 1000000) /* for what is under way at SIGTERM */
+
+/* As many as there are descriptors for: libmicrohttpd does not take it well when they run out. */
+static unsigned connections_max(void)
+{
+	const rlim_t want = CONNECTIONS_MAX + OTHER_FILES;
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return CONNECTIONS_MAX / 4;
+	if (files.rlim_cur < want) {
+		files.rlim_cur = files.rlim_max < want ? files.rlim_max : want;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+		(void)getrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (files.rlim_cur >= want)
+		return CONNECTIONS_MAX;
+	return files.rlim_cur > (rlim_t)2 * OTHER_FILES ? (unsigned)files.rlim_cur - OTHER_FILES
+							: OTHER_FILES;
+}
 
 enum kiln_code kiln_stsd_server_start(struct kiln_stsd_server *server, int listener,
 				      struct kiln_error *err)
@@ -20,11 +40,13 @@ enum kiln_code kiln_stsd_server_start(struct kiln_stsd_server *server, int liste
 		(void)close(listener);
 		return code;
 	}
+	const unsigned connections = connections_max();
+	server->waiting_max = connections / 4 * 3;
 	server->daemon = kiln_mhd.start_daemon(
 	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, kiln_stsd_exchange_step,
 	    server, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_URI_LOG_CALLBACK,
 	    kiln_stsd_exchange_begin, server, MHD_OPTION_NOTIFY_COMPLETED, kiln_stsd_exchange_end,
-	    server, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+	    server, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
 	    IDLE_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 	    (size_t)65536, MHD_OPTION_END);
 	if (server->daemon == NULL) {
@@ -53,10 +75,8 @@ static void drop_waiting(struct kiln_stsd_server *server, uint64_t due_after_us)
 	struct kiln_stsd_exchange *next;
 	for (struct kiln_stsd_exchange *x = server->waiting; x != NULL; x = next) {
 		next = x->next;
-		if (x->due_us <= due_after_us)
-			continue;
-		x->drop = true;
-		kiln_stsd_exchange_resume(x);
+		if (x->due_us > due_after_us)
+			kiln_stsd_exchange_drop(x);
 	}
 }
 
@@ -65,6 +85,8 @@ static int pause_ms(const struct kiln_stsd_server *server, uint64_t until_us)
 {
 	MHD_UNSIGNED_LONG_LONG library;
 	uint64_t first = until_us, now = kiln_stsd_now_us(), ms;
+	if (server->resumed) /* in the last turn: get_timeout does not know */
+		return 0;
 	for (const struct kiln_stsd_exchange *x = server->waiting; x != NULL; x = x->next)
 		if (x->due_us < first)
 			first = x->due_us;
@@ -108,6 +130,7 @@ void kiln_stsd_server_run(struct kiln_stsd_server *server, int signal_fd)
 			if (!server->stopping)
 				begin_stop(server, until_us);
 		}
+		server->resumed = false;
 		resume_due(server, now);
 		(void)kiln_mhd.run(server->daemon);
 		if (server->stopping && (server->open == 0 || kiln_stsd_now_us() >= until_us))

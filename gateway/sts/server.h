@@ -37,7 +37,9 @@ struct kiln_stsd_server {
 	bool control;
 	bool stopping;
 	struct MHD_Daemon *daemon;
-	struct kiln_stsd_exchange *waiting;
+	struct kiln_stsd_exchange *waiting, *longest; /* the newest, and the oldest of them */
+	unsigned waiting_count, waiting_max;
+	bool resumed;  /* some of them: libmicrohttpd is to look at them */
 	uint64_t open; /* exchanges */
 	uint64_t requests;
 };
@@ -64,6 +66,8 @@ void kiln_stsd_exchange_end(void *server, struct MHD_Connection *connection, voi
 
 /* Out of the list, and its handler is called again. */
 void kiln_stsd_exchange_resume(struct kiln_stsd_exchange *exchange);
+/* The same, and there will be no answer. */
+void kiln_stsd_exchange_drop(struct kiln_stsd_exchange *exchange);
 
 /* /_kiln/behave */
 void kiln_stsd_control(struct kiln_stsd_server *server, const struct kiln_stsd_request *request,

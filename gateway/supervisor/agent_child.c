@@ -13,12 +13,29 @@
 
 #include "agent/agent.h"
 #include "agent/message.h"
+#include "aws/chain.h"
 #include "log/log.h"
 #include "supervisor/children.h"
 
 #define RESTART_MAX_MS 5000u
 #define STOP_MS        2000
 #define LOOK_MS        1000u
+
+extern char **environ;
+
+enum kiln_code kiln_agent_child_check(const struct kiln_gateway_options *options,
+				      struct kiln_error *err)
+{
+	const struct kiln_chain_options chain = {
+	    .environ = (const char *const *)environ,
+	    .region = options->region,
+	    .development = options->development_sts,
+	};
+	struct kiln_chain *made;
+	const enum kiln_code rc = kiln_chain_new(&chain, &made, err);
+	kiln_chain_free(made);
+	return rc;
+}
 
 static void close_inherited(struct kiln_supervisor *s)
 {

@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <kiln/error.h>
+
+struct kiln_gateway_options;
 struct kiln_supervisor;
 
 struct kiln_agent_child {
@@ -26,6 +29,11 @@ struct kiln_agent_child {
 };
 
 #define KILN_AGENT_STUCK_MS 5000u /* without a turn */
+
+/* What an agent would only find out when nobody looks any more: the environment is not to be used.
+ */
+enum kiln_code kiln_agent_child_check(const struct kiln_gateway_options *options,
+				      struct kiln_error *err) KILN_NODISCARD;
 
 /* Starts it where it is wanted (--roast); false when it cannot be forked. */
 bool kiln_agent_child_start(struct kiln_supervisor *s);

@@ -67,8 +67,8 @@ static unsigned plan_connections(const struct kiln_gateway_options *o, unsigned 
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	/* Both sides of a relay; handed off, with both ends of two pairs for a moment. */
 	const uint64_t each = o->handoff ? 5 : 2;
-	uint64_t most = limit.rlim_cur > each * OTHER_FDS ? (limit.rlim_cur - OTHER_FDS) / each
-							  : OTHER_FDS / 2;
+	uint64_t most =
+	    limit.rlim_cur > each * OTHER_FDS ? (limit.rlim_cur - OTHER_FDS) / each : OTHER_FDS / 2;
 	const uint64_t wanted = (o->max_connections + workers - 1) / workers;
 	if (wanted > 0 && wanted < most)
 		most = wanted;

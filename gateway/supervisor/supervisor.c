@@ -189,6 +189,8 @@ static enum kiln_code prepare(struct kiln_supervisor *s, struct kiln_error *err)
 	if (rc == KILN_OK && s->options->handoff_user != NULL)
 		rc = kiln_sandbox_find_user("--handoff-user", s->options->handoff_user,
 					    &s->settings.handoff_user, err);
+	if (rc == KILN_OK && s->options->roast)
+		rc = kiln_agent_child_check(s->options, err);
 	if (rc == KILN_OK)
 		rc = kiln_material_load(s->options, &s->material, err);
 	if (rc == KILN_OK)

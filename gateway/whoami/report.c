@@ -24,6 +24,9 @@ static const char refused[] =
     "RequestExpired: the secret key, or this machine's clock, is wrong. InvalidClientTokenId: "
     "they\n"
     "were revoked, or belong to another partition than the region.";
+static const char in_between[] =
+    "Something between here and AWS answers in STS's place: TLS interception, a captive portal, a\n"
+    "gateway that redirects? Let this machine reach STS itself; authorities are the system's.";
 static const char sts_away[] =
     "Can this machine reach it? It needs outbound TCP 443 to STS (a VPC without Internet: an\n"
     "interface endpoint for com.amazonaws.REGION.sts), and no proxy is used.";
@@ -37,13 +40,27 @@ static bool says(const struct kiln_whoami_report *r, const char *part)
 	return strstr(r->problem.message, part) != NULL;
 }
 
+static const struct kiln_chain_tried *tried_at(const struct kiln_whoami_report *r, unsigned i)
+{
+	return r->chain != NULL ? kiln_chain_tried(r->chain, i) : NULL;
+}
+
 /* The last resort is the metadata service. */
 static bool looked_everywhere(const struct kiln_whoami_report *r)
 {
 	const struct kiln_chain_tried *tried, *last = NULL;
-	for (unsigned i = 0; (tried = kiln_chain_tried(r->chain, i)) != NULL; i++)
+	for (unsigned i = 0; (tried = tried_at(r, i)) != NULL; i++)
 		last = tried;
 	return last != NULL && strcmp(last->where, "instance metadata") == 0;
+}
+
+/* There was an answer, or somebody to talk to; the words are those of sts_answer.c and libcurl. */
+static const char *sts_advice(const struct kiln_whoami_report *r)
+{
+	if (says(r, "certificate") || says(r, "redirect") || says(r, "not of its own form") ||
+	    says(r, "says nothing"))
+		return in_between;
+	return says(r, "gives no answer") ? sts_away : NULL;
 }
 
 const char *kiln_whoami_advice(const struct kiln_whoami_report *r)
@@ -55,7 +72,7 @@ const char *kiln_whoami_advice(const struct kiln_whoami_report *r)
 		return looked_everywhere(r) ? nothing_found : NULL;
 	case KILN_E_ACCESS_DENIED: return a_user;
 	case KILN_E_ROAST_PROOF: return refused;
-	case KILN_E_STS: return sts_away;
+	case KILN_E_STS: return sts_advice(r);
 	case KILN_E_CONFIG:
 		if (r->source != NULL && r->region == NULL)
 			return no_region;
@@ -124,10 +141,9 @@ static void print_problem(const struct kiln_whoami_report *r)
 		(void)fprintf(stderr, "  region    %s, from %s\n", r->region, r->region_source);
 	if (r->sts[0] != '\0' && r->source != NULL)
 		(void)fprintf(stderr, "  STS       %s\n", r->sts);
-	if (r->source == NULL && kiln_chain_tried(r->chain, 0) != NULL)
+	if (r->source == NULL && tried_at(r, 0) != NULL)
 		(void)fputs("Looked at, in this order:\n", stderr);
-	for (unsigned i = 0; r->source == NULL && (tried = kiln_chain_tried(r->chain, i)) != NULL;
-	     i++)
+	for (unsigned i = 0; r->source == NULL && (tried = tried_at(r, i)) != NULL; i++)
 		(void)fprintf(stderr, "  %-20s%s\n", tried->where, tried->found);
 	if (advice != NULL)
 		(void)fprintf(stderr, "%s\n", advice);
@@ -148,11 +164,11 @@ static void put(json_t *object, const char *key, const char *value)
 	(void)json_object_set_new(object, key, value != NULL ? json_string(value) : json_null());
 }
 
-static json_t *tried_json(const struct kiln_chain *chain)
+static json_t *tried_json(const struct kiln_whoami_report *r)
 {
 	json_t *list = json_array();
 	const struct kiln_chain_tried *tried;
-	for (unsigned i = 0; (tried = kiln_chain_tried(chain, i)) != NULL; i++)
+	for (unsigned i = 0; (tried = tried_at(r, i)) != NULL; i++)
 		(void)json_array_append_new(
 		    list, json_pack("{s:s, s:s}", "where", tried->where, "found", tried->found));
 	return list;
@@ -176,7 +192,7 @@ void kiln_whoami_print_json(const struct kiln_whoami_report *r)
 	put(all, "region", r->region);
 	put(all, "region_source", r->region_source);
 	put(all, "sts", r->sts[0] != '\0' ? r->sts : NULL);
-	(void)json_object_set_new(all, "tried", tried_json(r->chain));
+	(void)json_object_set_new(all, "tried", tried_json(r));
 	if (!ok) {
 		put(all, "code", kiln_code_name(r->problem.code));
 		put(all, "error", r->problem.message);

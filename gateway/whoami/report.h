@@ -18,7 +18,7 @@ struct kiln_whoami_report {
 	int64_t now, expires_at;                /* seconds since 1970; expires_at 0: not known */
 	const char *region, *region_source;     /* NULL: none */
 	char sts[512];                          /* whom STS is asked at; empty while that is open */
-	const struct kiln_chain *chain;         /* where it looked */
+	const struct kiln_chain *chain;         /* where it looked; NULL: not at all */
 };
 
 void kiln_whoami_print(const struct kiln_whoami_report *report);

@@ -10,6 +10,7 @@
 
 #include "agent/identity.h"
 #include "aws/sts_request.h"
+#include "base/clock.h"
 #include "whoami/options.h"
 #include "whoami/report.h"
 
@@ -96,7 +97,7 @@ static void fill(const struct kiln_identity *identity, struct kiln_whoami_report
 	memcpy(report->problem.message, message.text, sizeof report->problem.message);
 	if (message.code != KILN_OK && kiln_chain_problem(chain) != NULL)
 		report->problem = *kiln_chain_problem(chain); /* in full */
-	report->now = (int64_t)time(NULL);
+	report->now = kiln_wall_clock();
 	report->caller = kiln_identity_caller(identity);
 	report->region = kiln_chain_region(chain);
 	report->region_source = kiln_chain_region_source(chain);
@@ -140,7 +141,8 @@ static int run(const struct kiln_whoami_options *o)
 			report.problem = err;
 		status = tell(o, &report);
 	} else {
-		(void)fprintf(stderr, "kiln whoami: %s\n", err.message);
+		report.problem = err;
+		status = tell(o, &report);
 	}
 	kiln_identity_free(identity);
 	kiln_exchanges_free(http);

@@ -62,6 +62,7 @@ static void lose(struct kiln_handoff_channel *c, int why)
 	c->worker->counters->handoff_lost++;
 	kiln_log_handoff_channel(c->worker, "handoff_lost", why);
 	rewind_queue(c);
+	retry_soon(c); /* who lets us in only to send us away is not asked without a pause */
 	kiln_io_cancel(c->worker->io, &c->in);
 	kiln_io_cancel(c->worker->io, &c->room);
 	close_when_quiet(c);
@@ -226,7 +227,6 @@ void kiln_handoff_flush(struct kiln_handoff_channel *c)
 		const int sent = kiln_handing_send(h, c->fd);
 		const int why = errno;
 		if (sent == 1) {
-			c->failures = 0;
 			c->unsent = h->next;
 			continue;
 		}

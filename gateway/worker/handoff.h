@@ -2,9 +2,9 @@
  *
  * A worker's channel to the application that its connections are handed to. What is to be handed
  * off waits in a queue, in the order of its arrival, until the application says that it took it;
- * until then it is the worker's, and ends with an alert when its deadline passes. So nothing is lost
- * with an application that dies, and nothing is served twice: what was not taken is offered to the
- * next one.
+ * until then it is the worker's, and ends with an alert when its deadline passes. So nothing is
+ * lost with an application that dies, and nothing is served twice: what was not taken is offered to
+ * the next one.
  */
 #ifndef KILN_WORKER_HANDOFF_H
 #define KILN_WORKER_HANDOFF_H
@@ -26,13 +26,13 @@ struct kiln_handing {
 
 struct kiln_handoff_channel {
 	struct kiln_worker *worker;
-	int fd;       /* -1: there is none */
-	bool lost;    /* it is closed when its operations have ended */
-	bool full;    /* waits for room */
-	bool said;    /* that it cannot be had */
+	int fd;    /* -1: there is none */
+	bool lost; /* it is closed when its operations have ended */
+	bool full; /* waits for room */
+	bool said; /* that it cannot be had */
 	struct kiln_op in, room;
 	struct kiln_deadline retry;
-	unsigned failures; /* in a row */
+	unsigned failures; /* in a row, with nothing taken in between */
 	uint64_t number;
 	struct kiln_handing *first, *last;
 	struct kiln_handing *unsent; /* the first of those */

@@ -176,9 +176,8 @@ int kiln_handing_send(struct kiln_handing *h, int channel)
 	if (gather_early(conn, m, early)) {
 		const size_t len = kiln_handoff_encode(m, bytes, sizeof bytes);
 		if (len > 0)
-			sent = m->in_kernel
-				   ? send_with(sys, channel, bytes, len, &conn->tls_fd, 1)
-				   : send_with(sys, channel, bytes, len, h->theirs, 2);
+			sent = m->in_kernel ? send_with(sys, channel, bytes, len, &conn->tls_fd, 1)
+					    : send_with(sys, channel, bytes, len, h->theirs, 2);
 		const int why = errno;
 		kiln_wipe(bytes, len);
 		kiln_wipe(early, m->early_len);

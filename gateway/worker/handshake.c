@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "roast/roast.h"
 #include "worker/worker.h"
 
@@ -115,7 +116,9 @@ static void on_handshake_bytes(struct kiln_op *op, const struct kiln_event *even
 		step(conn, event->buffer);
 		return;
 	}
-	if (event->result == 0)
+	if (event->result == 0 && conn->roast != NULL)
+		(void)kiln_roast_left(conn->roast, &err);
+	else if (event->result == 0)
 		(void)kiln_fail(&err, KILN_E_TLS_TRUNCATED,
 				"the peer closed the connection during the handshake");
 	else
@@ -156,8 +159,7 @@ void kiln_link_handshake(struct kiln_link *conn)
 		    kiln_roast_handshake(conn->roast, worker->config, worker->now, &err);
 	} else {
 		conn->started_us = kiln_worker_micros();
-		conn->handshake =
-		    kiln_handshake_new(worker->config, kiln_worker_wall_clock(), &err);
+		conn->handshake = kiln_handshake_new(worker->config, kiln_wall_clock(), &err);
 	}
 	if (conn->handshake == NULL) {
 		kiln_link_fail(conn, &err);

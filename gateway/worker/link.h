@@ -5,9 +5,9 @@
  *   accept -> [PROXY header] -> [Roast] -> handshake -> install -> connect -> [PROXY header] ->
  * relay -> close
  *
- * for a server (with --handoff: install -> hand-off -> gone, or relay); a client connects first and handshakes with the target. Every file beside this one
- * is one of those steps. Nothing here is allocated between install and close, but for buffers
- * borrowed from the worker's pool.
+ * for a server (with --handoff: install -> hand-off -> gone, or relay); a client connects first and
+ * handshakes with the target. Every file beside this one is one of those steps. Nothing here is
+ * allocated between install and close, but for buffers borrowed from the worker's pool.
  */
 #ifndef KILN_WORKER_LINK_H
 #define KILN_WORKER_LINK_H

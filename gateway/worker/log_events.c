@@ -112,7 +112,8 @@ void kiln_link_log_handoff(const struct kiln_link *conn, const struct kiln_error
 	log_addresses(&line, conn);
 	kiln_log_str(&line, "identity", conn->peer_name);
 	log_path(&line, conn);
-	kiln_log_ms(&line, "waited_ms", kiln_worker_micros() - conn->started_us - conn->handshake_us);
+	kiln_log_ms(&line, "waited_ms",
+		    kiln_worker_micros() - conn->started_us - conn->handshake_us);
 	kiln_log_str(&line, "outcome", err != NULL ? kiln_code_name(err->code) : "taken");
 	if (err != NULL)
 		kiln_log_str(&line, "error", err->message);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "roast/roast.h"
 #include "worker/worker.h"
 
@@ -239,7 +240,7 @@ static void begin(struct kiln_link *conn)
 	    .server_name = host,
 	    .peer = peer,
 	};
-	conn->roast = kiln_roast_new(&options, kiln_worker_wall_clock(), worker->now, &err);
+	conn->roast = kiln_roast_new(&options, kiln_wall_clock(), worker->now, &err);
 	if (conn->roast == NULL) {
 		kiln_link_fail(conn, &err);
 		return;

@@ -27,11 +27,6 @@ static uint64_t monotonic_ms(void)
 	return kiln_worker_micros() / 1000;
 }
 
-int64_t kiln_worker_wall_clock(void)
-{
-	return (int64_t)time(NULL);
-}
-
 static void retry_accept(struct kiln_deadline *deadline);
 
 void kiln_worker_prepare(struct kiln_worker *worker, const struct kiln_settings *settings,

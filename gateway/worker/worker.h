@@ -46,7 +46,7 @@ struct kiln_worker {
 	uint64_t next_id;
 	void *partials; /* spare blocks of KILN_RECORD_MAX bytes */
 
-	struct kiln_asker asker; /* questions to the identity agent */
+	struct kiln_asker asker;             /* questions to the identity agent */
 	struct kiln_handoff_channel handoff; /* to the application */
 	struct kiln_counters *counters;
 	struct kiln_board *board; /* what steering knows of this worker; NULL: nothing */
@@ -94,7 +94,6 @@ bool kiln_worker_may_burst(struct kiln_worker *worker, struct kiln_flow *flow);
 void kiln_worker_end_burst(struct kiln_worker *worker, struct kiln_flow *flow);
 uint8_t *kiln_worker_take_partial(struct kiln_worker *worker);
 void kiln_worker_put_partial(struct kiln_worker *worker, uint8_t *partial);
-int64_t kiln_worker_wall_clock(void); /* seconds since 1970 */
-uint64_t kiln_worker_micros(void);    /* monotonic; for durations in the log */
+uint64_t kiln_worker_micros(void); /* monotonic; for durations in the log */
 
 #endif

@@ -62,7 +62,9 @@ struct kiln_chain_answer {
 
 struct kiln_chain;
 
-/* KILN_E_CONFIG for an explicit region that is none. */
+/* KILN_E_CONFIG for an explicit region that is none, and for an STS endpoint in the environment
+ * that is refused: who starts with it should not find out later, even where a profile tells to
+ * ignore it. */
 KILN_NODISCARD enum kiln_code kiln_chain_new(const struct kiln_chain_options *options,
 					     struct kiln_chain **out, struct kiln_error *err);
 void kiln_chain_free(struct kiln_chain *chain); /* wipes everything */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aws/chain_inner.h"
+#include "base/ascii.h"
 
 #define COMMAND_TIMEOUT_MS 60000u
 #define TRIES_MAX          3u
@@ -100,12 +101,10 @@ enum kiln_step kiln_chain_take_token(struct kiln_chain *chain, const char *what,
 	if (len == 0 || len > max)
 		return kiln_chain_fail(chain, KILN_E_CREDENTIALS, "%s in %.100s is %s", what,
 				       chain->path.data, len == 0 ? "empty" : "too long");
-	for (size_t i = 0; i < len; i++)
-		if (data[i] < ' ' || data[i] > '~')
-			return kiln_chain_fail(
-			    chain, KILN_E_CREDENTIALS,
-			    "%s in %.100s holds what cannot be sent (a line's end?)", what,
-			    chain->path.data);
+	if (!kiln_ascii_is_printable(data, len))
+		return kiln_chain_fail(chain, KILN_E_CREDENTIALS,
+				       "%s in %.100s holds what cannot be sent (a line's end?)",
+				       what, chain->path.data);
 	kiln_text_clear(&chain->bearer);
 	kiln_text_add(&chain->bearer, data, len);
 	if (kiln_text_check(&chain->bearer, what, &chain->problem) != KILN_OK)

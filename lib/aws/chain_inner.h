@@ -96,6 +96,9 @@ const char *kiln_chain_profile(const struct kiln_chain *chain);
 /* An environment variable, else the profile's key. */
 const char *kiln_chain_setting(const struct kiln_chain *chain, const char *name, const char *key);
 /* Region and endpoints, from everything that is known without asking. */
+/* What can be said of the environment before any file is read: an STS endpoint that is refused. */
+KILN_NODISCARD enum kiln_code kiln_chain_check_environ(const struct kiln_chain *chain,
+						       struct kiln_error *err);
 KILN_NODISCARD enum kiln_code kiln_chain_settle(struct kiln_chain *chain, struct kiln_error *err);
 /* Where the credentials come from. */
 KILN_NODISCARD enum kiln_code kiln_chain_plan(struct kiln_chain *chain, struct kiln_error *err);

@@ -70,8 +70,12 @@ enum kiln_code kiln_chain_new(const struct kiln_chain_options *options, struct k
 		kiln_chain_free(chain);
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for AWS credentials");
 	}
-	*out = chain;
-	return KILN_OK;
+	const enum kiln_code good = kiln_chain_check_environ(chain, err);
+	if (good == KILN_OK)
+		*out = chain;
+	else
+		kiln_chain_free(chain);
+	return good;
 }
 
 void kiln_chain_free(struct kiln_chain *chain)

@@ -51,18 +51,40 @@ static bool is_true(const char *value)
 	return value != NULL && strcasecmp(value, "true") == 0;
 }
 
+static const char *sts_url_of_environ(const struct kiln_chain *chain)
+{
+	const char *url = kiln_chain_env(chain, "AWS_ENDPOINT_URL_STS");
+	return url != NULL ? url : kiln_chain_env(chain, "AWS_ENDPOINT_URL");
+}
+
 static const char *sts_url(const struct kiln_chain *chain)
 {
 	const char *profile = kiln_chain_profile(chain);
 	if (is_true(kiln_chain_setting(chain, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 				       "ignore_configured_endpoint_urls")))
 		return NULL;
-	const char *url = kiln_chain_env(chain, "AWS_ENDPOINT_URL_STS");
-	if (url == NULL)
-		url = kiln_chain_env(chain, "AWS_ENDPOINT_URL");
+	const char *url = sts_url_of_environ(chain);
 	if (url == NULL)
 		url = kiln_profile_sts_url(&chain->profiles, profile);
 	return url != NULL ? url : kiln_profile_get(&chain->profiles, profile, "endpoint_url");
+}
+
+static enum kiln_code set_override(struct kiln_sts_endpoints *endpoints, const char *url,
+				   struct kiln_error *err)
+{
+	if (url != NULL && strlen(url) >= sizeof endpoints->override)
+		return kiln_fail(err, KILN_E_CONFIG, "the STS endpoint's URL is too long");
+	if (url != NULL)
+		(void)snprintf(endpoints->override, sizeof endpoints->override, "%s", url);
+	return kiln_sts_endpoints_check(endpoints, err);
+}
+
+enum kiln_code kiln_chain_check_environ(const struct kiln_chain *chain, struct kiln_error *err)
+{
+	struct kiln_sts_endpoints found = {.development = chain->development};
+	if (is_true(kiln_chain_env(chain, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")))
+		return KILN_OK;
+	return set_override(&found, sts_url_of_environ(chain), err);
 }
 
 static enum kiln_code settle_endpoints(struct kiln_chain *chain, struct kiln_error *err)
@@ -72,12 +94,7 @@ static enum kiln_code settle_endpoints(struct kiln_chain *chain, struct kiln_err
 	    kiln_chain_setting(chain, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"));
 	found.fips =
 	    is_true(kiln_chain_setting(chain, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"));
-	const char *url = sts_url(chain);
-	if (url != NULL && strlen(url) >= sizeof found.override)
-		return kiln_fail(err, KILN_E_CONFIG, "the STS endpoint's URL is too long");
-	if (url != NULL)
-		(void)snprintf(found.override, sizeof found.override, "%s", url);
-	const enum kiln_code code = kiln_sts_endpoints_check(&found, err);
+	const enum kiln_code code = set_override(&found, sts_url(chain), err);
 	if (code == KILN_OK)
 		chain->endpoints = found;
 	return code;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/bytes.h"
 
 void kiln_aws_credentials_clear(struct kiln_aws_credentials *credentials)
@@ -24,11 +25,9 @@ static const char *problem_of(const char *text, size_t max)
 	size_t len = strnlen(text, max + 1);
 	if (len > max)
 		return "is too long";
-	for (size_t i = 0; i < len; i++)
-		if (text[i] <= ' ' || text[i] > '~')
-			return "has a character that cannot be part of it (a blank or a line's "
-			       "end?)";
-	return NULL;
+	return kiln_ascii_is_visible(text, len)
+		   ? NULL
+		   : "has a character that cannot be part of it (a blank or a line's end?)";
 }
 
 static enum kiln_code check(const char *what, const char *text, size_t max, struct kiln_error *err)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "base/bytes.h"
 
 enum kiln_code kiln_http_request_init(struct kiln_http_request *out, const char *method,
@@ -16,10 +17,9 @@ enum kiln_code kiln_http_request_init(struct kiln_http_request *out, const char 
 	if (strlen(method) >= sizeof out->method)
 		return kiln_fail(err, KILN_E_USAGE, "no such HTTP method");
 	(void)snprintf(out->method, sizeof out->method, "%s", method);
-	for (const char *p = url; *p != '\0'; p++)
-		if (*p <= ' ' || *p > '~')
-			return kiln_fail(err, KILN_E_CONFIG,
-					 "a URL holds a character that cannot be part of one");
+	if (!kiln_ascii_is_visible(url, strlen(url)))
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "a URL holds a character that cannot be part of one");
 	out->url = strdup(url);
 	if (out->url == NULL)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a request");

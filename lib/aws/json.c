@@ -35,9 +35,11 @@ static void wipe_strings(json_t *value)
 		} text = {.lent = json_string_value(value)};
 		kiln_wipe(text.own, json_string_length(value));
 	} else if (json_is_object(value)) {
-		json_object_foreach(value, key, member) wipe_strings(member);
+		json_object_foreach(value, key, member)
+			wipe_strings(member);
 	} else if (json_is_array(value)) {
-		json_array_foreach(value, index, member) wipe_strings(member);
+		json_array_foreach(value, index, member)
+			wipe_strings(member);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "aws/region.h"
 #include "aws/sigv4.h"
 #include "aws/sts_request.h"
+#include "base/ascii.h"
 #include "base/bytes.h"
 
 #define SIGNED_HEADERS      "host;x-amz-date;x-amz-security-token"
@@ -23,6 +24,17 @@ void kiln_aws_proof_clear(struct kiln_aws_proof *proof)
 	}
 	free(proof->body);
 	kiln_wipe(proof, sizeof *proof);
+}
+
+/* Whoever is shown a proof may send it to STS as a form, for the Content-Type is not signed. What
+ * begins a second field of a form is a '&'; in a string of JSON it is written \u0026. */
+static const char *body_problem(const uint8_t *body, size_t len)
+{
+	if (len > 0 && body[0] != '{')
+		return "its body does not begin with '{'";
+	if (len > 0 && memchr(body, '&', len) != NULL)
+		return "its body has a '&', as a form has";
+	return NULL;
 }
 
 /* ------------------------------------------------------------------ making one */
@@ -60,7 +72,7 @@ static enum kiln_code sign(const struct kiln_aws_credentials *credentials,
 }
 
 static enum kiln_code can_prove(const struct kiln_aws_credentials *credentials, const char *region,
-				size_t len, struct kiln_error *err)
+				const void *body, size_t len, struct kiln_error *err)
 {
 	if (credentials->session_token == NULL)
 		return kiln_fail(
@@ -72,6 +84,10 @@ static enum kiln_code can_prove(const struct kiln_aws_credentials *credentials, 
 		return kiln_fail(err, KILN_E_CONFIG, "'%.40s' is no region of AWS", region);
 	if (len > KILN_AWS_BODY_MAX)
 		return kiln_fail(err, KILN_E_LIMIT, "%zu bytes are too many to be signed", len);
+	const char *problem = body_problem(body, len);
+	if (problem != NULL)
+		return kiln_fail(err, KILN_E_USAGE, "a proof of identity is not signed: %s",
+				 problem);
 	return KILN_OK;
 }
 
@@ -80,7 +96,7 @@ enum kiln_code kiln_aws_prove(const struct kiln_aws_credentials *credentials, co
 			      struct kiln_error *err)
 {
 	*out = (struct kiln_aws_proof){0};
-	enum kiln_code code = can_prove(credentials, region, len, err);
+	enum kiln_code code = can_prove(credentials, region, body, len, err);
 	if (code != KILN_OK)
 		return code;
 	(void)snprintf(out->region, sizeof out->region, "%s", region);
@@ -102,30 +118,15 @@ enum kiln_code kiln_aws_prove(const struct kiln_aws_credentials *credentials, co
 
 /* ------------------------------------------------------------------ checking one */
 
-static bool is_printable(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text <= ' ' || *text > '~')
-			return false;
-	return true;
-}
-
 static const char *token_problem(const struct kiln_aws_proof *proof)
 {
 	if (proof->token == NULL || proof->token[0] == '\0')
 		return "it has no session token, so its signer is no role";
 	if (strnlen(proof->token, KILN_AWS_TOKEN_MAX + 1) > KILN_AWS_TOKEN_MAX)
 		return "its session token is too long";
-	return is_printable(proof->token) ? NULL : "its session token is not printable";
-}
-
-static const char *body_problem(const struct kiln_aws_proof *proof)
-{
-	if (proof->body_len > KILN_AWS_BODY_MAX)
-		return "its body is too long";
-	if (proof->body_len > 0 && proof->body[0] != '{')
-		return "its body does not begin with '{'";
-	return NULL;
+	return kiln_ascii_is_visible(proof->token, strlen(proof->token))
+		   ? NULL
+		   : "its session token is not printable";
 }
 
 static const char *date_problem(const struct kiln_aws_proof *proof, int64_t now)
@@ -169,7 +170,9 @@ static const char *problem_of(const struct kiln_aws_proof *proof, int64_t now)
 		return "it names no region of AWS";
 	const char *problem = token_problem(proof);
 	if (problem == NULL)
-		problem = body_problem(proof);
+		problem = proof->body_len > KILN_AWS_BODY_MAX
+			      ? "its body is too long"
+			      : body_problem(proof->body, proof->body_len);
 	if (problem == NULL)
 		problem = date_problem(proof, now);
 	return problem != NULL ? problem : authorization_problem(proof);

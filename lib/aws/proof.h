@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A proof of identity: a signed request to STS that says GetCallerIdentity, with any body, which
- * the signer hands to its peer and the peer sends to STS. What AWS guarantees: only who holds a
- * role's credentials can make one, and the signature covers the body, the region's host and the
- * time.
+ * A proof of identity: a signed request to STS that says GetCallerIdentity, with a body that can be
+ * no form, which the signer hands to its peer and the peer sends to STS. What AWS guarantees: only
+ * who holds a role's credentials can make one, and the signature covers the body, the region's host
+ * and the time.
  *
  *   POST https://sts.REGION.SUFFIX/?Action=GetCallerIdentity&Version=2011-06-15
  *
@@ -29,10 +29,12 @@ struct kiln_aws_proof {
 	size_t body_len;
 };
 
-/* Signs the body. KILN_E_CREDENTIALS when the credentials have no session token (keys of a user
- * prove no role), KILN_E_CONFIG for a region that AWS has not, KILN_E_LIMIT for too long a body.
- * Their expiry is not looked at: that is the chain's to judge, which goes on using those of an
- * instance whose metadata service is late, and STS's. out is not read; on failure it is empty. */
+/* Signs the body, which is empty or begins with '{' and holds no '&': else the peer could send it
+ * as a form, with parameters of its own choice in it, and that is KILN_E_USAGE. KILN_E_CREDENTIALS
+ * when the credentials have no session token (keys of a user prove no role), KILN_E_CONFIG for a
+ * region that AWS has not, KILN_E_LIMIT for too long a body. Their expiry is not looked at: that is
+ * the chain's to judge, which goes on using those of an instance whose metadata service is late,
+ * and STS's. out is not read; on failure it is empty. */
 KILN_NODISCARD enum kiln_code kiln_aws_prove(const struct kiln_aws_credentials *credentials,
 					     const char *region, int64_t now, const void *body,
 					     size_t len, struct kiln_aws_proof *out,
@@ -40,7 +42,7 @@ KILN_NODISCARD enum kiln_code kiln_aws_prove(const struct kiln_aws_credentials *
 
 /* Everything that can be said without STS: sizes, characters, the Authorization's strict grammar,
  * algorithm, scope, signed headers, a known region, a date within the window. The body must be
- * empty or begin with '{', so that it can be no form. KILN_E_ROAST_PROOF with the rule otherwise.
+ * one that kiln_aws_prove would sign. KILN_E_ROAST_PROOF with the rule otherwise.
  */
 KILN_NODISCARD enum kiln_code kiln_aws_proof_check(const struct kiln_aws_proof *proof, int64_t now,
 						   struct kiln_error *err);

@@ -78,7 +78,8 @@ enum kiln_code kiln_sts_endpoints_check(const struct kiln_sts_endpoints *endpoin
 		return KILN_OK;
 	if (kiln_url_is_loopback(&url))
 		return refuse(err, text,
-			      "STS on loopback is for development, which must be asked for");
+			      "STS on loopback is for development, which must be asked for "
+			      "(--development-sts)");
 	if (!url.https)
 		return refuse(err, text, "it must be https");
 	if (!is_sts_of_aws(url.host))

@@ -6,6 +6,7 @@
 #include "aws/role.h"
 #include "aws/sts_answer.h"
 #include "aws/sts_request.h"
+#include "base/ascii.h"
 
 /* Nothing but the four values is the peer's. The Host is the signed one, also where an override
  * sends the request elsewhere. */
@@ -59,14 +60,6 @@ enum kiln_code kiln_sts_identity_request(const struct kiln_sts_endpoints *endpoi
 	return code;
 }
 
-static bool is_printable(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text <= ' ' || *text > '~')
-			return false;
-	return true;
-}
-
 static const char *fill(const json_t *result, struct kiln_sts_identity *out)
 {
 	const char *arn = kiln_json_text(result, "Arn", sizeof out->arn - 1);
@@ -75,7 +68,7 @@ static const char *fill(const json_t *result, struct kiln_sts_identity *out)
 	char of_arn[13];
 	if (arn == NULL || account == NULL || user == NULL)
 		return "Arn, Account or UserId is missing";
-	if (!is_printable(arn) || !is_printable(user))
+	if (!kiln_ascii_is_visible(arn, strlen(arn)) || !kiln_ascii_is_visible(user, strlen(user)))
 		return "Arn or UserId is not printable";
 	if (!kiln_aws_account_of(arn, strlen(arn), of_arn))
 		return "Arn names no caller";

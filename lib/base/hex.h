@@ -32,12 +32,13 @@ static inline int kiln_hex_digit(char c)
 }
 
 /* len digits (even) into len / 2 bytes; false, with out untouched from the bad pair on, for others.
- */
+ * Nothing behind the first that is no digit is looked at: text may end there. */
 static inline bool kiln_hex_decode(const char *text, size_t len, uint8_t *out)
 {
 	for (size_t i = 0; i + 1 < len; i += 2) {
-		const int high = kiln_hex_digit(text[i]), low = kiln_hex_digit(text[i + 1]);
-		if (high < 0 || low < 0)
+		const int high = kiln_hex_digit(text[i]);
+		const int low = high >= 0 ? kiln_hex_digit(text[i + 1]) : -1;
+		if (low < 0)
 			return false;
 		out[i / 2] = (uint8_t)(high << 4 | low);
 	}

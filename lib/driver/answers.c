@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "driver/file.h"
 #include "driver/http.h"
 #include "driver/identity.h"
@@ -12,7 +13,7 @@
 static void answer(struct kiln_aws *aws, const struct kiln_chain_answer *a)
 {
 	(void)pthread_mutex_lock(&aws->lock);
-	kiln_chain_answer(aws->chain, kiln_driver_wall_clock(), a);
+	kiln_chain_answer(aws->chain, kiln_wall_clock(), a);
 	(void)pthread_mutex_unlock(&aws->lock);
 }
 
@@ -108,8 +109,7 @@ enum kiln_code kiln_aws_search(struct kiln_aws *aws, kiln_time_ms deadline, stru
 {
 	const struct kiln_chain_question *q;
 	enum kiln_code rc = KILN_OK;
-	while (rc == KILN_OK &&
-	       (q = kiln_chain_step(aws->chain, kiln_driver_wall_clock())) != NULL) {
+	while (rc == KILN_OK && (q = kiln_chain_step(aws->chain, kiln_wall_clock())) != NULL) {
 		if (kiln_driver_now() > deadline)
 			return out_of_time(q, err);
 		/* The question stays as it is: only who searches moves the chain. */

@@ -20,13 +20,6 @@ uint32_t kiln_driver_left(kiln_time_ms deadline)
 	return left < 0 ? 1 : left < UINT32_MAX ? (uint32_t)left + 1 : UINT32_MAX;
 }
 
-int64_t kiln_driver_wall_clock(void)
-{
-	struct timespec ts = {0};
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec;
-}
-
 enum kiln_code kiln_driver_wait(int fd, short events, kiln_time_ms deadline, struct kiln_error *err)
 {
 	struct pollfd p = {.fd = fd, .events = events};

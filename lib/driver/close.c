@@ -63,7 +63,8 @@ void kiln_conn_close(struct kiln_conn *conn)
 
 int kiln_conn_detach(struct kiln_conn *conn)
 {
-	if (!kiln_conn_in_kernel(conn) || conn->early != NULL || conn->update_wanted || conn->broken.code != KILN_OK ||
+	if (!kiln_conn_in_kernel(conn) || conn->early != NULL || conn->end_unread ||
+	    conn->update_wanted || conn->broken.code != KILN_OK ||
 	    conn->session.rx.message_have != 0)
 		return -1;
 	const int fd = conn->fd;

@@ -3,8 +3,8 @@
  * What a struct kiln_conn is made of; for lib/driver only. One file per step: dial.c connects,
  * hello.c drives Roast's hellos, handshake.c the handshaker, open.c installs the keys, tls.c and
  * roast.c put them together; receive.c, send.c, control.c and close.c work on the open connection;
- * load.c reads PEM files, by file.c. Who we are is identity.h's; connections that come from a gateway
- * are handoff.h's.
+ * load.c reads PEM files, by file.c. Who we are is identity.h's; connections that come from a
+ * gateway are handoff.h's.
  */
 #ifndef KILN_DRIVER_DRIVER_H
 #define KILN_DRIVER_DRIVER_H
@@ -47,8 +47,9 @@ struct kiln_conn {
 	struct kiln_handoff_info *handoff; /* NULL: it was not handed off */
 	uint8_t *early; /* decrypted before the hand-off and not read yet; NULL: nothing */
 	uint32_t early_at, early_len;
-	bool relayed;   /* by the gateway: no keys here */
-	int notice_fd;  /* then: what carries the alerts; -1 */
+	bool end_unread; /* the gateway read the peer's close_notify, and nobody has been told */
+	bool relayed;    /* by the gateway: no keys here */
+	int notice_fd;   /* then: what carries the alerts; -1 */
 	bool no_secrets; /* the keys in the kernel cannot be changed from here */
 
 	bool rx_closed;     /* the peer's close_notify came */
@@ -64,7 +65,6 @@ struct kiln_conn {
 /* ---- clock.c */
 
 kiln_time_ms kiln_driver_now(void);
-int64_t kiln_driver_wall_clock(void); /* seconds since 1970 */
 
 /* ms until the deadline has passed, at least 1: what takes so long ends behind it. */
 uint32_t kiln_driver_left(kiln_time_ms deadline);

@@ -86,9 +86,9 @@ static enum kiln_code bind_failed(const char *path, struct kiln_error *err)
 {
 	const int why = errno;
 	return kiln_fail_errno(err,
-			       why == EADDRINUSE			 ? KILN_E_CONFIG
+			       why == EADDRINUSE                               ? KILN_E_CONFIG
 			       : why == EACCES || why == EPERM || why == EROFS ? KILN_E_PERMISSION
-									 : KILN_E_SYSTEM,
+									       : KILN_E_SYSTEM,
 			       why, "cannot listen at %.108s", path);
 }
 
@@ -223,8 +223,8 @@ static void drop_channel(struct kiln_handoff *h, int fd)
 /* ---- messages ------------------------------------------------------------------------------ */
 
 /* Tells the worker what became of a connection; false: it does not know. */
-static bool answer(int channel, const struct kiln_handoff_message *about, enum kiln_handoff_kind kind,
-		   const char *why)
+static bool answer(int channel, const struct kiln_handoff_message *about,
+		   enum kiln_handoff_kind kind, const char *why)
 {
 	static const struct kiln_handoff_message blank;
 	uint8_t bytes[KILN_HANDOFF_SHORT_MAX];
@@ -295,18 +295,19 @@ static enum kiln_code open_connection(struct kiln_handoff *h, struct kiln_handof
 		return kiln_fail(err, KILN_E_CONFIG, "a hand-off message of another kind");
 	if (rc == KILN_OK)
 		rc = kiln_driver_handoff_open(message, fds, fd_count, h->nonblocking, conn, err);
-	if (rc == KILN_OK && h->rekey_records != 0)
+	if (*conn != NULL && h->rekey_records != 0)
 		(*conn)->session.tx.limit = h->rekey_records;
 	return rc;
 }
 
-/* What came of one message. KILN_E_AGAIN: nothing, for whatever reason, that concerns the caller. */
+/* What came of one message. KILN_E_AGAIN: nothing, for whatever reason, that concerns the caller.
+ */
 static enum kiln_code take_message(struct kiln_handoff *h, int channel, struct kiln_conn **conn,
 				   struct kiln_error *err)
 {
 	struct kiln_handoff_message message;
 	struct kiln_error why = {0};
-	int fds[FDS_ROOM];
+	int fds[FDS_ROOM] = {0};
 	size_t fd_count;
 	bool whole;
 	const ssize_t n = receive(h, channel, fds, &fd_count, &whole);
@@ -317,18 +318,19 @@ static enum kiln_code take_message(struct kiln_handoff *h, int channel, struct k
 		drop_channel(h, channel);
 		return KILN_E_AGAIN;
 	}
+	struct kiln_conn *opened = NULL;
 	enum kiln_code rc =
-	    open_connection(h, &message, (size_t)n, whole, fds, fd_count, conn, &why);
-	if (rc == KILN_OK && !answer(channel, &message, KILN_HANDOFF_TAKEN, "")) {
-		/* A worker that does not hear of it may give it to somebody else, or end it. */
-		(*conn)->fd = -1;
-		kiln_driver_forget(*conn);
-		*conn = NULL;
-		(void)close(fds[0]);
-		rc = KILN_E_AGAIN;
-	} else if (rc != KILN_OK) {
+	    open_connection(h, &message, (size_t)n, whole, fds, fd_count, &opened, &why);
+	if (opened == NULL) {
 		(void)answer(channel, &message, KILN_HANDOFF_REFUSED, why.message);
 		close_all(fds, fd_count);
+	} else if (!answer(channel, &message, KILN_HANDOFF_TAKEN, "")) {
+		/* A worker that does not hear of it may give it to somebody else, or end it. */
+		(void)close(opened->fd);
+		kiln_driver_forget(opened);
+		rc = KILN_E_AGAIN;
+	} else {
+		*conn = opened;
 	}
 	kiln_wipe(h->message, (size_t)n);
 	kiln_wipe(&message, sizeof message);
@@ -354,7 +356,7 @@ int kiln_handoff_accept(struct kiln_handoff *h, int timeout_ms, struct kiln_conn
 			take_channel(h);
 		} else if (n > 0) {
 			const enum kiln_code rc = take_message(h, event.data.fd, conn, err);
-			if (rc == KILN_OK)
+			if (*conn != NULL)
 				return (*conn)->fd;
 			if (rc != KILN_E_AGAIN)
 				return -1;

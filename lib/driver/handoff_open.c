@@ -53,7 +53,7 @@ static enum kiln_code take_message(const struct kiln_handoff_message *m, struct 
 	conn->has_role = m->info.proof == KILN_PROOF_ROAST;
 	conn->role = m->role;
 	conn->relayed = !m->in_kernel;
-	conn->rx_closed = m->rx_closed;
+	conn->rx_closed = conn->end_unread = m->rx_closed;
 	conn->update_wanted = m->update_wanted;
 	conn->no_secrets = m->rx.secret_len == 0 || m->tx.secret_len == 0;
 	if (m->in_kernel) {

@@ -36,7 +36,11 @@ static enum kiln_roast_step prove(struct talk *t, const struct kiln_roast_questi
 {
 	struct kiln_aws_proof proof;
 	struct kiln_error why = {0};
-	if (kiln_aws_sign(t->aws, q->payload, q->payload_len, &proof, &why) != KILN_OK)
+	const enum kiln_code rc =
+	    kiln_aws_sign(t->aws, q->as, q->payload, q->payload_len, t->deadline, &proof, &why);
+	if (rc == KILN_E_TIMEOUT && let_it_notice(t) == KILN_ROAST_FAILED)
+		return KILN_ROAST_FAILED;
+	if (rc != KILN_OK)
 		return kiln_roast_unanswered(t->roast, &why, t->err);
 	const enum kiln_roast_step step = kiln_roast_proved(t->roast, &proof, now_ms(), t->err);
 	kiln_aws_proof_clear(&proof);

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "roast/roast.h"
 
 extern char **environ;
@@ -108,7 +109,7 @@ static enum kiln_code make_own_proof(struct kiln_aws *aws, struct kiln_aws_proof
 {
 	static const char nothing[] = "{}";
 	const struct kiln_aws_credentials *credentials;
-	const int64_t now = kiln_driver_wall_clock();
+	const int64_t now = kiln_wall_clock();
 	const char *region = kiln_chain_region(aws->chain);
 	const enum kiln_code rc = kiln_chain_credentials(aws->chain, now, &credentials, err);
 	if (rc != KILN_OK)
@@ -154,7 +155,7 @@ static enum kiln_code learn_role(struct kiln_aws *aws, kiln_time_ms deadline,
 static bool is_known(const struct kiln_aws *aws, struct kiln_error *err)
 {
 	const struct kiln_aws_credentials *credentials;
-	return kiln_chain_credentials(aws->chain, kiln_driver_wall_clock(), &credentials, err) ==
+	return kiln_chain_credentials(aws->chain, kiln_wall_clock(), &credentials, err) ==
 		   KILN_OK &&
 	       strcmp(credentials->access_key_id, aws->known_key) == 0;
 }
@@ -187,11 +188,10 @@ static enum kiln_code wait_for_others(struct kiln_aws *aws, kiln_time_ms deadlin
 			 "the time is over while another thread looks for AWS credentials");
 }
 
-enum kiln_code kiln_aws_ready(struct kiln_aws *aws, kiln_time_ms deadline,
-			      struct kiln_aws_role *role, struct kiln_error *err)
+static enum kiln_code make_ready(struct kiln_aws *aws, kiln_time_ms deadline,
+				 struct kiln_error *err)
 {
 	enum kiln_code rc = KILN_OK;
-	(void)pthread_mutex_lock(&aws->lock);
 	while (rc == KILN_OK && aws->searching && !is_known(aws, NULL))
 		rc = wait_for_others(aws, deadline, err);
 	if (rc == KILN_OK && !aws->searching) {
@@ -200,6 +200,14 @@ enum kiln_code kiln_aws_ready(struct kiln_aws *aws, kiln_time_ms deadline,
 		aws->searching = false;
 		(void)pthread_cond_broadcast(&aws->changed);
 	}
+	return rc;
+}
+
+enum kiln_code kiln_aws_ready(struct kiln_aws *aws, kiln_time_ms deadline,
+			      struct kiln_aws_role *role, struct kiln_error *err)
+{
+	(void)pthread_mutex_lock(&aws->lock);
+	const enum kiln_code rc = make_ready(aws, deadline, err);
 	*role = aws->role;
 	(void)pthread_mutex_unlock(&aws->lock);
 	return rc;
@@ -207,16 +215,34 @@ enum kiln_code kiln_aws_ready(struct kiln_aws *aws, kiln_time_ms deadline,
 
 /* ---- for the others ------------------------------------------------------------------------ */
 
-enum kiln_code kiln_aws_sign(struct kiln_aws *aws, const uint8_t *payload, size_t len,
-			     struct kiln_aws_proof *out, struct kiln_error *err)
+/* The payload's binding names a role, and a signature by another would look like an attack. So the
+ * credentials are those of which STS has said whose they are. */
+static enum kiln_code sign(struct kiln_aws *aws, const struct kiln_aws_role *as,
+			   const uint8_t *payload, size_t len, struct kiln_aws_proof *out,
+			   struct kiln_error *err)
 {
 	const struct kiln_aws_credentials *credentials;
-	const int64_t now = kiln_driver_wall_clock();
+	const int64_t now = kiln_wall_clock();
+	const enum kiln_code rc = kiln_chain_credentials(aws->chain, now, &credentials, err);
+	if (rc != KILN_OK)
+		return rc;
+	if (as != NULL && !kiln_aws_role_equal(&aws->role, as))
+		return kiln_fail(err, KILN_E_CREDENTIALS,
+				 "our own role has changed during the handshake");
+	return kiln_aws_prove(credentials, kiln_chain_region(aws->chain), now, payload, len, out,
+			      err);
+}
+
+enum kiln_code kiln_aws_sign(struct kiln_aws *aws, const struct kiln_aws_role *as,
+			     const uint8_t *payload, size_t len, kiln_time_ms deadline,
+			     struct kiln_aws_proof *out, struct kiln_error *err)
+{
+	enum kiln_code rc = KILN_OK;
 	(void)pthread_mutex_lock(&aws->lock);
-	enum kiln_code rc = kiln_chain_credentials(aws->chain, now, &credentials, err);
+	if (!is_known(aws, NULL)) /* another thread has found others meanwhile */
+		rc = make_ready(aws, deadline, err);
 	if (rc == KILN_OK)
-		rc = kiln_aws_prove(credentials, kiln_chain_region(aws->chain), now, payload, len,
-				    out, err);
+		rc = sign(aws, as, payload, len, out, err);
 	(void)pthread_mutex_unlock(&aws->lock);
 	return rc;
 }

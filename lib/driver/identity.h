@@ -40,8 +40,10 @@ struct kiln_aws *kiln_aws_get(struct kiln_aws *aws, struct kiln_error *err) KILN
 enum kiln_code kiln_aws_ready(struct kiln_aws *aws, kiln_time_ms deadline,
 			      struct kiln_aws_role *role, struct kiln_error *err) KILN_NODISCARD;
 
-/* Signs a payload as ourselves. */
-enum kiln_code kiln_aws_sign(struct kiln_aws *aws, const uint8_t *payload, size_t len,
+/* Signs a payload as ourselves, who must still be the role `as` (NULL: whoever): KILN_E_CREDENTIALS
+ * when the credentials have become another's. Waits where it is not known whose they are. */
+enum kiln_code kiln_aws_sign(struct kiln_aws *aws, const struct kiln_aws_role *as,
+			     const uint8_t *payload, size_t len, kiln_time_ms deadline,
 			     struct kiln_aws_proof *out, struct kiln_error *err) KILN_NODISCARD;
 
 /* verify.c: who made the proof, which passed kiln_aws_proof_check. */

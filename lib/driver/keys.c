@@ -232,6 +232,7 @@ static enum kiln_code session(struct kiln_keys *keys, const struct kiln_keys_ask
 	options.registration = ask == NULL;
 	options.token = (struct kiln_opaque_bytes){token, token != NULL ? strlen(token) : 0};
 	keys->retry_after_ms = 0;
+	*out = NULL;
 	struct kiln_keys_client *client = kiln_keys_client_new(&options, &own);
 	if (client != NULL && run(keys, client, ask, &own) == KILN_OK) {
 		memcpy(keys->user_id, kiln_keys_client_answer(client)->user_id,
@@ -254,7 +255,7 @@ static enum kiln_code ask_for(struct kiln_keys *keys, const struct kiln_keys_ask
 	struct kiln_keys_client *client;
 	const enum kiln_code rc = session(keys, ask, NULL, &client, err);
 	memset(answer, 0, sizeof *answer);
-	if (rc != KILN_OK)
+	if (client == NULL)
 		return rc;
 	*answer = *kiln_keys_client_answer(client);
 	answer->entries = NULL;
@@ -268,8 +269,7 @@ enum kiln_code kiln_keys_register(struct kiln_keys *keys, const char *token, str
 {
 	struct kiln_keys_client *client;
 	const enum kiln_code rc = session(keys, NULL, token, &client, err);
-	if (rc == KILN_OK)
-		kiln_keys_client_free(client);
+	kiln_keys_client_free(client);
 	return rc;
 }
 
@@ -464,7 +464,7 @@ enum kiln_code kiln_keys_audit(struct kiln_keys *keys, const struct kiln_keys_qu
 	const enum kiln_code rc = session(keys, &ask, NULL, &client, err);
 	*entries = NULL;
 	*count = 0;
-	if (rc != KILN_OK)
+	if (client == NULL)
 		return rc;
 	*entries = kiln_keys_client_take_entries(client, count);
 	kiln_keys_client_free(client);

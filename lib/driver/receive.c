@@ -177,6 +177,7 @@ ssize_t kiln_conn_read(struct kiln_conn *conn, void *data, size_t len, struct ki
 	/* After close_notify everything is ignored (RFC 8446 6.1). */
 	while (rc == KILN_OK && got == 0 && !conn->rx_closed)
 		rc = read_socket(conn, data, len, &got, &why);
+	conn->end_unread = false;
 	if (rc == KILN_OK)
 		return (ssize_t)got;
 	if (err != NULL)
@@ -190,6 +191,8 @@ size_t kiln_conn_pending(const struct kiln_conn *conn)
 	size_t length = 0;
 	if (conn->early != NULL)
 		return conn->early_len - conn->early_at;
+	if (conn->end_unread)
+		return 1;
 	if (user == NULL || conn->rx_closed || conn->broken.code != KILN_OK)
 		return 0;
 	if (user->plain_len > 0)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "driver/identity.h"
 
 static const struct kiln_roast_conn_options defaults;
@@ -70,13 +71,16 @@ static struct kiln_roast *new_machine(const struct call *c, struct kiln_error *e
 	    .peer = c->peer,
 	    .time_ms = kiln_driver_left(c->deadline),
 	};
-	return kiln_roast_new(&options, kiln_driver_wall_clock(), (uint64_t)kiln_driver_now(), err);
+	return kiln_roast_new(&options, kiln_wall_clock(), (uint64_t)kiln_driver_now(), err);
 }
 
-/* The handshaker knows no addresses. */
-static enum kiln_code with_peer(const struct call *c, struct kiln_error *err)
+/* The handshaker knows no addresses, and nothing of Roast. */
+static enum kiln_code with_peer(const struct call *c, const struct kiln_roast *roast,
+				struct kiln_error *err)
 {
 	char text[KILN_ERROR_MAX];
+	if (err->code == KILN_E_TLS_TRUNCATED && err->sys_errno == 0)
+		return kiln_roast_left(roast, err);
 	if (strstr(err->message, c->peer) != NULL)
 		return err->code;
 	(void)snprintf(text, sizeof text, "%s %s in TLS: %.160s",
@@ -94,7 +98,7 @@ static enum kiln_code start_tls(const struct call *c, struct kiln_roast *roast, 
 	if (handshake == NULL)
 		return err->code;
 	if (kiln_driver_open(handshake, fd, &options, c->deadline, conn, err) != KILN_OK)
-		return with_peer(c, err);
+		return with_peer(c, roast, err);
 	(*conn)->has_role = true;
 	(*conn)->role = *kiln_roast_peer(roast);
 	return KILN_OK;

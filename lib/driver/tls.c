@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * TLS with configured certificates: the calls of kiln/conn.h that open a connection. */
 #include "driver/driver.h"
+
+#include "base/clock.h"
 #include "tls/config.h"
 
 static const struct kiln_conn_options defaults;
@@ -27,8 +29,7 @@ static enum kiln_code open_conn(struct kiln_tls_config *config, int fd,
 				const struct kiln_conn_options *o, kiln_time_ms deadline,
 				struct kiln_conn **conn, struct kiln_error *err)
 {
-	struct kiln_handshake *handshake =
-	    kiln_handshake_new(config, kiln_driver_wall_clock(), err);
+	struct kiln_handshake *handshake = kiln_handshake_new(config, kiln_wall_clock(), err);
 	if (handshake == NULL)
 		return err->code;
 	return kiln_driver_open(handshake, fd, o, deadline, conn, err);

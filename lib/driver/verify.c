@@ -2,6 +2,7 @@
  * Asking STS who made a proof: a peer's, each only once, or our own. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "driver/http.h"
 #include "driver/identity.h"
 
@@ -46,8 +47,7 @@ enum kiln_code kiln_aws_verify(struct kiln_aws *aws, const struct kiln_aws_proof
 	const char *signature = kiln_aws_proof_signature(proof);
 	(void)pthread_mutex_lock(&aws->lock);
 	const struct kiln_sts_endpoints endpoints = *kiln_chain_endpoints(aws->chain);
-	enum kiln_code rc =
-	    kiln_roast_replay_enter(aws->replay, signature, kiln_driver_wall_clock(), err);
+	enum kiln_code rc = kiln_roast_replay_enter(aws->replay, signature, kiln_wall_clock(), err);
 	(void)pthread_mutex_unlock(&aws->lock);
 	if (rc != KILN_OK)
 		return rc;

@@ -45,8 +45,7 @@ void kiln_field_put_text(struct kiln_field_writer *w, enum kiln_handoff_field ty
 
 bool kiln_field_text(const struct kiln_field *field, char *out, size_t size)
 {
-	if (field->len == 0 || field->len >= size ||
-	    memchr(field->data, '\0', field->len) != NULL)
+	if (field->len == 0 || field->len >= size || memchr(field->data, '\0', field->len) != NULL)
 		return false;
 	memcpy(out, field->data, field->len);
 	out[field->len] = '\0';
@@ -110,8 +109,7 @@ static size_t write_unix(uint8_t *out, const struct sockaddr_storage *address)
 	struct sockaddr_un path;
 	memcpy(&path, address, sizeof path);
 	const size_t skip = path.sun_path[0] == '\0';
-	const size_t len =
-	    strnlen(path.sun_path + skip, sizeof path.sun_path - skip) + skip;
+	const size_t len = strnlen(path.sun_path + skip, sizeof path.sun_path - skip) + skip;
 	out[0] = FAMILY_UNIX;
 	if (len == skip)
 		return 1;

@@ -46,8 +46,11 @@ struct kiln_keys_client *kiln_keys_client_new(const struct kiln_keys_client_opti
 					      struct kiln_error *err)
 {
 	struct kiln_keys_client *c = calloc(1, sizeof *c);
-	enum kiln_code rc = c != NULL ? take_options(c, options, err)
-				      : kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a session");
+	if (c == NULL) {
+		(void)kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a session");
+		return NULL;
+	}
+	enum kiln_code rc = take_options(c, options, err);
 	if (rc == KILN_OK && options->server_identity != NULL) {
 		c->server_identity = strdup(options->server_identity);
 		if (c->server_identity == NULL)

@@ -96,8 +96,18 @@ static void take_resumed(struct kiln_keys_client *c, const struct kiln_keys_fram
 		broken(c, "the server resumed another state of the session");
 }
 
+/* The server ends the connection before it knows of our session: it is busy, say. */
+static bool about_connection(const struct kiln_keys_client *c, const struct kiln_keys_frame *frame)
+{
+	static const uint8_t none[KILN_KEYS_SESSION_ID_LEN];
+	return frame->type == KILN_KEYS_ERROR && believes_plain_error(c) &&
+	       memcmp(frame->session, none, sizeof none) == 0;
+}
+
 static const char *check(const struct kiln_keys_client *c, const struct kiln_keys_frame *frame)
 {
+	if (about_connection(c, frame))
+		return NULL;
 	if (memcmp(frame->session, c->id, sizeof c->id) != 0)
 		return "the server sent a frame of another session";
 	if (kiln_keys_has_mac(frame->type) &&

@@ -153,8 +153,8 @@ size_t kiln_keys_backup_ad(const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
 	const size_t len = name != NULL ? strlen(name) : 0;
 	memcpy(ad, user_id, KILN_KEYS_USER_ID_LEN);
 	memcpy(ad + KILN_KEYS_USER_ID_LEN, key_id, KILN_KEYS_KEY_ID_LEN);
-	if (len > 0)
-		memcpy(ad + KILN_KEYS_USER_ID_LEN + KILN_KEYS_KEY_ID_LEN, name, len);
+	for (size_t i = 0; i < len; i++)
+		ad[KILN_KEYS_USER_ID_LEN + KILN_KEYS_KEY_ID_LEN + i] = (uint8_t)name[i];
 	return KILN_KEYS_USER_ID_LEN + KILN_KEYS_KEY_ID_LEN + len;
 }
 

@@ -75,7 +75,8 @@ static void derive(const char *label, const uint8_t session_key[64],
 	static const char salt[] = KILN_KEYS_PROTOCOL;
 	uint8_t info[32 + KILN_KEYS_SESSION_ID_LEN];
 	const size_t len = strlen(label);
-	memcpy(info, label, len);
+	for (size_t i = 0; i < len; i++)
+		info[i] = (uint8_t)label[i];
 	memcpy(info + len, session, KILN_KEYS_SESSION_ID_LEN);
 	kiln_keys_hkdf(session_key, 64, salt, sizeof salt - 1, info, len + KILN_KEYS_SESSION_ID_LEN,
 		       key, 32);

@@ -20,7 +20,8 @@
 #define ITERATIONS_MAX  64u
 #define PARALLELISM_MAX 16u
 
-_Static_assert(HEADER_LEN + KILN_KEYS_SEAL_OVERHEAD + 2 + KILN_KEYS_LOCAL_COUNT_MAX * ENTRY_MAX <=
+_Static_assert(HEADER_LEN + KILN_KEYS_SEAL_OVERHEAD + 2 +
+		       (size_t)KILN_KEYS_LOCAL_COUNT_MAX * ENTRY_MAX <=
 		   KILN_KEYS_LOCAL_SIZE_MAX,
 	       "the largest file");
 

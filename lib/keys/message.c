@@ -181,7 +181,8 @@ static bool write_form(struct cursor *c, const struct kiln_keys_form *form,
 size_t kiln_keys_message_write(uint8_t type, const struct kiln_keys_message *message, uint8_t *out,
 			       size_t cap, bool *fits)
 {
-	struct cursor c = {.out = out, .left = cap};
+	struct cursor c = {.left = cap};
+	c.out = out;
 	*fits = write_form(&c, kiln_keys_session_form(type), message) &&
 		(!has_operation(type) ||
 		 write_form(&c, kiln_keys_operation_form(type, message->operation), message));

@@ -35,7 +35,7 @@ enum kiln_keys_name kiln_keys_name_normalise(const void *name, size_t len,
 {
 	*out_len = 0;
 	/* No name that is longer than this gets short enough. */
-	if (len == 0 || len > 4u * KILN_KEYS_NAME_MAX || u8_check(name, len) != NULL ||
+	if (len == 0 || len > (size_t)4 * KILN_KEYS_NAME_MAX || u8_check(name, len) != NULL ||
 	    !characters_allowed(name, len))
 		return KILN_KEYS_NAME_BAD;
 	size_t n = 0;

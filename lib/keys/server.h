@@ -45,9 +45,11 @@ struct kiln_keys_event {
 		KILN_KEYS_EVENT_STORE,     /* the store failed: see error */
 		KILN_KEYS_EVENT_NO_MEMORY, /* a connection or a session was given up */
 	} what;
-	uint16_t outcome;               /* enum kiln_keys_error */
-	uint8_t operation;              /* enum kiln_keys_operation, 0: none */
-	const uint8_t *user_id;         /* NULL: not known */
+	uint16_t outcome;       /* enum kiln_keys_error */
+	uint8_t operation;      /* enum kiln_keys_operation, 0: none */
+	const uint8_t *user_id; /* NULL: not known */
+	const uint8_t *account; /* its name, normalised; NULL: not known */
+	size_t account_len;
 	const uint8_t *source;          /* KILN_KEYS_SOURCE_LEN bytes; NULL: none */
 	const struct kiln_error *error; /* NULL, or what the store said */
 };

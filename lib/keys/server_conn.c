@@ -69,7 +69,7 @@ static void end(struct kiln_keys_conn *conn)
 	kiln_keys_conn_note(conn);
 }
 
-static void no_memory(struct kiln_keys_conn *conn)
+void kiln_keys_conn_give_up(struct kiln_keys_conn *conn)
 {
 	const struct kiln_keys_event event = {.what = KILN_KEYS_EVENT_NO_MEMORY,
 					      .source = conn->source};
@@ -100,7 +100,7 @@ static bool begin_frame(struct kiln_keys_conn *conn)
 	}
 	conn->in = malloc(size);
 	if (conn->in == NULL) {
-		no_memory(conn);
+		kiln_keys_conn_give_up(conn);
 		return false;
 	}
 	memcpy(conn->in, conn->first, sizeof conn->first);
@@ -163,7 +163,7 @@ static bool make_room(struct kiln_keys_conn *conn, size_t len)
 const uint8_t *kiln_keys_conn_put(struct kiln_keys_conn *conn, const uint8_t *frame, size_t len)
 {
 	if (len == 0 || !make_room(conn, len)) {
-		no_memory(conn);
+		kiln_keys_conn_give_up(conn);
 		return NULL;
 	}
 	uint8_t *at = conn->out + conn->out_end;
@@ -223,20 +223,28 @@ bool kiln_keys_conn_full(const struct kiln_keys_conn *conn)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
+/* Open sessions wait for another connection; closed ones are remembered as long as they would be
+ * anyway; what was not open yet ends. */
+static void leave(struct session *session, struct kiln_keys_now now)
+{
+	struct kiln_keys_server *server = session->server;
+	kiln_keys_session_touch(session);
+	if (session->state < SESSION_OPEN ||
+	    (session->state != SESSION_CLOSED &&
+	     server->count.detached >= server->options.detached_max)) {
+		kiln_keys_session_abandon(session, now, KILN_KEYS_ABANDONED);
+		return;
+	}
+	kiln_keys_session_detach(session);
+	if (session->state != SESSION_CLOSED)
+		kiln_keys_session_set(session, session->state, QUEUE_DETACHED, now.steady_ms);
+}
+
 void kiln_keys_conn_gone(struct kiln_keys_conn *conn, struct kiln_keys_now now)
 {
 	struct kiln_keys_server *server = conn->server;
-	while (conn->sessions != NULL) {
-		struct session *session = conn->sessions;
-		kiln_keys_session_touch(session);
-		if (session->state < SESSION_OPEN ||
-		    server->count.detached >= server->options.detached_max) {
-			kiln_keys_session_abandon(session, now, KILN_KEYS_ABANDONED);
-			continue;
-		}
-		kiln_keys_session_detach(session);
-		kiln_keys_session_set(session, session->state, QUEUE_DETACHED, now.steady_ms);
-	}
+	while (conn->sessions != NULL)
+		leave(conn->sessions, now);
 	for (struct session *s = server->batch; s != NULL; s = s->in_batch)
 		if (s->conn == conn)
 			s->conn = NULL;

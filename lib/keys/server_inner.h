@@ -28,6 +28,10 @@ enum session_state {
 /* Queues by deadline: in each all sessions have the same time, so the first is the next. */
 enum session_queue { QUEUE_LOGIN, QUEUE_REQUEST, QUEUE_CLOSED, QUEUE_DETACHED, QUEUE_COUNT };
 
+struct bucket {
+	struct session *first;
+};
+
 struct list {
 	struct session *first, *last;
 };
@@ -101,7 +105,7 @@ struct kiln_keys_server {
 	struct kiln_keys_server_options options;
 	struct kiln_opaque_server opaque;
 	char *identity;
-	struct session **buckets;
+	struct bucket *buckets;
 	uint32_t bucket_mask;
 	uint8_t hash_key[16];
 	struct list queues[QUEUE_COUNT];
@@ -149,9 +153,10 @@ void kiln_keys_tell(struct kiln_keys_server *server, const struct kiln_keys_even
 const uint8_t *kiln_keys_conn_put(struct kiln_keys_conn *conn, const uint8_t *frame, size_t len);
 void kiln_keys_conn_put_error(struct kiln_keys_conn *conn, const uint8_t *session, uint64_t number,
 			      enum kiln_keys_error code, uint32_t retry_after_ms);
-void kiln_keys_conn_note(struct kiln_keys_conn *conn); /* there is news */
-void kiln_keys_conn_show(struct kiln_keys_conn *conn); /* the batch is kept */
-void kiln_keys_conn_drop(struct kiln_keys_conn *conn); /* it is not */
+void kiln_keys_conn_give_up(struct kiln_keys_conn *conn); /* memory is short */
+void kiln_keys_conn_note(struct kiln_keys_conn *conn);    /* there is news */
+void kiln_keys_conn_show(struct kiln_keys_conn *conn);    /* the batch is kept */
+void kiln_keys_conn_drop(struct kiln_keys_conn *conn);    /* it is not */
 
 /* ---- server_frame.c */
 void kiln_keys_take_frame(struct kiln_keys_conn *conn, const uint8_t *whole, size_t len,

@@ -145,8 +145,11 @@ enum kiln_keys_error kiln_keys_ke3(struct turn *turn)
 	if (rc != KILN_KEYS_SUCCESS)
 		return rc;
 	if (!s->registration) {
-		const struct kiln_keys_event event = {
-		    .what = KILN_KEYS_EVENT_LOGIN, .user_id = s->user_id, .source = s->source};
+		const struct kiln_keys_event event = {.what = KILN_KEYS_EVENT_LOGIN,
+						      .user_id = s->user_id,
+						      .account = s->name,
+						      .account_len = s->name_len,
+						      .source = s->source};
 		kiln_keys_tell(turn->server, &event);
 	}
 	memcpy(turn->out.user_id, s->user_id, sizeof turn->out.user_id);

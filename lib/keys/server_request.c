@@ -65,6 +65,8 @@ static enum kiln_keys_error write_success(struct turn *turn)
 	    .what = s->registration ? KILN_KEYS_EVENT_REGISTER : KILN_KEYS_EVENT_REQUEST,
 	    .operation = s->operation,
 	    .user_id = s->user_id,
+	    .account = s->name,
+	    .account_len = s->name_len,
 	    .source = s->source,
 	};
 	kiln_keys_tell(turn->server, &event);

@@ -19,7 +19,7 @@ static struct session **bucket_of(struct kiln_keys_server *server,
 	_Static_assert(sizeof server->hash_key == crypto_shorthash_KEYBYTES, "a key of its size");
 	(void)crypto_shorthash(hash, id, KILN_KEYS_SESSION_ID_LEN, server->hash_key);
 	memcpy(&index, hash, sizeof index);
-	return &server->buckets[index & server->bucket_mask];
+	return &server->buckets[index & server->bucket_mask].first;
 }
 
 struct session *kiln_keys_session_find(struct kiln_keys_server *server,
@@ -42,6 +42,7 @@ static void leave_bucket(struct session *session)
 static void leave_queue(struct session *s)
 {
 	struct list *list = &s->server->queues[s->queue];
+	s->server->count.detached -= s->queue == QUEUE_DETACHED;
 	*(s->previous != NULL ? &s->previous->next : &list->first) = s->next;
 	*(s->next != NULL ? &s->next->previous : &list->last) = s->previous;
 	s->next = s->previous = NULL;
@@ -53,6 +54,7 @@ static void enter_queue(struct session *s, enum session_queue queue, uint64_t st
 	const uint32_t times[QUEUE_COUNT] = {o->login_ms, o->request_ms, o->closed_ms,
 					     o->detached_ms};
 	struct list *list = &s->server->queues[queue];
+	s->server->count.detached += queue == QUEUE_DETACHED;
 	s->queue = queue;
 	s->deadline = steady_ms + times[queue];
 	s->previous = list->last;
@@ -75,7 +77,6 @@ void kiln_keys_session_attach(struct session *session, struct kiln_keys_conn *co
 {
 	if (session->conn != NULL)
 		kiln_keys_session_detach(session);
-	session->server->count.detached--;
 	session->conn = conn;
 	session->in_conn = conn->sessions;
 	conn->sessions = session;
@@ -90,7 +91,6 @@ void kiln_keys_session_detach(struct session *session)
 	*at = session->in_conn;
 	session->conn->session_count--;
 	session->conn = NULL;
-	session->server->count.detached++;
 }
 
 void kiln_keys_session_touch(struct session *session)
@@ -152,7 +152,6 @@ enum kiln_keys_error kiln_keys_session_begin(struct turn *turn, bool registratio
 	s->in_bucket = *bucket;
 	*bucket = s;
 	server->count.sessions++;
-	server->count.detached++; /* until it is attached */
 	kiln_keys_session_attach(s, conn);
 	enter_queue(s, QUEUE_LOGIN, turn->now.steady_ms);
 	turn->session = s;
@@ -179,11 +178,15 @@ bool kiln_keys_session_send(struct turn *turn)
 	const size_t len = kiln_keys_frame_write(turn->reply, s->id, s->sent, &turn->out,
 						 kiln_keys_channel_key(&s->channel, turn->reply),
 						 frame, sizeof frame);
-	bool ok = kiln_keys_conn_put(turn->conn, frame, len) != NULL;
-	if (ok && kiln_keys_has_mac(turn->reply)) {
+	bool ok = true;
+	if (kiln_keys_has_mac(turn->reply)) {
 		keep_last(s, frame, len);
 		ok = s->last != NULL;
 	}
+	if (ok)
+		ok = kiln_keys_conn_put(turn->conn, frame, len) != NULL;
+	else
+		kiln_keys_conn_give_up(turn->conn);
 	kiln_wipe(frame, len);
 	s->sent++;
 	if (!ok)
@@ -210,7 +213,6 @@ void kiln_keys_session_end(struct session *session)
 	    session->state == SESSION_OPEN || session->state == SESSION_CONTINUING;
 	if (conn != NULL)
 		kiln_keys_session_detach(session);
-	server->count.detached--;
 	server->count.sessions--;
 	leave_bucket(session);
 	leave_queue(session);
@@ -265,6 +267,8 @@ static void write_down(struct session *s, struct kiln_keys_now now, enum kiln_ke
 					.outcome = (uint16_t)code,
 					.operation = s->operation,
 					.user_id = s->known_user ? s->user_id : NULL,
+					.account = s->name,
+					.account_len = s->name_len,
 					.source = s->source};
 	uint8_t action = kiln_keys_operation_action(s->operation, s->intent);
 	if (s->registration) {

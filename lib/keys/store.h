@@ -164,7 +164,8 @@ struct kiln_keys_store {
 
 	/* ---- limits: one bucket for each kind and key (at most KILN_KEYS_LIMIT_KEY_MAX bytes).
 	 * Read, judged by the functions of limit.h, and written in one step. A bucket that is not
-	 * there is a fresh one; one that equals a fresh one may be dropped. */
+	 * there is a fresh one; one that equals a fresh one may be dropped. What was taken may stay
+	 * taken after undo and rollback: several servers count together at once. */
 
 	/* OK with *verdict filled, whether it allows or not; FAILED. */
 	enum kiln_store_result (*limit_take)(void *ctx, enum kiln_keys_limit_kind kind,

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Argon2id (RFC 9106) by libargon2, with the parameters of RFC 9807 7: libsodium has only one lane.
- * Its memory is mapped for it alone, kept out of core dumps, and wiped by libargon2. */
+ * Its memory is mapped for it alone, kept out of core dumps, and wiped by libargon2.
+ *
+ * The lanes run one after the other. Where a thread cannot be started, libargon2 of 2017 returns
+ * while others still run, over memory that it has freed. */
 #include "opaque/ksf.h"
 
 #include <argon2.h>
@@ -79,33 +82,33 @@ enum kiln_code kiln_opaque_ksf_resolve(const struct kiln_opaque_ksf *ksf,
 			 (int)profile);
 }
 
-static enum kiln_code stretch(const struct kiln_opaque_ksf *ksf, uint8_t *input, uint8_t *out,
-			      struct kiln_error *err)
+static enum kiln_code stretch(const struct kiln_opaque_ksf *ksf, const uint8_t *oprf_output,
+			      uint8_t *stretched, struct kiln_error *err)
 {
 	uint8_t salt[SALT_SIZE] = {0};
+	uint8_t input[KILN_OPAQUE_HASH_SIZE], out[KILN_OPAQUE_HASH_SIZE] = {0};
 	argon2_context context = {
 	    .out = out,
-	    .outlen = KILN_OPAQUE_HASH_SIZE,
+	    .outlen = sizeof out,
 	    .pwd = input,
-	    .pwdlen = KILN_OPAQUE_HASH_SIZE,
+	    .pwdlen = sizeof input,
 	    .salt = salt,
 	    .saltlen = sizeof salt,
 	    .t_cost = ksf->iterations,
 	    .m_cost = ksf->memory_kib,
 	    .lanes = ksf->parallelism,
-	    .threads = ksf->parallelism,
+	    .threads = 1,
 	    .version = ARGON2_VERSION_13,
 	    .allocate_cbk = allocate,
 	    .free_cbk = deallocate,
 	    .flags = ARGON2_DEFAULT_FLAGS,
 	};
-	int rc = argon2_ctx(&context, Argon2_id);
-	if (rc == ARGON2_THREAD_FAIL && context.threads > 1) {
-		/* The same lanes, one after the other. */
-		context.threads = 1;
-		rc = argon2_ctx(&context, Argon2_id);
-	}
-	if (rc == ARGON2_MEMORY_ALLOCATION_ERROR || rc == ARGON2_THREAD_FAIL)
+	memcpy(input, oprf_output, sizeof input);
+	const int rc = argon2_ctx(&context, Argon2_id);
+	memcpy(stretched, out, sizeof out);
+	kiln_wipe(input, sizeof input);
+	kiln_wipe(out, sizeof out);
+	if (rc == ARGON2_MEMORY_ALLOCATION_ERROR)
 		return kiln_fail(err, KILN_E_NO_MEMORY,
 				 "OPAQUE: there are no %u KiB of memory for Argon2id",
 				 ksf->memory_kib);
@@ -120,18 +123,16 @@ enum kiln_code kiln_opaque_randomize_password(const struct kiln_opaque_ksf *ksf,
 					      uint8_t randomized_password[KILN_OPAQUE_HASH_SIZE],
 					      struct kiln_error *err)
 {
-	uint8_t input[KILN_OPAQUE_HASH_SIZE], stretched[KILN_OPAQUE_HASH_SIZE];
+	uint8_t stretched[KILN_OPAQUE_HASH_SIZE];
 	enum kiln_code rc = KILN_OK;
-	memcpy(input, oprf_output, sizeof input);
 	if (ksf->profile == KILN_OPAQUE_KSF_NONE)
-		memcpy(stretched, input, sizeof stretched);
+		memcpy(stretched, oprf_output, sizeof stretched);
 	else
-		rc = stretch(ksf, input, stretched, err);
+		rc = stretch(ksf, oprf_output, stretched, err);
 	if (rc == KILN_OK)
 		kiln_opaque_extract(randomized_password,
 				    KILN_OPAQUE_PARTS({oprf_output, KILN_OPAQUE_HASH_SIZE},
 						      {stretched, sizeof stretched}));
-	kiln_wipe(input, sizeof input);
 	kiln_wipe(stretched, sizeof stretched);
 	return rc;
 }

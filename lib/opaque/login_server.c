@@ -32,6 +32,7 @@ static enum kiln_code respond(const struct kiln_opaque_server *server,
 	       sizeof response.server_public_key);
 	response.envelope = record->envelope;
 	kiln_opaque_mask(record->masking_key, ke2->masking_nonce, &response, ke2->masked_response);
+	kiln_wipe(&response, sizeof response);
 	KILN_DECLASSIFY(ke2->masked_response, sizeof ke2->masked_response);
 	return KILN_OK;
 }

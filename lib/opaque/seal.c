@@ -32,6 +32,7 @@ static enum kiln_code associate(const struct kiln_opaque_sealed_state *sealed,
 				struct kiln_opaque_bytes bound, struct associated *out,
 				struct kiln_error *err)
 {
+	out->length = 0;
 	if (bound.length > KILN_OPAQUE_BOUND_MAX || (bound.data == NULL && bound.length > 0))
 		return kiln_fail(err, KILN_E_USAGE,
 				 "OPAQUE: a state cannot be bound to more than %u bytes",

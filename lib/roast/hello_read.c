@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/bytes.h"
 #include "roast/base64.h"
 #include "roast/hello.h"
 #include "roast/json.h"
-#include "roast/writer.h"
 
 #define BODY_MAX (KILN_ROAST_BODY_MIN + KILN_ROAST_PAYLOAD_MAX)
 
@@ -25,7 +25,7 @@ static enum kiln_code header_text(const json_t *hello, const char *key, size_t m
 		return KILN_E_ROAST_HELLO;
 	if (len == 0)
 		return kiln_fail(err, KILN_E_ROAST_HELLO, "%s is empty", key);
-	if (!kiln_roast_is_printable(*out, len))
+	if (!kiln_ascii_is_printable(*out, len))
 		return kiln_fail(err, KILN_E_ROAST_HELLO,
 				 "%s holds bytes that are not printable ASCII", key);
 	return KILN_OK;

@@ -13,14 +13,11 @@ enum kiln_code kiln_roast_json_check_keys(json_t *object, const char *const *key
 {
 	const char *key;
 	const json_t *value;
-	json_object_foreach(
-	    object, key,
-	    value) for (size_t i = 0; keys[i] != NULL;
-			i++) if (strcasecmp(key, keys[i]) == 0 &&
-				 strcmp(key, keys[i]) !=
-				     0) return kiln_fail(err, KILN_E_ROAST_HELLO,
-							 "the key %s is written in another case",
-							 keys[i]);
+	json_object_foreach(object, key, value)
+		for (size_t i = 0; keys[i] != NULL; i++)
+			if (strcasecmp(key, keys[i]) == 0 && strcmp(key, keys[i]) != 0)
+				return kiln_fail(err, KILN_E_ROAST_HELLO,
+						 "the key %s is written in another case", keys[i]);
 	return KILN_OK;
 }
 

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "roast/json.h"
 #include "roast/payload.h"
 #include "roast/scan.h"
-#include "roast/writer.h"
 
 static const char *const keys[] = {"ClientCA", "ServerCA", "ServerHostnames", "Kiln", NULL};
 static const char *const binding_keys[] = {"v", "role", "nonce", "hello", "sig", NULL};
@@ -114,7 +114,7 @@ static enum kiln_code read_name(const json_t *value, char out[KILN_ROAST_NAME_MA
 	const char *text = json_string_value(value);
 	const size_t len = json_string_length(value);
 	if (text == NULL || len == 0 || len > KILN_ROAST_NAME_MAX ||
-	    !kiln_roast_is_printable(text, len))
+	    !kiln_ascii_is_printable(text, len))
 		return kiln_fail(err, KILN_E_ROAST_HELLO,
 				 "a name in ServerHostnames is not 1 to %u bytes of printable "
 				 "ASCII",
@@ -149,7 +149,7 @@ static enum kiln_code read_role(const json_t *binding, char out[KILN_AWS_ROLE_AR
 	    kiln_roast_json_string(binding, "role", KILN_AWS_ROLE_ARN_MAX - 1, &len, err);
 	if (role == NULL)
 		return KILN_E_ROAST_HELLO;
-	if (len == 0 || !kiln_roast_is_printable(role, len))
+	if (len == 0 || !kiln_ascii_is_printable(role, len))
 		return kiln_fail(err, KILN_E_ROAST_HELLO, "role is no ARN");
 	memcpy(out, role, len + 1);
 	return KILN_OK;

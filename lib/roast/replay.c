@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
+
 #define NONE    UINT32_MAX
 #define KEY_LEN 32u
 
@@ -66,25 +68,9 @@ void kiln_roast_replay_free(struct kiln_roast_replay *cache)
 	free(cache);
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool read_key(const char *signature, uint8_t key[KEY_LEN])
 {
-	for (size_t i = 0; i < KEY_LEN; i++) {
-		const int high = digit(signature[2 * i]);
-		const int low = high >= 0 ? digit(signature[2 * i + 1]) : -1;
-		if (low < 0)
-			return false;
-		key[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
+	return kiln_hex_decode(signature, (size_t)2 * KEY_LEN, key);
 }
 
 /* Where the index of the key's slot stands, or of the chain's end. */

@@ -221,6 +221,17 @@ enum kiln_roast_step kiln_roast_ended(struct kiln_roast *r, struct kiln_error *e
 	return kiln_roast_fail(r);
 }
 
+/* A client has our hello and judges it before its first byte of TLS; a server has accepted us. */
+enum kiln_code kiln_roast_left(const struct kiln_roast *r, struct kiln_error *err)
+{
+	return kiln_fail(err, KILN_E_TLS_TRUNCATED,
+			 "%s %s closed the connection during the TLS handshake%s",
+			 kiln_roast_peer_role(r), r->peer_name,
+			 r->role == KILN_SERVER
+			     ? ": it may refuse our role, or could not ask its STS; its log tells"
+			     : "");
+}
+
 const uint8_t *kiln_roast_output(const struct kiln_roast *r, size_t *len)
 {
 	*len = r->out_len - r->out_sent;

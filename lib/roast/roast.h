@@ -18,9 +18,9 @@
 #include "aws/proof.h"
 #include "aws/role.h"
 
-#define KILN_ROAST_DEADLINE_MS                                                                     \
-	15000u                  /* for everything, TLS included; as the real library has it        \
-				 */
+/* For everything, TLS included; as the real library has it. */
+#define KILN_ROAST_DEADLINE_MS 15000u
+
 #define KILN_ROAST_PEER_MAX 64u /* of the peer's name in messages, with its NUL */
 
 /* Once in a process, before it gives up the right to open files: seeds and set-up of the libraries
@@ -87,6 +87,10 @@ enum kiln_roast_step kiln_roast_unanswered(struct kiln_roast *roast, const struc
 
 /* The peer closed the connection before the hellos were exchanged: says at which step. */
 enum kiln_roast_step kiln_roast_ended(struct kiln_roast *roast, struct kiln_error *err);
+
+/* It closed the connection later, during the TLS handshake: says what that may mean, and the code
+ * to give, KILN_E_TLS_TRUNCATED. The machine is as before. */
+enum kiln_code kiln_roast_left(const struct kiln_roast *roast, struct kiln_error *err);
 
 /* Bytes to send to the peer, in order; valid until the next call. Report what went out. */
 const uint8_t *kiln_roast_output(const struct kiln_roast *roast, size_t *len);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
 #include "roast/base64.h"
 
 static void put(struct kiln_roast_writer *text, const char *raw, size_t len)
@@ -23,7 +24,7 @@ void kiln_roast_put(struct kiln_roast_writer *text, const char *raw)
 
 void kiln_roast_put_string(struct kiln_roast_writer *text, const char *value)
 {
-	if (!kiln_roast_is_printable(value, strlen(value)))
+	if (!kiln_ascii_is_printable(value, strlen(value)))
 		text->failed = true;
 	put(text, "\"", 1);
 	for (const char *p = value; *p != '\0'; p++) {
@@ -50,12 +51,4 @@ void kiln_roast_put_base64(struct kiln_roast_writer *text, const uint8_t *data, 
 	kiln_base64_encode(text->data + text->len, data, len);
 	text->len += need;
 	put(text, "\"", 1);
-}
-
-bool kiln_roast_is_printable(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (text[i] < 0x20 || text[i] > 0x7e)
-			return false;
-	return true;
 }

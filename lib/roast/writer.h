@@ -24,7 +24,4 @@ void kiln_roast_put_string(struct kiln_roast_writer *text, const char *value);
 /* A quoted string: the data in base64, as Go writes []byte. */
 void kiln_roast_put_base64(struct kiln_roast_writer *text, const uint8_t *data, size_t len);
 
-/* 0x20 to 0x7e only: what can stand in an HTTP header and in a log line. */
-bool kiln_roast_is_printable(const char *text, size_t len);
-
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/hex.h"
 #include "base/openssl_memory.h"
 #include "tls/config.h"
 #include "tls/handshake_error.h"
@@ -35,22 +36,11 @@ struct kiln_handshake {
 	size_t client_secret_len, server_secret_len;
 };
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static size_t read_hex(const char *text, uint8_t *out, size_t cap)
 {
 	size_t n = 0;
-	for (; n < cap && hex_digit(text[2 * n]) >= 0 && hex_digit(text[2 * n + 1]) >= 0; n++)
-		out[n] = (uint8_t)(hex_digit(text[2 * n]) << 4 | hex_digit(text[2 * n + 1]));
+	while (n < cap && kiln_hex_decode(text + 2 * n, 2, out + n))
+		n++;
 	return n;
 }
 

@@ -45,7 +45,7 @@ class Demo(unittest.TestCase):
     def test_both_parts(self):
         shown = json.loads(self.demo("--json", *SMALL))
         self.assertTrue(shown["ok"])
-        self.assertEqual(set(shown), {"ok", "certificates", "roast"})
+        self.assertEqual(set(shown), {"ok", "certificates", "roast", "keys"})
         for part in (shown["certificates"], shown["roast"]):
             self.assertEqual((part["bytes_up"], part["bytes_down"]), (1 << 20, 1 << 20))
             for way in ("sha256_up", "sha256_down"):
@@ -62,13 +62,28 @@ class Demo(unittest.TestCase):
         self.assertIn(STRANGER, by_server["server"]["error"])
         self.assertEqual(by_client["client"]["close"], "access_denied")
         self.assertIn(LEDGER, by_client["client"]["error"])
+        self.assertEqual(by_client["server"]["identity"], ORDERS)
         self.assertEqual(len(self.refusals(shown["certificates"])), 1)
+
+    def test_keys(self):
+        shown = json.loads(self.demo("keys", "--json"))["keys"]
+        self.assertTrue(shown["ok"] and shown["same_secret"] and shown["wrong_password_refused"])
+        self.assertEqual(shown["path"], settings.EXPECT_PATH or shown["path"])
+        self.assertIn({"action": "login", "actor": "stranger", "outcome": "login_failed"},
+                      shown["audit"])
+        # The search finds what is there, and nothing of what must not be.
+        self.assertEqual((shown["leaks"], shown["key_id_found"]), (0, True))
+        text = self.demo("keys")
+        for part in ("registered   ada@demo.example", "the same bytes", "a wrong password",
+                     "neither password, secret nor account name", "All of it worked"):
+            self.assertIn(part, text)
 
     def test_one_part_and_text(self):
         text = self.demo("roast", *SMALL)
         self.assertNotIn("Certificates", text)
         for part in (f"server  verified {ORDERS}", f"client  verified {LEDGER}", " path ",
-                     f"it is {STRANGER}", f"it is {LEDGER}", "All of it worked"):
+                     f"it is {STRANGER}", f"it is {LEDGER}", "All of it worked",
+                     f"    server  {ORDERS} came, and may; client"):
             self.assertIn(part, text)
         self.assertNotIn("Roast", self.demo("certificates", *SMALL))
 

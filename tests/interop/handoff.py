@@ -207,6 +207,33 @@ class Streams(HandoffTest):
         self.assertEqual(application.wait("end")["end"], "close_notify")
 
 
+class Example(HandoffTest):
+    """docs/examples/handoff_echo.c, as it is."""
+
+    def test_echo(self):
+        program = settings.TOOLS.parent.parent / "docs" / "handoff_echo"
+        application = subprocess.Popen([program, self.path], stderr=subprocess.PIPE)
+        self.addCleanup(application.stderr.close)
+        self.addCleanup(application.wait)
+        self.addCleanup(application.kill)
+        self.assertEqual(application.stderr.readline(), b"listening\n")
+        gateway = self.gateway(access=("--allow-all",), ca="ca")
+        for end in ("close_notify", "truncation"):
+            peer = self.connect(gateway, handshake=False, cert="alice")
+            flight = peer.handshake(hold=True)
+            peer.sock.sendall(flight + peer.tx.seal(b"early"))
+            self.assertEqual(peer.read(5), b"early")
+            self.echo(peer, pattern(200_000))
+            self.assertEqual(application.stderr.readline().decode(),
+                             "a certificate: spiffe://kiln.test/prod/alice, "
+                             f"path {gateway.path}\n")
+            if end == "close_notify":
+                self.goodbye(peer)
+            else:
+                peer.sock.close()
+                self.assertIn(b"close_notify", application.stderr.readline())
+
+
 class Many(HandoffTest):
     def rss(self, gateway):
         return sum(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(
@@ -232,9 +259,9 @@ class Many(HandoffTest):
         self.addCleanup(load.close)
         load.wait_up(OPENING_PATIENCE)
         self.assertEqual(len(application.all("taken", CONNECTIONS)), CONNECTIONS)
-        counters = gateway.counters()
-        self.assertEqual(counters["handed_off"], CONNECTIONS)
-        self.assertEqual(counters["active"], 0 if ktls else CONNECTIONS)
+        wait_until("the workers to hear of it",
+                   lambda: gateway.counters()["handed_off"] == CONNECTIONS)
+        wait_until("what is left", lambda: gateway.active() == (0 if ktls else CONNECTIONS))
         if ktls:  # nothing of them is left in the gateway: one descriptor a worker, its channel
             wait_until("descriptors to go",
                        lambda: gateway.fds() <= gateway.base_fds + len(gateway.workers()))
@@ -258,7 +285,7 @@ class Many(HandoffTest):
             for peer in peers:
                 self.goodbye(peer)
             return
-        self.assertEqual(gateway.active(), 0)
+        wait_until("the worker to hear of it", lambda: gateway.active() == 0)
         grown = self.rss(gateway) - first
         note(f"a worker grew by {grown} KiB with 120 connections handed off and alive")
         self.assertLess(grown, 256)  # two KiB each: a link and no more would be less than one

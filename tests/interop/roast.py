@@ -6,15 +6,19 @@
                             +----------> kiln sts <-------------+
 """
 
+import contextlib
 import os
 import pathlib
 import signal
 import socket
 import threading
+import unittest
 
 from harness import settings
 from harness.case import KilnTest, main
-from harness.gateway import children
+from harness.gateway import descriptors
+from harness.hello import encode, fields, payload
+from harness.memory import has_sanitizer, times_in_memory
 from harness.settings import wait_until
 from harness.sockets import connect, pattern, receive_all, receive_exactly
 from harness.sts import Sts, make_keys
@@ -22,6 +26,11 @@ from harness.sts import Sts, make_keys
 CLIENT = "arn:aws:iam::123456789012:role/Orders"
 SERVER = "arn:aws:iam::210987654321:role/Ledger"
 OTHER = "arn:aws:iam::123456789012:role/Stranger"
+FEW_FILES = 1024
+REGIONS = ("af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3",
+           "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-central-1",
+           "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3", "me-south-1",
+           "sa-east-1", "us-east-2", "us-west-1", "us-west-2")
 WITHOUT_AWS = {name: "" for name in os.environ if name.startswith("AWS_")}
 
 
@@ -99,22 +108,6 @@ class Both(RoastTest):
                               bytes_up=len(data), bytes_down=len(data))
         self.client.wait_conn(identity=SERVER, close="ok", path=self.client.path)
 
-    def test_workers_hold_no_secret_of_aws(self):
-        self.both()
-        secret = self.keys["Ledger"]["secret_access_key"].encode()
-        self.assertIn(secret, pathlib.Path(f"/proc/{self.server.process.pid}/environ").read_bytes())
-        for pid in self.server.workers():
-            memory = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
-            self.assertTrue(memory)
-            self.assertNotIn(secret, memory)
-
-    def test_new_credentials_on_sighup(self):
-        self.both()
-        since = self.server.position()
-        self.server.signal(signal.SIGHUP)
-        self.server.wait_event("reloaded", since)
-        self.assertEqual(self.echo(), b"hello")
-
     def test_on_ipv6(self):
         self.both(listen="[::1]:0")
         self.assertEqual(self.echo(), b"hello")
@@ -139,6 +132,8 @@ class Both(RoastTest):
         self.assertTrue(self.fails())
         line = self.client.wait_conn(close="access_denied", identity=SERVER)
         self.assertIn(SERVER, line["error"])
+        left = self.server.wait_conn(close="tls_truncated", identity=CLIENT)
+        self.assertIn("it may refuse our role", left["error"])
 
     def test_the_same_name_in_another_account(self):
         self.both(allow_client=CLIENT.replace("123456789012", "999999999999"))
@@ -166,6 +161,68 @@ class Both(RoastTest):
             with connect(self.client.listen):
                 pass
         wait_until("a hello too many", lambda: self.server.find("conn", close="limit"))
+
+
+class Secrets(RoastTest):
+    """Where AWS's secrets are, and what becomes of them."""
+
+    def file(self, name):
+        """The environment of somebody whose keys are in a file, and the file."""
+        path = pathlib.Path(self.folder) / "credentials"
+        self.write(path, name)
+        return path, {**WITHOUT_AWS, "AWS_SHARED_CREDENTIALS_FILE": str(path),
+                      "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_STS": self.sts.url}
+
+    def write(self, path, name):
+        new = path.with_suffix(".new")
+        new.write_text("[default]\naws_access_key_id = {access_key_id}\n"
+                       "aws_secret_access_key = {secret_access_key}\n"
+                       "aws_session_token = {session_token}\n".format(**self.keys[name]),
+                       encoding="ascii")
+        new.rename(path)
+
+    def start_both(self, env):
+        """A client with that environment, and one connection through it."""
+        self.server = self.party("server", self.backend().address, name="Ledger",
+                                 allow=f"{CLIENT},{OTHER}")
+        self.client = self.start("client", "--roast", "--development-sts", "--allow-role", SERVER,
+                                 target=self.server.listen, env=env)
+        self.assertEqual(self.echo(), b"hello")
+        self.server.wait_conn(identity=CLIENT, close="ok")
+
+    def check_memory(self):
+        secret = self.keys["Orders"]["secret_access_key"].encode()
+        self.assertGreater(times_in_memory(self.client.agent(), secret), 0)
+        self.assertEqual(len(self.client.workers()), 2)
+        for pid in self.client.workers():
+            self.assertGreater(times_in_memory(pid, SERVER.encode()), 0) # its command line
+            self.assertEqual(times_in_memory(pid, secret), 0)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root reads the memory of others")
+    def test_workers_hold_none_of_a_file(self):
+        self.start_both(self.file("Orders")[1])
+        self.check_memory()
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root reads the memory of others")
+    def test_workers_hold_none_of_the_environment(self):
+        self.start_both(self.env("Orders"))
+        if has_sanitizer(self.client.process.pid):
+            self.skipTest("a sanitizer keeps a copy of the environment")
+        self.check_memory()
+
+    def test_new_ones_on_sighup(self):
+        """The file is another role's now: the peer sees it, once it is asked for."""
+        path, env = self.file("Orders")
+        self.start_both(env)
+        self.write(path, "Stranger")
+        self.assertEqual(self.echo(), b"hello")
+        self.server.wait_conn(count=2, identity=CLIENT, close="ok")
+        since = self.client.position()
+        self.client.signal(signal.SIGHUP)
+        self.client.wait_event("reloaded", since)
+        self.client.wait_event("identity", since, role=OTHER)
+        self.assertEqual(self.echo(), b"hello")
+        self.server.wait_conn(identity=OTHER, close="ok")
 
 
 class Nonsense(RoastTest):
@@ -215,6 +272,27 @@ class Trouble(RoastTest):
         self.behave()
         self.assertEqual(self.echo(), b"hello")
 
+    def test_many_regions_are_silent(self):
+        """Whoever names them leaves descriptors for what honest peers need."""
+        self.both("--roast-rate", "0", workers=4,
+                  wrapper=("prlimit", f"--nofile={FEW_FILES}:{FEW_FILES}"))
+        self.assertEqual(self.echo(), b"hello")
+        self.behave(hang=1)
+        with contextlib.ExitStack() as open_ones:
+            for i in range(64):
+                for region in REGIONS:
+                    sock = open_ones.enter_context(connect(self.server.listen))
+                    body = payload((f"n{i}",))
+                    sock.sendall(encode(fields(self.keys["Stranger"], body, region=region)))
+            each = (FEW_FILES - 256) // 64
+            agent = self.server.agent()
+            wait_until("their requests", lambda: len(descriptors(agent)) >= each * len(REGIONS))
+            self.assertLess(len(descriptors(agent)), each * len(REGIONS) + 64)
+            self.behave()
+            self.assertEqual(self.echo(), b"hello")
+        self.assertEqual([line for line in self.server.find("conn")
+                          if "connect" in line.get("error", "")], [])
+
     def test_sts_stumbles_once(self):
         """One connection in so many breaks somewhere: that alone refuses nobody."""
         self.both()
@@ -239,25 +317,18 @@ class Trouble(RoastTest):
         except ConnectionResetError:
             return True
 
-    def agent(self, gateway):
-        for pid in children(gateway.process.pid):
-            comm = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii")
-            if comm == "kiln-agent\n":
-                return pid
-        return None
-
     def test_the_agent_is_killed(self):
         self.both()
         with connect(self.client.listen) as standing:
             standing.sendall(b"a")
             self.assertEqual(receive_exactly(standing, 1), b"a")
-            old = self.agent(self.server)
+            old = self.server.agent()
             since = self.server.position()
             os.kill(old, signal.SIGKILL)
             self.server.wait_event("agent_died", since, signal="KILL")
             self.assertEqual(self.echo(), b"hello")
             self.server.wait_event("identity", since)
-            self.assertNotEqual(self.agent(self.server), old)
+            self.assertNotEqual(self.server.agent(), old)
             self.assertEqual(self.echo(), b"hello")
             standing.sendall(b"b")
             self.assertEqual(receive_exactly(standing, 1), b"b")
@@ -266,7 +337,7 @@ class Trouble(RoastTest):
         """It is killed, and what waited for it is asked of the next one."""
         self.both()
         self.assertEqual(self.echo(), b"hello")
-        old = self.agent(self.server)
+        old = self.server.agent()
         since = self.server.position()
         os.kill(old, signal.SIGSTOP)
         with connect(self.client.listen) as waiting:
@@ -275,7 +346,7 @@ class Trouble(RoastTest):
             self.server.wait_event("agent_died", since, pid=old, signal="KILL")
             self.assertEqual(receive_exactly(waiting, 1), b"a")
         self.server.wait_event("identity", since)
-        self.assertNotIn(self.agent(self.server), (old, None))
+        self.assertNotIn(self.server.agent(), (old, None))
         self.assertEqual(self.echo(), b"hello")
         self.assertEqual(self.client.find("agent_stuck"), [])
 

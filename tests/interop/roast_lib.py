@@ -129,6 +129,11 @@ class Refused(LibraryTest):
         program.wait_for(rf"the role of client \S+ is refused: it is {CLIENT}".encode())
         self.talks_after(program, address)
 
+    def test_example_server_says_that_it_was_left(self):
+        program, address = self.example_server()
+        self.refused("is refused", address, allow=OTHER)
+        program.wait_for(rb"client \S+ closed the connection during the TLS handshake: it may")
+
     def talks_after(self, program, address):
         """One that is refused costs the next one nothing."""
         status, out, err = self.example_client(address, name="Stranger")

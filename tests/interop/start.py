@@ -23,9 +23,10 @@ CERT = ("--cert", pem("server"), "--key", key("server"))
 
 
 class Refused(KilnTest):
-    def run_kiln(self, *arguments, wrapper=()):
-        return subprocess.run([*wrapper, settings.KILN, *arguments], stdin=subprocess.DEVNULL, check=False,
-                              capture_output=True, text=True, timeout=settings.PATIENCE)
+    def run_kiln(self, *arguments, wrapper=(), env=None):
+        return subprocess.run([*wrapper, settings.KILN, *arguments], stdin=subprocess.DEVNULL,
+                              check=False, capture_output=True, text=True,
+                              timeout=settings.PATIENCE, env={**os.environ, **(env or {})})
 
     def server_flags(self, *flags):
         return ("server", "--target", "127.0.0.1:1", *flags)
@@ -37,16 +38,27 @@ class Refused(KilnTest):
             self.assertEqual(result.stdout, "")
             self.assertRegex(result.stderr, message)
 
-    def check_cannot(self, message, *flags, listen="127.0.0.1:0", access="--disable-client-auth"):
-        with self.subTest(flags=flags, listen=listen):
-            result = self.run_kiln(*self.server_flags(access, "--log-format", "json",
-                                                      "--listen", listen, *flags))
+    def check_cannot(self, message, *flags, listen="127.0.0.1:0", access="--disable-client-auth",
+                     env=None):
+        with self.subTest(flags=flags, listen=listen, env=env):
+            access = (access,) if access else ()
+            result = self.run_kiln(*self.server_flags(*access, "--log-format", "json",
+                                                      "--listen", listen, *flags), env=env)
             self.assertEqual(result.returncode, 1, result)
             lines = [json.loads(line) for line in result.stderr.splitlines()]
             self.assertEqual([e["event"] for e in lines if e["level"] == "error"],
                              ["cannot_start"])
             self.assertRegex(lines[-1]["error"], message)
             self.assertNotIn("ready", [e["event"] for e in lines])
+
+    def test_an_sts_that_is_refused(self):
+        """Not "ready", and no identity ever."""
+        roast = ("--roast", "--allow-role", "arn:aws:iam::123456789012:role/Orders")
+        for url, why in (("http://127.0.0.1:4566", "loopback.*--development-sts"),
+                         ("https://sts.evil.example", "only STS of AWS is believed"),
+                         ("http://sts.us-east-1.amazonaws.com", "must be https")):
+            for name in ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"):
+                self.check_cannot(why, *roast, access=None, env={name: url})
 
     def test_command_line(self):
         listen = ("--listen", "127.0.0.1:0", "--disable-client-auth")

@@ -1,10 +1,13 @@
 """`kiln sts` as a program: flags, files, its misbehaviour on demand, and its end."""
 
 import concurrent.futures
+import contextlib
+import functools
 import http.client
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import time
@@ -12,7 +15,7 @@ import unittest
 
 from harness import settings
 from harness.case import main
-from harness.sts import DB, WEB, Sts, make_keys
+from harness.sts import DB, QUERY, WEB, Sts, make_keys
 from harness.sts_case import StsTest
 
 
@@ -84,6 +87,34 @@ class Misbehaviour(StsTest):
             self.sts.behave("delay=1ms")
             for answer in answers:
                 self.identity(answer.result(settings.PATIENCE))
+
+    def test_what_hangs_is_bounded(self):
+        """More of them than there are descriptors: it listens all the same, the oldest are dropped
+        and the newest are answered."""
+        sts = Sts(self.folder / "keys", *self.flags, files=256)
+        self.addCleanup(sts.kill)
+        dropped = functools.partial(self.count, sts, r"dropped: \d+ that came later wait too")
+        sts.behave("hang=1")
+        with contextlib.ExitStack() as stack:
+            for _ in range(400):
+                client = sts.connect()
+                stack.callback(client.close)
+                client.request("POST", f"/?{QUERY}")
+            settings.wait_until("the oldest to be dropped", lambda: dropped() >= 400 - 256)
+            settings.wait_until("the others to wait",
+                                lambda: sts.behave("", "GET")["waiting"] + dropped() == 400)
+        before = dropped()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            newest = pool.submit(sts.signed, self.web)
+            settings.wait_until("the newest to wait", lambda: dropped() == before + 1)
+            sts.behave("hang=0")
+            self.identity(newest.result(settings.PATIENCE))
+        sts.stop()
+
+    @staticmethod
+    def count(sts, error):
+        with sts.lines:
+            return sum(1 for e in sts.events if re.search(error, e.get("error", "")))
 
     def test_drop(self):
         self.sts.behave("drop=1")

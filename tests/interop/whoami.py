@@ -1,11 +1,14 @@
 """`kiln whoami`: which identity is found where, and what it says when there is none. `kiln sts`
 plays STS and all the places where credentials are found on AWS."""
 
+import http.server
 import json
 import os
 import pathlib
 import re
+import ssl
 import tempfile
+import threading
 import unittest
 
 from harness import settings
@@ -183,6 +186,52 @@ class Refused(Whoami):
         status, _, err = run(settings.KILN, "whoami", env=self.keys(self.orders))
         self.assertEqual(status, 1)
         self.assertRegex(err, "(?s)refused.*--development-sts")
+        status, out, err = run(settings.KILN, "whoami", "--json", env=self.keys(self.orders))
+        answer = json.loads(out)
+        self.assertEqual((status, err, answer["code"], answer["tried"]), (1, "", "config", []))
+        self.assertIn("--development-sts", answer["advice"])
+
+    def impostor(self, *, tls):
+        """Somebody in STS's place, who redirects whatever he is asked."""
+        class Redirect(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.send_response(307)
+                self.send_header("Location", "https://portal.example/")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_):
+                """A client that does not take the certificate."""
+
+        server = Server(("127.0.0.1", 0), Redirect)
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(settings.pem("server"), settings.key("server"))
+            server.socket = context.wrap_socket(server.socket, server_side=True,
+                                                do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        return {**self.keys(self.orders),
+                "AWS_ENDPOINT_URL_STS": f"http{'s' * tls}://127.0.0.1:{server.server_port}"}
+
+    def test_somebody_in_the_place_of_sts(self):
+        self.refused(self.impostor(tls=True), code="^sts$", error="certificate",
+                     advice="^Something between.*TLS interception")
+        self.refused(self.impostor(tls=False), code="^sts$", error="redirect",
+                     advice="^Something between")
+
+    def test_sts_fails(self):
+        """It was reached, so there is nothing to say about the way to it."""
+        self.sts.ask("POST", "/_kiln/behave?fail-rate=100")
+        self.assertIsNone(self.refused(self.keys(self.orders), code="^sts$",
+                                       error="status 500")["advice"])
 
     def test_what_takes_long_is_named_and_ends(self):
         self.sts.ask("POST", "/_kiln/behave?hang=1")

@@ -294,6 +294,31 @@ static void regions(void **state)
 	assert_why(kiln_chain_new(&worse, &chain, &err), &err, KILN_E_CONFIG, "no name");
 }
 
+static void refused_at_once(const char *variable, bool development, const char *words)
+{
+	const char *const environ[] = {"AWS_ENDPOINT_URL=https://sts.us-east-2.amazonaws.com",
+				       variable, NULL};
+	const struct kiln_chain_options options = {.environ = environ, .development = development};
+	struct kiln_chain *chain;
+	struct kiln_error err;
+	assert_why(kiln_chain_new(&options, &chain, &err), &err, KILN_E_CONFIG, words);
+	assert_null(chain);
+}
+
+/* What a file says is known later; what a variable says is known before there is a question. */
+static void endpoint_variables(void **state)
+{
+	(void)state;
+	refused_at_once("AWS_ENDPOINT_URL_STS=http://127.0.0.1:1", false, "for development");
+	refused_at_once("AWS_ENDPOINT_URL_STS=https://sts.evil.example", true, "only STS of AWS");
+	const char *const ignored[] = {"AWS_ENDPOINT_URL=http://127.0.0.1:1",
+				       "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", NULL};
+	const struct kiln_chain_options options = {.environ = ignored};
+	struct kiln_chain *chain;
+	assert_int_equal(kiln_chain_new(&options, &chain, NULL), KILN_OK);
+	kiln_chain_free(chain);
+}
+
 static struct kiln_sts_endpoints endpoints_of(struct world world, bool development)
 {
 	const struct kiln_chain_options options = {.development = development};
@@ -356,6 +381,7 @@ int main(void)
 	    cmocka_unit_test(explicit_profile),
 	    cmocka_unit_test(regions),
 	    cmocka_unit_test(endpoints),
+	    cmocka_unit_test(endpoint_variables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

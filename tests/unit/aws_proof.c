@@ -160,6 +160,7 @@ static void cannot_prove(void **state)
 	assert_why(kiln_aws_prove(&credentials, "us-east-1", NOON, big, KILN_AWS_BODY_MAX + 1,
 				  &proof, &err),
 		   &err, KILN_E_LIMIT, "too many");
+	big[0] = '{';
 	assert_int_equal(
 	    kiln_aws_prove(&credentials, "us-east-1", NOON, big, KILN_AWS_BODY_MAX, &proof, &err),
 	    KILN_OK);
@@ -171,6 +172,34 @@ static void cannot_prove(void **state)
 		   KILN_E_CREDENTIALS, "no session token");
 	assert_null(proof.body);
 	kiln_aws_credentials_clear(&credentials);
+}
+
+static void refuse_to_sign(const char *body, size_t len, const char *reason)
+{
+	struct kiln_aws_credentials credentials = keys();
+	struct kiln_aws_proof proof;
+	struct kiln_error err;
+	assert_why(kiln_aws_prove(&credentials, "us-east-1", NOON, body, len, &proof, &err), &err,
+		   KILN_E_USAGE, reason);
+	assert_null(proof.token);
+	assert_null(proof.body);
+	kiln_aws_credentials_clear(&credentials);
+}
+
+#define ASSUME "Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::123456789012:role/Admin"
+
+/* STS reads a body as a form when its sender says so. */
+static void signs_no_form(void **state)
+{
+	(void)state;
+	static const char *const forms[] = {ASSUME, "x=&" ASSUME, "x", " {}", "&{}"};
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+		refuse_to_sign(forms[i], strlen(forms[i]), "does not begin with '{'");
+	refuse_to_sign("{}&" ASSUME, strlen("{}&" ASSUME), "'&'");
+	refuse_to_sign("{\"a\":\"&\"}", 9, "'&'");
+	refuse_to_sign("{}\0&", 4, "'&'");
+	struct kiln_aws_proof proof = prove("us-east-1", "{\"a\":\"\\u0026\"}");
+	kiln_aws_proof_clear(&proof);
 }
 
 /* ------------------------------------------------------------------ checking */
@@ -356,6 +385,9 @@ static void tokens_and_bodies(void **state)
 	proof.body[0] = 'A'; /* "Action=AssumeRole..." would be a form */
 	refuse(&proof, NOON, "'{'");
 	proof = good();
+	proof.body[1] = '&';
+	refuse(&proof, NOON, "'&'");
+	proof = good();
 	proof.body_len = KILN_AWS_BODY_MAX + 1;
 	refuse(&proof, NOON, "body is too long");
 }
@@ -390,7 +422,7 @@ int main(void)
 	    cmocka_unit_test(grammar),          cmocka_unit_test(scope),
 	    cmocka_unit_test(signed_headers),   cmocka_unit_test(dates),
 	    cmocka_unit_test(regions),          cmocka_unit_test(tokens_and_bodies),
-	    cmocka_unit_test(secrets_go),
+	    cmocka_unit_test(secrets_go),       cmocka_unit_test(signs_no_form),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

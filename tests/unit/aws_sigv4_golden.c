@@ -232,7 +232,8 @@ static void sts_vectors(void **state)
 	json_decref(vectors);
 }
 
-/* Roast's own signer: our proof of the same payload is the same, byte for byte, and passes. */
+/* Roast's own signer: our proof of the same payload is the same, byte for byte, and passes. It
+ * signs whatever it is given; we, nothing that could be a form. */
 static void roast_message(const json_t *message)
 {
 	const char *payload = text_of(message, "PayloadHex");
@@ -252,6 +253,8 @@ static void roast_message(const json_t *message)
 	    kiln_aws_prove(&credentials, text_of(message, "Region"), now, body, len, &proof, &err);
 	if (credentials.session_token == NULL) {
 		assert_int_equal(code, KILN_E_CREDENTIALS);
+	} else if (len > 0 && body[0] != '{') {
+		assert_int_equal(code, KILN_E_USAGE);
 	} else {
 		assert_int_equal(code, KILN_OK);
 		assert_string_equal(proof.authorization, text_of(message, "Authorization"));
@@ -259,9 +262,7 @@ static void roast_message(const json_t *message)
 		assert_string_equal(proof.token, text_of(message, "XAmzSecurityToken"));
 		assert_memory_equal(kiln_aws_proof_signature(&proof), text_of(message, "Signature"),
 				    64);
-		const bool form = len == 0 || body[0] == '{';
-		assert_int_equal(kiln_aws_proof_check(&proof, now + 60, &err),
-				 form ? KILN_OK : KILN_E_ROAST_PROOF);
+		assert_int_equal(kiln_aws_proof_check(&proof, now + 60, &err), KILN_OK);
 	}
 	kiln_aws_proof_clear(&proof);
 	kiln_aws_credentials_clear(&credentials);

@@ -105,8 +105,7 @@ static void every_check_is_complete(json_t *top)
 	const char *key;
 	json_t *check, *checks = json_object_get(top, "checks");
 
-	json_object_foreach(checks, key, check)
-	{
+	json_object_foreach(checks, key, check) {
 		const char *verdict = text_at(checks, key, NULL, "verdict");
 		(void)text_at(checks, key, NULL, "group");
 		(void)text_at(checks, key, NULL, "title");

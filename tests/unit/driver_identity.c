@@ -46,17 +46,24 @@ static void write_file(const char *name, mode_t mode, const char *text)
 	assert_int_equal(chmod(path, mode), 0);
 }
 
-/* A profile whose program prints the client's keys, or hangs where the file "hang" is. */
-static struct kiln_aws *with_program(void)
+/* It prints the person's keys, or hangs where the file "hang" is. */
+static void write_program(const struct person *person)
 {
-	const struct kiln_aws_options options = {.development_sts = true, .profile = "program"};
 	char text[1024];
 	(void)snprintf(text, sizeof text,
 		       "#!/bin/sh\n[ -e %s/hang ] && exec sleep 600\n"
 		       "echo '{\"Version\":1,\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"%s\","
 		       "\"SessionToken\":\"%s\"}'\n",
-		       folder, client_person.key_id, client_person.secret, client_person.token);
+		       folder, person->key_id, person->secret, person->token);
 	write_file("program", 0700, text);
+}
+
+/* A profile whose program is the client's. */
+static struct kiln_aws *with_program(void)
+{
+	const struct kiln_aws_options options = {.development_sts = true, .profile = "program"};
+	char text[128];
+	write_program(&client_person);
 	(void)snprintf(text, sizeof text, "[profile program]\ncredential_process = %s/program\n",
 		       folder);
 	write_file("config", 0600, text);
@@ -127,6 +134,54 @@ static void test_a_refresh_that_hangs(void **state)
 	kiln_aws_close(aws);
 }
 
+static enum kiln_code sign_as(struct kiln_aws *aws, const struct person *person,
+			      struct kiln_aws_proof *proof, struct kiln_error *err)
+{
+	static const uint8_t payload[] = "{}";
+	const struct kiln_aws_role as = rig_role(person->role);
+	return kiln_aws_sign(aws, &as, payload, 2, kiln_driver_now() + 15000, proof, err);
+}
+
+static void assert_signs_as(struct kiln_aws *aws, const struct person *person)
+{
+	struct kiln_aws_proof proof;
+	struct kiln_error err = {0};
+	if (sign_as(aws, person, &proof, &err) != KILN_OK)
+		fail_msg("%s", err.message);
+	assert_ptr_equal(sts_ask(&proof, time(NULL)), person);
+	kiln_aws_proof_clear(&proof);
+}
+
+static void assert_signs_not_as(struct kiln_aws *aws, const struct person *person)
+{
+	struct kiln_aws_proof proof = {0};
+	struct kiln_error err = {0};
+	assert_int_equal(sign_as(aws, person, &proof, &err), KILN_E_CREDENTIALS);
+	assert_non_null(strstr(err.message, "role has changed"));
+}
+
+/* In mid-handshake, when the payload that names the old role is written already: another thread has
+ * found another's keys, and perhaps not yet whose they are. */
+static void test_a_role_that_changes(void **state)
+{
+	struct kiln_aws *aws = with_program();
+	struct kiln_error err = {0};
+	(void)state;
+	assert_client(aws, 0);
+	assert_signs_as(aws, &client_person);
+	write_program(&server_person);
+	kiln_chain_refresh(aws->chain);
+	(void)pthread_mutex_lock(&aws->lock);
+	assert_int_equal(kiln_aws_search(aws, kiln_driver_now() + 15000, &err), KILN_OK);
+	assert_string_equal(aws->known_key, client_person.key_id);
+	(void)pthread_mutex_unlock(&aws->lock);
+	assert_signs_not_as(aws, &client_person);
+	assert_string_equal(aws->known_key, server_person.key_id);
+	assert_signs_as(aws, &server_person);
+	assert_signs_not_as(aws, &client_person);
+	kiln_aws_close(aws);
+}
+
 static void test_what_is_missing(void **state)
 {
 	const struct kiln_aws_options development = {.development_sts = true};
@@ -134,10 +189,8 @@ static void test_what_is_missing(void **state)
 	(void)state;
 	assert_nobody(aws, 0, KILN_E_CREDENTIALS, "no AWS credentials");
 	kiln_aws_close(aws);
-	aws = kiln_aws_open(NULL, NULL); /* and so is the process's own */
-	assert_nobody(aws, 0, KILN_E_CREDENTIALS, "loopback is for development");
-	assert_nobody(NULL, 0, KILN_E_CREDENTIALS, "loopback is for development");
-	kiln_aws_close(aws);
+	assert_null(kiln_aws_open(NULL, NULL)); /* and so is the process's own */
+	assert_nobody(NULL, 0, KILN_E_CONFIG, "loopback is for development");
 
 	(void)unsetenv("AWS_DEFAULT_REGION");
 	aws = world_aws(&client_person);
@@ -214,6 +267,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_program_that_hangs),
 	    cmocka_unit_test(test_a_refresh_that_hangs),
+	    cmocka_unit_test(test_a_role_that_changes),
 	    cmocka_unit_test(test_what_is_missing),
 	    cmocka_unit_test(test_one_question_for_all),
 	    cmocka_unit_test(test_nobody_waits_longer_than_he_may),

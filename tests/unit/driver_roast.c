@@ -2,6 +2,7 @@
  * kiln_roast_connect and kiln_roast_accept over loopback, with an STS that can fall silent. */
 #include "roast_world.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -222,6 +223,28 @@ static void test_silent_sts(void **state)
 
 /* ---- usage --------------------------------------------------------------------------------- */
 
+/* The call waits on either kind of socket, and gives it back as it came. */
+static void test_nonblocking_server(void **state)
+{
+	struct kiln_conn *conn;
+	struct kiln_error err = {0};
+	char data[5];
+	(void)state;
+	struct acceptance server = serve();
+	server.flags = SOCK_NONBLOCK;
+	accept_begin(&server);
+	const int fd = connect_as(client_aws, &door, server_person.role, 0, &conn, &err);
+	accept_end(&server);
+	if (fd < 0 || server.fd < 0)
+		fail_msg("%s %s", err.message, server.err.message);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(fcntl(server.fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	assert_int_equal(kiln_conn_read(server.conn, data, 5, &err), -1);
+	assert_int_equal(err.code, KILN_E_AGAIN);
+	kiln_conn_close(conn);
+	kiln_conn_close(server.conn);
+}
+
 static void test_usage(void **state)
 {
 	const struct kiln_aws_role role = rig_role(client_person.role);
@@ -252,9 +275,13 @@ static void test_usage(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_pair),          cmocka_unit_test(test_late_blanks_and_replay),
-	    cmocka_unit_test(test_not_allowed),   cmocka_unit_test(test_silent_server),
-	    cmocka_unit_test(test_silent_client), cmocka_unit_test(test_silent_sts),
+	    cmocka_unit_test(test_pair),
+	    cmocka_unit_test(test_late_blanks_and_replay),
+	    cmocka_unit_test(test_not_allowed),
+	    cmocka_unit_test(test_silent_server),
+	    cmocka_unit_test(test_silent_client),
+	    cmocka_unit_test(test_silent_sts),
+	    cmocka_unit_test(test_nonblocking_server),
 	    cmocka_unit_test(test_usage),
 	};
 	return cmocka_run_group_tests(tests, begin, end);

@@ -407,6 +407,40 @@ static void test_polls(void **state)
 	}
 }
 
+/* Not while the queue is full; then at once, and also when the other end has gone. */
+static void test_waits_for_room(void **state)
+{
+	(void)state;
+	for (size_t e = 0; e < 2 * ENGINES; e++) {
+		const bool leaves = e >= ENGINES;
+		int fds[2];
+		char packet[1024] = "";
+		if (!start(engines[e % ENGINES], 0))
+			continue;
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+		while (send(fds[0], packet, sizeof packet, MSG_NOSIGNAL) > 0) {
+		}
+		assert_int_equal(errno, EAGAIN);
+		struct probe *p = new_probe();
+		kiln_io_writable(io, &p->op, fds[0]);
+		turn();
+		turn();
+		assert_true(p->op.armed && p->events == 0);
+		if (leaves)
+			assert_int_equal(close(fds[1]), 0);
+		while (!leaves && recv(fds[1], packet, sizeof packet, 0) > 0) {
+		}
+		turn_until_ended(&p->op);
+		assert_true(p->events == 1 && p->last > 0);
+		drop(fds[0]);
+		if (!leaves)
+			assert_int_equal(close(fds[1]), 0);
+		free(p);
+		stop();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +452,7 @@ int main(void)
 	    cmocka_unit_test(test_descriptor_used_again),
 	    cmocka_unit_test(test_more_at_once_than_the_queue_holds),
 	    cmocka_unit_test(test_polls),
+	    cmocka_unit_test(test_waits_for_room),
 	};
 	return cmocka_run_group_tests_name("io: engines", tests, NULL, NULL);
 }

@@ -10,11 +10,12 @@ endfunction()
 _opaque_test(vectors opaque_known.c)
 _opaque_test(golden opaque_known.c aws_golden.c)
 _opaque_test(ksf)
-target_link_libraries(unit_opaque_ksf PRIVATE PkgConfig::SODIUM)
+target_link_libraries(unit_opaque_ksf PRIVATE PkgConfig::SODIUM PkgConfig::ARGON2)
 _opaque_test(ksf_large)
 _opaque_test(tamper)
 _opaque_test(refused)
 _opaque_test(seal)
+_opaque_test(left)
 
 # Constant time, by valgrind: lib/opaque built once more, optimised as what is installed, with marks
 # where a secret becomes public; and once with a leak in it.
@@ -44,8 +45,14 @@ elseif(KILN_VALGRIND AND KILN_HAVE_MEMCHECK_H)
     ${_memcheck} $<TARGET_FILE:opaque_secrets> index)
   add_test(NAME unit_opaque_secrets_leaky COMMAND ${CMAKE_CURRENT_LIST_DIR}/opaque_caught.sh
     ${_memcheck} $<TARGET_FILE:opaque_secrets_leaky>)
+
+  # The same work for those who do not exist.
+  add_executable(opaque_work opaque_work.c)
+  target_link_libraries(opaque_work PRIVATE kiln_flags kiln_static)
+  add_test(NAME unit_opaque_work COMMAND ${CMAKE_CURRENT_LIST_DIR}/opaque_work.sh
+    ${KILN_VALGRIND} $<TARGET_FILE:opaque_work>)
   set_tests_properties(unit_opaque_secrets unit_opaque_secrets_index unit_opaque_secrets_leaky
-    PROPERTIES LABELS unit TIMEOUT 300)
+    unit_opaque_work PROPERTIES LABELS unit TIMEOUT 300)
 else()
   add_test(NAME unit_opaque_secrets COMMAND sh -c
     "echo 'skipped: valgrind was not installed when this was configured'; exit 77")

@@ -27,8 +27,7 @@ static void run_all(const char *file, size_t expected)
 	json_t *vectors = golden_json(PART, file);
 	const json_t *vector;
 	size_t i, run = 0;
-	json_array_foreach(vectors, i, vector)
-	{
+	json_array_foreach(vectors, i, vector) {
 		if (!is_ours(vector) || is_large(vector))
 			continue;
 		known_run(vector);
@@ -162,8 +161,7 @@ static void test_serenity(void **state)
 	json_t *trips = golden_json(PART, "serenity_roundtrips.json");
 	const json_t *trip;
 	size_t i, run = 0;
-	json_array_foreach(trips, i, trip)
-	{
+	json_array_foreach(trips, i, trip) {
 		struct rig r;
 		const json_t *identities = json_object_get(trip, "identifiers");
 		if (json_object_get(trip, "password") == NULL)

@@ -3,7 +3,23 @@
  * bounds, and memory that cannot be had. */
 #include "opaque_ksf.h"
 
+#include <argon2.h>
+#include <errno.h>
+#include <pthread.h>
+
 #include <sodium.h>
+
+/* In the place of the C library's, for libargon2 too: whoever starts a thread is found out. */
+static bool thread_asked_for;
+
+__attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
+							  const pthread_attr_t *attributes,
+							  void *(*start)(void *), void *argument)
+{
+	(void)thread, (void)attributes, (void)start, (void)argument;
+	thread_asked_for = true;
+	return EAGAIN;
+}
 
 #define CUSTOM(m, t, p) (&(struct kiln_opaque_ksf){KILN_OPAQUE_KSF_CUSTOM, (m), (t), (p)})
 
@@ -30,6 +46,46 @@ static void test_default(void **state)
 	ksf_check(NULL, answer);
 	ksf_check(&(struct kiln_opaque_ksf){0}, answer);
 	ksf_check(CUSTOM(65536, 3, 4), answer);
+}
+
+static int lend(uint8_t **memory, size_t length)
+{
+	static uint8_t lent[65536] __attribute__((aligned(16)));
+	assert_true(length <= sizeof lent);
+	*memory = lent;
+	return ARGON2_OK;
+}
+
+static void take_back(uint8_t *memory, size_t length)
+{
+	(void)memory, (void)length;
+}
+
+static void test_no_threads(void **state)
+{
+	(void)state;
+	ksf_check(CUSTOM(1024, 2, 4),
+		  "aea704c8792de208e3a99ae6f53416626a6f19e72360aba14413de11670930ba"
+		  "833e7fc9f13c24ea44bdaa162cbdf600e0c239f75891741b06a7d3a5bde1d7f8");
+	assert_false(thread_asked_for);
+
+	/* libargon2's own call would have been seen. It does not give its memory back then. */
+	uint8_t out[64], in[64] = {0}, salt[16] = {0};
+	argon2_context context = {.out = out,
+				  .outlen = sizeof out,
+				  .pwd = in,
+				  .pwdlen = sizeof in,
+				  .salt = salt,
+				  .saltlen = sizeof salt,
+				  .t_cost = 1,
+				  .m_cost = 64,
+				  .lanes = 4,
+				  .threads = 4,
+				  .version = ARGON2_VERSION_13,
+				  .allocate_cbk = lend,
+				  .free_cbk = take_back};
+	assert_int_equal(argon2id_ctx(&context), ARGON2_THREAD_FAIL);
+	assert_true(thread_asked_for);
 }
 
 /* The profile for libsodium is what libsodium computes. */
@@ -156,9 +212,10 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_known_answers), cmocka_unit_test(test_default),
-	    cmocka_unit_test(test_single),        cmocka_unit_test(test_profiles),
-	    cmocka_unit_test(test_bounds),        cmocka_unit_test(test_no_memory),
+	    cmocka_unit_test(test_known_answers), cmocka_unit_test(test_no_threads),
+	    cmocka_unit_test(test_default),       cmocka_unit_test(test_single),
+	    cmocka_unit_test(test_profiles),      cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

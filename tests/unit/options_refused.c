@@ -113,6 +113,23 @@ static void refuses_addresses(void **state)
 
 #define ROLE "arn:aws:iam::123456789012:role/Orders"
 
+static void refuses_handoff(void **state)
+{
+	(void)state;
+	refuses(SERVER, "--listen :1 --handoff a:1", "Unix sockets only; write unix:PATH");
+	refuses(SERVER, "--handoff unix:/a --target b:1", "--handoff takes the place of --target");
+	refuses(SERVER, "--target b:1 --handoff unix:/a", "--handoff takes the place of --target");
+	refuses(SERVER, "--handoff unix:/a --handoff unix:/b", "--handoff is given twice");
+	refuses(SERVER, GOOD "--handoff-user x", "--handoff-user belongs to --handoff");
+	refuses(SERVER, GOOD "--handoff-exporter x", "--handoff-exporter belongs to --handoff");
+	refuses(SERVER, "--handoff-exporter \x01", "printable, without blanks");
+	refuses(SERVER, "--listen :1 --handoff unix:/a --proxy-protocol",
+		"--proxy-protocol belongs to --target");
+	refuses(SERVER, "--listen :1 --handoff unix:/a --target-refresh 5s",
+		"--target-refresh belongs to --target");
+	refuses(CLIENT, "--handoff unix:/a", "--handoff belongs to `kiln server`");
+}
+
 static void refuses_roast(void **state)
 {
 	(void)state;
@@ -192,6 +209,7 @@ int main(void)
 	    cmocka_unit_test(refuses_without_access_choice),
 	    cmocka_unit_test(refuses_contradictions),
 	    cmocka_unit_test(refuses_addresses),
+	    cmocka_unit_test(refuses_handoff),
 	    cmocka_unit_test(refuses_roast),
 	    cmocka_unit_test(refuses_certificates_with_roast),
 	    cmocka_unit_test(refuses_too_many),

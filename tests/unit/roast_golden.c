@@ -52,6 +52,10 @@ static void write_message(const json_t *message, const char *wire, size_t wire_l
 		assert_int_equal(rc, KILN_E_CREDENTIALS);
 		return;
 	}
+	if (payload_len > 0 && payload[0] != '{') { /* a form, for all that STS knows */
+		assert_int_equal(rc, KILN_E_USAGE);
+		return;
+	}
 	if (rc != KILN_OK || kiln_roast_hello_write(&proof, &mask, &text, &len, &err) != KILN_OK)
 		fail_msg("%s", err.message);
 	/* All but the line feed. */

@@ -217,6 +217,31 @@ static void test_other_issuers(void **state)
 	drop(&renamed);
 }
 
+/* The key is judged before it judges anything: this CA has signed nothing, and is refused for its
+ * key and not for that. */
+static void test_ca_key_comes_first(void **state)
+{
+	const struct recipe costly = {.extensions = CA_EXT, .key = "RSA:4104"};
+	struct made ca = make(&costly, NULL), other = make(&good_ca, NULL);
+	struct made leaf = make(&good_leaf, &other);
+	struct kiln_error err = {0};
+	int x509_error;
+	(void)state;
+	assert_int_equal(check(ca.cert, leaf.cert, KILN_CLIENT, NULL, &x509_error, &err),
+			 KILN_E_CERT_INVALID);
+	assert_int_equal(x509_error, X509_V_ERR_EE_KEY_TOO_SMALL);
+	assert_non_null(strstr(err.message, "the CA in the hello has a key"));
+	/* And beside a good one it does no harm. */
+	struct kiln_roast_payload both = {
+	    .from = KILN_CLIENT, .root_count = 2, .roots = {ca.cert, other.cert}};
+	const struct kiln_roast_trust trust = {.peer = &both};
+	assert_int_equal(kiln_roast_trust_check(&trust, leaf.cert, NOW, &x509_error, &err),
+			 KILN_OK);
+	drop(&ca);
+	drop(&other);
+	drop(&leaf);
+}
+
 static void expect_name(const char *san, const char *name, bool matches)
 {
 	char extensions[256];
@@ -339,10 +364,10 @@ static void test_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_accepted),   cmocka_unit_test(test_leaf_refused),
-	    cmocka_unit_test(test_ca_refused), cmocka_unit_test(test_other_issuers),
-	    cmocka_unit_test(test_names),      cmocka_unit_test(test_name_from),
-	    cmocka_unit_test(test_own),
+	    cmocka_unit_test(test_accepted),           cmocka_unit_test(test_leaf_refused),
+	    cmocka_unit_test(test_ca_refused),         cmocka_unit_test(test_other_issuers),
+	    cmocka_unit_test(test_ca_key_comes_first), cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_name_from),          cmocka_unit_test(test_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,7 +201,7 @@ struct kiln_aws *world_aws(const struct person *person)
 static void *run_accept(void *arg)
 {
 	struct acceptance *a = arg;
-	const int fd = accept4(a->listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	const int fd = accept4(a->listener->fd, NULL, NULL, SOCK_CLOEXEC | a->flags);
 	a->fd = kiln_roast_accept(fd, &a->allowed, 1, &a->options, &a->conn, &a->err);
 	if (a->fd < 0)
 		(void)close(fd);

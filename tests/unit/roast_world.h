@@ -35,6 +35,7 @@ int world_dial(const struct listener *listener);
 /* One call of kiln_roast_accept in a thread, on the listener's next connection. */
 struct acceptance {
 	const struct listener *listener;
+	int flags; /* of the socket, as accept4 takes them */
 	struct kiln_roast_conn_options options;
 	struct kiln_aws_role allowed;
 	pthread_t thread;

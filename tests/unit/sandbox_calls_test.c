@@ -288,6 +288,51 @@ static void open_an_mptcp_socket(void)
 	(void)socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
 }
 
+/* What --handoff allows, and nothing else does. */
+static void enter_handing_off(void)
+{
+	char in_force[KILN_SANDBOX_TEXT] = "";
+	NEED(kiln_sandbox_drop_user(geteuid() == 0 ? "nobody" : NULL, NULL) == KILN_OK);
+	NEED(kiln_sandbox_worker(0, true, in_force, NULL) == KILN_OK);
+}
+
+static void hand_off(void)
+{
+	const int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+	int pair[2];
+	enter_handing_off();
+	NEED(socket(AF_UNIX, SOCK_SEQPACKET | flags, 0) >= 0);
+	NEED(socketpair(AF_UNIX, SOCK_STREAM | flags, 0, pair) == 0);
+	NEED(socketpair(AF_UNIX, SOCK_SEQPACKET | flags, 0, pair) == 0);
+	NEED(open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES);
+}
+
+static void handing_off_works(void **state)
+{
+	(void)state;
+	succeeds(hand_off);
+}
+
+static void hand_off_with_datagrams(void)
+{
+	int pair[2];
+	enter_handing_off();
+	(void)socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+}
+
+static void open_packets_without_handing_off(void)
+{
+	enter("seccomp=on");
+	(void)socket(AF_UNIX, SOCK_SEQPACKET, 0);
+}
+
+static void make_a_pair_without_handing_off(void)
+{
+	int pair[2];
+	enter("seccomp=on");
+	(void)socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+}
+
 static void connect_by_sending(void)
 {
 	struct sockaddr_in addr;
@@ -306,6 +351,9 @@ static void call_abort(void)
 static void other_calls_kill(void **state)
 {
 	static void (*const children[])(void) = {run_a_program,
+						 hand_off_with_datagrams,
+						 open_packets_without_handing_off,
+						 make_a_pair_without_handing_off,
 						 start_a_process,
 						 map_code,
 						 signal_the_parent,
@@ -349,11 +397,9 @@ static void the_environment_loosens_it(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(files_are_out_of_reach),
-    cmocka_unit_test(sockets_still_work),
-    cmocka_unit_test(only_the_target_is_in_reach),
-    cmocka_unit_test(libraries_still_work),
-    cmocka_unit_test(other_calls_kill),
+    cmocka_unit_test(files_are_out_of_reach),      cmocka_unit_test(sockets_still_work),
+    cmocka_unit_test(only_the_target_is_in_reach), cmocka_unit_test(libraries_still_work),
+    cmocka_unit_test(handing_off_works),           cmocka_unit_test(other_calls_kill),
     cmocka_unit_test(the_environment_loosens_it),
 };
 

@@ -14,7 +14,7 @@ enum { DONE = 0, NOT_DONE = 1, WRONG_USAGE = 2, DAMAGED = 3 };
 
 static void say_progress(void *ctx, const char *what, int percent)
 {
-	const char *command = ctx;
+	const char *command = *(const char *const *)ctx;
 	if (percent >= 0)
 		(void)fprintf(stderr, "kiln keys %s: %s, %d %% ...\n", command, what, percent);
 	else
@@ -116,9 +116,10 @@ static const struct command {
     {"anchor", KILN_ADMIN_ANCHOR, anchor},
 };
 
-static int run(const struct command *command, const struct kiln_admin_options *o, char *name,
+static int run(const struct command *command, const struct kiln_admin_options *o,
 	       struct kiln_error *err)
 {
+	const char *name = command->name;
 	int status = NOT_DONE;
 	struct kiln_store_key *other = NULL;
 	struct kiln_store_key *key = command->run == init && o->key.file != NULL
@@ -133,7 +134,7 @@ static int run(const struct command *command, const struct kiln_admin_options *o
 						   .other_key = other,
 						   .anchor = o->anchor,
 						   .progress = say_progress,
-						   .progress_ctx = name};
+						   .progress_ctx = &name};
 		status = command->run(o, &store, err);
 	}
 	kiln_store_key_free(key);
@@ -155,7 +156,7 @@ int kiln_keys_admin_main(int argc, char **argv)
 			(void)fputs(kiln_admin_help(command->name), stdout);
 			return DONE;
 		}
-		status = run(command, &o, argv[0], &err);
+		status = run(command, &o, &err);
 	}
 	if (status != DONE && err.message[0] != '\0')
 		(void)fprintf(stderr, "kiln keys %s: %s\n", argv[0], err.message);

@@ -18,7 +18,7 @@
 #include "keys/client/talk.h"
 #include "keys/export.h"
 
-#define SIGN_MAX  (64u << 20)
+#define SIGN_MAX (64u << 20)
 
 struct run {
 	struct kiln_keycli_options options;
@@ -68,9 +68,10 @@ static enum kiln_code read_secret(struct run *r)
 		return kiln_fail(&r->err, KILN_E_CONFIG, "there is no secret to %s",
 				 kiln_keycli_names[o->command]);
 	if (o->signing && r->input_len != KILN_KEYS_SCALAR_LEN)
-		return kiln_fail(&r->err, KILN_E_CONFIG,
-				 "a signing key is a secp256k1 private key of 32 bytes; this has %zu",
-				 r->input_len);
+		return kiln_fail(
+		    &r->err, KILN_E_CONFIG,
+		    "a signing key is a secp256k1 private key of 32 bytes; this has %zu",
+		    r->input_len);
 	return KILN_OK;
 }
 
@@ -151,16 +152,14 @@ static enum kiln_code import(struct run *r)
 }
 
 /* The secret is in the export, too. */
-static enum kiln_code export(struct run *r)
-{
-	const uint8_t *key_id = r->options.key_ids[0];
-	struct kiln_keys_exported exported;
-	const enum kiln_code rc =
-	    kiln_keys_export(r->talk.keys, key_id, r->exported, &r->exported_len, &r->err);
-	if (rc != KILN_OK)
-		return rc;
-	if (!kiln_keys_export_read(r->exported, r->exported_len, &exported))
-		return kiln_fail(&r->err, KILN_E_KEYS_STORED, "the export cannot be read again");
+static enum kiln_code export(struct run *r) {
+	const uint8_t *key_id = r->options.key_ids[0]; struct kiln_keys_exported exported;
+	const enum kiln_code rc = kiln_keys_export(r->talk.keys, key_id, r->exported,
+						   &r->exported_len, &r->err);
+	if (rc != KILN_OK) return rc;
+	if (!kiln_keys_export_read(r->exported, r->exported_len,
+				   &exported)) return kiln_fail(&r->err, KILN_E_KEYS_STORED,
+								"the export cannot be read again");
 	memcpy(r->secret.key_id, key_id, sizeof r->secret.key_id);
 	memcpy(r->secret.data, exported.secret, exported.secret_len);
 	r->secret.len = exported.secret_len;

@@ -16,15 +16,19 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  --token-file FILE\n",
     [KILN_KEYCLI_LOGIN_TEST] =
 	"usage: kiln keys login-test --server HOST:PORT --account NAME [FLAGS]\n\n"
-	"Is the password right, and is the server the one of the registration? Does nothing else.\n\n"
+	"Is the password right, and is the server the one of the registration? Does nothing "
+	"else.\n\n"
 	"  kiln keys login-test --server keys.example:8443 --account me@example.org\n",
     [KILN_KEYCLI_GENERATE] =
 	"usage: kiln keys generate --server HOST:PORT --account NAME [FLAGS]\n\n"
-	"Makes a secret of 32 random bytes, and keeps it at the server. Made on this device and sealed\n"
+	"Makes a secret of 32 random bytes, and keeps it at the server. Made on this device and "
+	"sealed\n"
 	"before it leaves: the server holds what it cannot read.\n\n"
 	"  kiln keys generate --server keys.example:8443 --account me@example.org --out new.key\n"
-	"  kiln keys generate ... --local my.keys     (and a copy that is readable without the server)\n"
-	"  kiln keys generate ... --signing           (a signing key that never leaves the server)\n\n"
+	"  kiln keys generate ... --local my.keys     (and a copy that is readable without the "
+	"server)\n"
+	"  kiln keys generate ... --signing           (a signing key that never leaves the "
+	"server)\n\n"
 	"  --out FILE            also into a new file, mode 0600\n"
 	"  --local FILE          also into the local file, sealed under the password\n"
 	"  --show                also on the standard output\n"
@@ -32,11 +36,14 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  --signing             a secp256k1 key at the server, for `kiln keys sign`\n",
     [KILN_KEYCLI_STORE] =
 	"usage: kiln keys store --server HOST:PORT --account NAME [--in FILE] [FLAGS]\n\n"
-	"Keeps a secret of yours, 1 to 255 bytes, at the server; sealed on this device, so that the\n"
-	"server holds what it cannot read. Without --in: from the standard input, or typed without\n"
+	"Keeps a secret of yours, 1 to 255 bytes, at the server; sealed on this device, so that "
+	"the\n"
+	"server holds what it cannot read. Without --in: from the standard input, or typed "
+	"without\n"
 	"being shown.\n\n"
 	"  kiln keys store --server keys.example:8443 --account me@example.org --in wallet.seed\n"
-	"  pass show wallet | kiln keys store --server keys.example:8443 --account me@example.org\n\n"
+	"  pass show wallet | kiln keys store --server keys.example:8443 --account "
+	"me@example.org\n\n"
 	"  --in FILE             the secret, every byte of the file\n"
 	"  --exported            it is a file of `kiln keys export`: the secret in it\n"
 	"  --local FILE          also into the local file, sealed under the password\n",
@@ -55,7 +62,8 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"usage: kiln keys retrieve KEY --server HOST:PORT --account NAME [FLAGS]\n"
 	"       kiln keys retrieve KEY --local FILE [FLAGS]         (without the server)\n\n"
 	"Gets a secret back. Never on a terminal unless asked with --show.\n\n"
-	"  kiln keys retrieve 5f0c...e1 --server keys.example:8443 --account me@example.org --out seed\n"
+	"  kiln keys retrieve 5f0c...e1 --server keys.example:8443 --account me@example.org --out "
+	"seed\n"
 	"  kiln keys retrieve 5f0c...e1 --server keys.example:8443 --account me@example.org \\\n"
 	"       --local my.keys                       (into the local file)\n"
 	"  kiln keys retrieve 5f0c...e1 --local my.keys --show\n\n"
@@ -65,14 +73,17 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  --local-use           tell the audit log that it is for use on this device\n",
     [KILN_KEYCLI_EXPORT] =
 	"usage: kiln keys export KEY --server HOST:PORT --account NAME --out FILE [FLAGS]\n\n"
-	"Writes a secret for other programs: a byte of length, the secret, a byte of length, and what\n"
+	"Writes a secret for other programs: a byte of length, the secret, a byte of length, and "
+	"what\n"
 	"it was sealed with. `kiln keys import --exported` reads it.\n\n"
-	"  kiln keys export 5f0c...e1 --server keys.example:8443 --account me@example.org --out e1.export\n\n"
+	"  kiln keys export 5f0c...e1 --server keys.example:8443 --account me@example.org --out "
+	"e1.export\n\n"
 	"  --out FILE            a new file, mode 0600\n"
 	"  --show                also on the standard output\n",
     [KILN_KEYCLI_AUDIT] =
 	"usage: kiln keys audit --server HOST:PORT --account NAME [FLAGS]\n\n"
-	"What was done with the account, and tried: by whom, when, from where, and what came of it.\n\n"
+	"What was done with the account, and tried: by whom, when, from where, and what came of "
+	"it.\n\n"
 	"  kiln keys audit --server keys.example:8443 --account me@example.org\n"
 	"  kiln keys audit ... --which system --after 2026-01-01 --json\n\n"
 	"  --which WORD          all, system (registration, logins, audits) or keys  [all]\n"
@@ -84,9 +95,11 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  kiln keys delete 5f0c...e1 --server keys.example:8443 --account me@example.org\n",
     [KILN_KEYCLI_SIGN] =
 	"usage: kiln keys sign KEY --server HOST:PORT --account NAME [--in FILE] [FLAGS]\n\n"
-	"Signs with a signing key that is at the server: ECDSA on secp256k1 over the message's SHA-256;\n"
+	"Signs with a signing key that is at the server: ECDSA on secp256k1 over the message's "
+	"SHA-256;\n"
 	"64 bytes, r and s.\n\n"
-	"  kiln keys sign 5f0c...e1 --server keys.example:8443 --account me@example.org --in order.json\n"
+	"  kiln keys sign 5f0c...e1 --server keys.example:8443 --account me@example.org --in "
+	"order.json\n"
 	"  kiln keys sign 5f0c...e1 ... --digest b94d27b9...\n\n"
 	"  --in FILE             the message; without: the standard input\n"
 	"  --digest HEX          32 bytes that are signed as they are\n"
@@ -97,7 +110,8 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  kiln keys public-key 5f0c...e1 --server keys.example:8443 --account me@example.org\n",
     [KILN_KEYCLI_CHANGE_PASSWORD] =
 	"usage: kiln keys change-password --server HOST:PORT --account NAME [FLAGS]\n\n"
-	"A new password for the account. Secrets stay where they are; other sessions are refused from\n"
+	"A new password for the account. Secrets stay where they are; other sessions are refused "
+	"from\n"
 	"then on. Local files keep the password that they were made with.\n\n"
 	"  kiln keys change-password --server keys.example:8443 --account me@example.org\n\n"
 	"  --new-password-file FILE   --new-password-fd N   instead of asking for it\n",

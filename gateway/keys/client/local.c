@@ -63,8 +63,7 @@ static enum kiln_code replace(const char *path, const uint8_t *data, size_t len,
 	return kiln_fail_errno(err, KILN_E_SYSTEM, failed, "--local %.160s", path);
 }
 
-static enum kiln_code save(const char *path, struct kiln_keys_local *local,
-			   struct kiln_error *err)
+static enum kiln_code save(const char *path, struct kiln_keys_local *local, struct kiln_error *err)
 {
 	uint8_t *file = NULL;
 	size_t len;

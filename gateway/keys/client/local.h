@@ -23,8 +23,8 @@ enum kiln_code kiln_keycli_local_get(const struct kiln_keycli_options *o,
 				     struct kiln_keys_secret *secret,
 				     struct kiln_error *err) KILN_NODISCARD;
 
-/* Can the file be written, with that password? So that nothing is made at the server that would then
- * not get into it. */
+/* Can the file be written, with that password? So that nothing is made at the server that would
+ * then not get into it. */
 enum kiln_code kiln_keycli_local_check(const struct kiln_keycli_options *o,
 				       const struct kiln_keycli_secret *password,
 				       struct kiln_error *err) KILN_NODISCARD;

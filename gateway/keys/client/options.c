@@ -10,34 +10,40 @@
 #include "cli/values.h"
 
 const char *const kiln_keycli_names[KILN_KEYCLI_COMMANDS + 1] = {
-    [KILN_KEYCLI_REGISTER] = "register",
-    [KILN_KEYCLI_LOGIN_TEST] = "login-test",
-    [KILN_KEYCLI_GENERATE] = "generate",
-    [KILN_KEYCLI_STORE] = "store",
-    [KILN_KEYCLI_IMPORT] = "import",
-    [KILN_KEYCLI_RETRIEVE] = "retrieve",
-    [KILN_KEYCLI_EXPORT] = "export",
-    [KILN_KEYCLI_AUDIT] = "audit",
-    [KILN_KEYCLI_DELETE] = "delete",
-    [KILN_KEYCLI_SIGN] = "sign",
-    [KILN_KEYCLI_PUBLIC_KEY] = "public-key",
-    [KILN_KEYCLI_CHANGE_PASSWORD] = "change-password",
+    [KILN_KEYCLI_REGISTER] = "register",     [KILN_KEYCLI_LOGIN_TEST] = "login-test",
+    [KILN_KEYCLI_GENERATE] = "generate",     [KILN_KEYCLI_STORE] = "store",
+    [KILN_KEYCLI_IMPORT] = "import",         [KILN_KEYCLI_RETRIEVE] = "retrieve",
+    [KILN_KEYCLI_EXPORT] = "export",         [KILN_KEYCLI_AUDIT] = "audit",
+    [KILN_KEYCLI_DELETE] = "delete",         [KILN_KEYCLI_SIGN] = "sign",
+    [KILN_KEYCLI_PUBLIC_KEY] = "public-key", [KILN_KEYCLI_CHANGE_PASSWORD] = "change-password",
 };
 
-#define BIT(c)    (1u << KILN_KEYCLI_##c)
-#define ALL       ((1u << KILN_KEYCLI_COMMANDS) - 1)
-#define MAKES     (BIT(GENERATE) | BIT(STORE) | BIT(IMPORT))
-#define GIVES     (BIT(GENERATE) | BIT(RETRIEVE) | BIT(EXPORT))
-#define WITH_KEY  (BIT(RETRIEVE) | BIT(EXPORT) | BIT(DELETE) | BIT(SIGN) | BIT(PUBLIC_KEY))
+#define BIT(c)   (1u << KILN_KEYCLI_##c)
+#define ALL      ((1u << KILN_KEYCLI_COMMANDS) - 1)
+#define MAKES    (BIT(GENERATE) | BIT(STORE) | BIT(IMPORT))
+#define GIVES    (BIT(GENERATE) | BIT(RETRIEVE) | BIT(EXPORT))
+#define WITH_KEY (BIT(RETRIEVE) | BIT(EXPORT) | BIT(DELETE) | BIT(SIGN) | BIT(PUBLIC_KEY))
 
 static const char *const stretches[] = {"default", "rfc9807", "single", NULL};
 static const char *const logs[] = {"all", "system", "keys", NULL};
 
-#define AT(f)                 offsetof(struct kiln_keycli_options, f)
-#define TEXT(n, c, f)         {n, c, KILN_KEYS_FLAG_TEXT, AT(f), 0, 0, NULL}
-#define SWITCH(n, c, f)       {n, c, KILN_KEYS_FLAG_SWITCH, AT(f), 0, 0, NULL}
-#define WORD(n, c, f, w)      {n, c, KILN_KEYS_FLAG_WORD, AT(f), 0, 0, w}
-#define FD(n, c, f)           {n, c, KILN_KEYS_FLAG_COUNT, AT(f), 0, 1023, NULL}
+#define AT(f) offsetof(struct kiln_keycli_options, f)
+#define TEXT(n, c, f)                                                                              \
+	{                                                                                          \
+		n, c, KILN_KEYS_FLAG_TEXT, AT(f), 0, 0, NULL                                       \
+	}
+#define SWITCH(n, c, f)                                                                            \
+	{                                                                                          \
+		n, c, KILN_KEYS_FLAG_SWITCH, AT(f), 0, 0, NULL                                     \
+	}
+#define WORD(n, c, f, w)                                                                           \
+	{                                                                                          \
+		n, c, KILN_KEYS_FLAG_WORD, AT(f), 0, 0, w                                          \
+	}
+#define FD(n, c, f)                                                                                \
+	{                                                                                          \
+		n, c, KILN_KEYS_FLAG_COUNT, AT(f), 0, 1023, NULL                                   \
+	}
 
 static const struct kiln_keys_flag flags[] = {
     TEXT("server", ALL, server),
@@ -165,11 +171,13 @@ static enum kiln_code check_shape(const struct kiln_keycli_options *o, struct ki
 				 "the server stays there");
 	if (o->command == KILN_KEYCLI_GENERATE && (o->at_server || o->signing) &&
 	    (o->show || o->out != NULL))
-		return kiln_fail(err, KILN_E_CONFIG,
-				 "what the server generates stays there; `kiln keys retrieve` gives "
-				 "it");
+		return kiln_fail(
+		    err, KILN_E_CONFIG,
+		    "what the server generates stays there; `kiln keys retrieve` gives "
+		    "it");
 	if (o->command == KILN_KEYCLI_EXPORT && o->out == NULL)
-		return kiln_fail(err, KILN_E_CONFIG, "--out FILE is missing: a new file, mode 0600");
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "--out FILE is missing: a new file, mode 0600");
 	if (o->command == KILN_KEYCLI_SIGN && o->digest_text != NULL && o->in != NULL)
 		return kiln_fail(err, KILN_E_CONFIG, "--in and --digest: choose one");
 	return KILN_OK;

@@ -26,7 +26,7 @@ enum kiln_keycli_command {
 };
 
 #define KILN_KEYCLI_IDS_MAX 64
-#define KILN_KEYCLI_NO_FD UINT64_MAX
+#define KILN_KEYCLI_NO_FD   UINT64_MAX
 
 /* Where a password comes from; nothing: the terminal. */
 struct kiln_keycli_password_source {

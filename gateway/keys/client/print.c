@@ -88,8 +88,7 @@ static void audit_row(const struct kiln_keys_audit *e)
 		kiln_hex_encode(e->key_id, sizeof e->key_id, key);
 	(void)printf("%6llu  %s  %-23s  %-8s  %-14s  %-15s  %s\n", (unsigned long long)e->number,
 		     when, kiln_keys_action_name(e->action), kiln_keys_actor_name(e->actor),
-		     e->outcome == 0 ? "ok" : kiln_keys_error_name(e->outcome),
-		     source, key);
+		     e->outcome == 0 ? "ok" : kiln_keys_error_name(e->outcome), source, key);
 }
 
 static json_t *audit_json(const struct kiln_keys_audit *e)
@@ -101,8 +100,7 @@ static json_t *audit_json(const struct kiln_keys_audit *e)
 	    "{s:I, s:s, s:I, s:s, s:s, s:s, s:s}", "number", (json_int_t)e->number, "time", when,
 	    "time_ms", (json_int_t)e->time_ms, "action", kiln_keys_action_name(e->action), "actor",
 	    kiln_keys_actor_name(e->actor), "outcome",
-	    e->outcome == 0 ? "ok" : kiln_keys_error_name(e->outcome), "source",
-	    source);
+	    e->outcome == 0 ? "ok" : kiln_keys_error_name(e->outcome), "source", source);
 	if (e->has_key) {
 		kiln_hex_encode(e->key_id, sizeof e->key_id, key);
 		(void)json_object_set_new(object, "key_id", json_string(key));
@@ -163,12 +161,12 @@ static const char *advice(enum kiln_code code)
 {
 	switch (code) {
 	case KILN_E_CERT_INVALID:
-		return "Whose certificate is it? --cacert FILE names the authority to trust; without "
+		return "Whose certificate is it? --cacert FILE names the authority to trust; "
+		       "without "
 		       "it the system's are.";
 	case KILN_E_NAME_MISMATCH:
 		return "The certificate is for another name: --server-name NAME, if that is meant.";
-	case KILN_E_KEYS_SERVER:
-		return "Do not enter the password there before you know why.";
+	case KILN_E_KEYS_SERVER: return "Do not enter the password there before you know why.";
 	case KILN_E_KEYS_CLOSED:
 		return "Ask whoever runs the server; with a token: --token-file FILE.";
 	default: return NULL;

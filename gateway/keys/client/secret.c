@@ -52,10 +52,11 @@ static enum kiln_code check_file(int fd, const char *path, struct kiln_error *er
 	if (file.st_uid != geteuid() && file.st_uid != 0)
 		return kiln_fail(err, KILN_E_CONFIG, "%.160s belongs to somebody else", path);
 	if ((file.st_mode & 077) != 0)
-		return kiln_fail(err, KILN_E_CONFIG,
-				 "%.160s can be read by others (mode %04o): chmod 600 it, and think "
-				 "about changing the password",
-				 path, (unsigned)(file.st_mode & 07777));
+		return kiln_fail(
+		    err, KILN_E_CONFIG,
+		    "%.160s can be read by others (mode %04o): chmod 600 it, and think "
+		    "about changing the password",
+		    path, (unsigned)(file.st_mode & 07777));
 	return KILN_OK;
 }
 
@@ -101,8 +102,8 @@ static enum kiln_code password_from_terminal(const char *prompt, bool confirm,
 		return rc;
 	rc = kiln_keycli_terminal_read("Once more: ", again.data, sizeof again.data, &again.len,
 				       err);
-	if (rc == KILN_OK && (again.len != password->len ||
-			      memcmp(again.data, password->data, again.len) != 0))
+	if (rc == KILN_OK &&
+	    (again.len != password->len || memcmp(again.data, password->data, again.len) != 0))
 		rc = kiln_fail(err, KILN_E_CONFIG, "the two are not the same; nothing was done");
 	kiln_wipe(&again, sizeof again);
 	return rc;

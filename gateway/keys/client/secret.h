@@ -13,9 +13,9 @@ struct kiln_keycli_secret {
 	size_t len;
 };
 
-/* From the file, which must be ours alone, the descriptor, or the terminal without echo: prompt asks
- * there, and twice if it is to be confirmed. One newline at the end is not part of it. KILN_E_CONFIG
- * with a sentence for the user; KILN_E_SYSTEM. */
+/* From the file, which must be ours alone, the descriptor, or the terminal without echo: prompt
+ * asks there, and twice if it is to be confirmed. One newline at the end is not part of it.
+ * KILN_E_CONFIG with a sentence for the user; KILN_E_SYSTEM. */
 enum kiln_code kiln_keycli_password(const struct kiln_keycli_password_source *source,
 				    const char *prompt, bool confirm,
 				    struct kiln_keycli_secret *password,

@@ -88,8 +88,7 @@ static void on_progress(void *arg, enum kiln_keys_progress what)
 		kiln_keycli_progress_end();
 }
 
-enum kiln_code kiln_keycli_open(struct kiln_keycli_talk *talk,
-				const struct kiln_keycli_options *o,
+enum kiln_code kiln_keycli_open(struct kiln_keycli_talk *talk, const struct kiln_keycli_options *o,
 				const struct kiln_keycli_secret *password, struct kiln_error *err)
 {
 	const struct kiln_keys_options options = {

@@ -20,8 +20,8 @@ struct kiln_keycli_talk {
 	unsigned reconnects;
 };
 
-/* Connects; calls of kiln/keys.h can be made with talk->keys. A connection that is lost meanwhile is
- * opened again. To be closed also after a failure. */
+/* Connects; calls of kiln/keys.h can be made with talk->keys. A connection that is lost meanwhile
+ * is opened again. To be closed also after a failure. */
 enum kiln_code kiln_keycli_open(struct kiln_keycli_talk *talk,
 				const struct kiln_keycli_options *options,
 				const struct kiln_keycli_secret *password,

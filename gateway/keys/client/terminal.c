@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/time.h>
@@ -24,31 +25,47 @@ static void on_signal(int number)
 static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 #define CAUGHT (sizeof caught / sizeof caught[0])
 
-/* Without SA_RESTART: they end read(). */
-static void catch_signals(struct sigaction before[CAUGHT])
+struct signals {
+	struct sigaction actions[CAUGHT];
+	sigset_t mask;
+};
+
+/* They are noted, and only while we wait: none comes between a look and a sleep. */
+static void catch_signals(struct signals *before)
 {
 	struct sigaction action = {.sa_handler = on_signal};
+	sigset_t blocked;
 	(void)sigemptyset(&action.sa_mask);
+	(void)sigemptyset(&blocked);
 	came = 0;
-	for (size_t i = 0; i < CAUGHT; i++)
-		(void)sigaction(caught[i], &action, &before[i]);
+	for (size_t i = 0; i < CAUGHT; i++) {
+		(void)sigaddset(&blocked, caught[i]);
+		(void)sigaction(caught[i], &action, &before->actions[i]);
+	}
+	(void)sigprocmask(SIG_BLOCK, &blocked, &before->mask);
 }
 
-static void release_signals(const struct sigaction before[CAUGHT])
+static void release_signals(const struct signals *before)
 {
 	for (size_t i = 0; i < CAUGHT; i++)
-		(void)sigaction(caught[i], &before[i], NULL);
+		(void)sigaction(caught[i], &before->actions[i], NULL);
+	(void)sigprocmask(SIG_SETMASK, &before->mask, NULL);
+}
+
+static bool wait_for_input(int fd, const sigset_t *mask)
+{
+	struct pollfd input = {.fd = fd, .events = POLLIN};
+	return ppoll(&input, 1, NULL, mask) == 1 && came == 0;
 }
 
 /* Byte by byte: what is behind the line is not ours. False: too long, or no line. */
-static bool read_line(int fd, uint8_t *out, size_t max, size_t *len)
+static bool read_line(int fd, const sigset_t *mask, uint8_t *out, size_t max, size_t *len)
 {
 	bool fits = true;
 	*len = 0;
 	for (;;) {
 		uint8_t byte;
-		const ssize_t n = read(fd, &byte, 1);
-		if (n != 1)
+		if (!wait_for_input(fd, mask) || read(fd, &byte, 1) != 1)
 			return false;
 		if (byte == '\n')
 			return fits;
@@ -68,7 +85,7 @@ static void say(int fd, const char *text)
 enum kiln_code kiln_keycli_terminal_read(const char *prompt, uint8_t *out, size_t max, size_t *len,
 					 struct kiln_error *err)
 {
-	struct sigaction before[CAUGHT];
+	struct signals before;
 	struct termios shown, hidden;
 	const int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 || tcgetattr(fd, &shown) != 0) {
@@ -78,12 +95,12 @@ enum kiln_code kiln_keycli_terminal_read(const char *prompt, uint8_t *out, size_
 	}
 	hidden = shown;
 	hidden.c_lflag = (hidden.c_lflag & ~(tcflag_t)(ECHO | ECHOE | ECHOK)) | ECHONL | ICANON;
-	catch_signals(before);
+	catch_signals(&before);
 	(void)tcsetattr(fd, TCSAFLUSH, &hidden);
 	say(fd, prompt);
-	const bool whole = read_line(fd, out, max, len);
+	const bool whole = read_line(fd, &before.mask, out, max, len);
 	(void)tcsetattr(fd, TCSAFLUSH, &shown);
-	release_signals(before);
+	release_signals(&before);
 	(void)close(fd);
 	if (whole)
 		return KILN_OK;
@@ -118,7 +135,8 @@ static void on_alarm(int number)
 
 void kiln_keycli_progress_begin(const char *what)
 {
-	const struct itimerval timer = {.it_value = {.tv_usec = FIRST_US}, .it_interval = {.tv_sec = 1}};
+	const struct itimerval timer = {.it_value = {.tv_usec = FIRST_US},
+					.it_interval = {.tv_sec = 1}};
 	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
 	(void)sigemptyset(&action.sa_mask);
 	progress.what = what;

@@ -9,10 +9,10 @@
 #include "keys/frame.h"
 #include "keys/serve/keyd.h"
 
-#define READ_MAX    65536u /* bytes of one connection in one turn */
-#define READ_PIECE  16384u
-#define ACCEPT_MAX  64     /* connections in one turn */
-#define BUSY_MS     5000u
+#define READ_MAX   65536u /* bytes of one connection in one turn */
+#define READ_PIECE 16384u
+#define ACCEPT_MAX 64 /* connections in one turn */
+#define BUSY_MS    5000u
 
 /* ---- queues --------------------------------------------------------------------------------- */
 
@@ -77,10 +77,10 @@ static enum kiln_code begin(struct kiln_keyd_conn *conn, struct kiln_error *err)
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
 	const bool known = find_source(kiln_conn_handoff(conn->tls), source);
 	if (strcmp(kiln_conn_alpn(conn->tls), KILN_KEYS_PROTOCOL) != 0)
-		return kiln_fail(err, KILN_E_CONFIG,
-				 "its ALPN is not " KILN_KEYS_PROTOCOL
-				 ": the client is another one, or the gateway lacks --alpn "
-				 KILN_KEYS_PROTOCOL);
+		return kiln_fail(
+		    err, KILN_E_CONFIG,
+		    "its ALPN is not " KILN_KEYS_PROTOCOL
+		    ": the client is another one, or the gateway lacks --alpn " KILN_KEYS_PROTOCOL);
 	conn->keys = kiln_keys_conn_new(keyd->server, known ? source : NULL,
 					find_exporter(keyd, conn->tls), conn);
 	if (conn->keys == NULL ||
@@ -120,8 +120,8 @@ static void refuse(struct kiln_keyd *keyd, struct kiln_conn *tls)
 	memset(&busy, 0, sizeof busy);
 	busy.code = KILN_KEYS_BUSY;
 	busy.retry_after_ms = BUSY_MS;
-	const size_t len = kiln_keys_frame_write(KILN_KEYS_ERROR, no_session, 0, &busy, NULL, frame,
-						 sizeof frame);
+	const size_t len =
+	    kiln_keys_frame_write(KILN_KEYS_ERROR, no_session, 0, &busy, NULL, frame, sizeof frame);
 	/* If that does not get through, it hears nothing, which is the same to us. */
 	if (len > 0 && kiln_conn_write(tls, frame, len, NULL) > 0)
 		(void)kiln_conn_shutdown_write(tls, NULL);

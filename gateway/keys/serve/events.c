@@ -10,14 +10,6 @@
 
 #define WARNING_INTERVAL_MS 1000u
 
-void kiln_keyd_log_error(const char *event, const struct kiln_error *err)
-{
-	struct kiln_log_line line;
-	kiln_log_begin(&line, KILN_LOG_ERROR, event);
-	kiln_log_error(&line, err);
-	kiln_log_end(&line);
-}
-
 void kiln_keyd_source_text(const uint8_t source[KILN_KEYS_SOURCE_LEN], char *out, size_t size)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -117,6 +109,8 @@ void kiln_keyd_on_event(void *arg, const struct kiln_keys_event *event)
 	kiln_log_str(&line, "outcome", kiln_keys_error_name(event->outcome));
 	if (event->user_id != NULL)
 		kiln_log_hex(&line, "user", event->user_id, KILN_KEYS_USER_ID_LEN);
+	if (event->account != NULL && keyd->options->log_accounts)
+		kiln_log_bytes(&line, "account", event->account, event->account_len);
 	if (event->source != NULL) {
 		kiln_keyd_source_text(event->source, source, sizeof source);
 		kiln_log_str(&line, "source", source);
@@ -175,6 +169,14 @@ void kiln_keyd_log_conn(const struct kiln_keyd_conn *conn)
 	kiln_log_end(&line);
 }
 
+void kiln_keyd_log_error(const char *event, const struct kiln_error *err)
+{
+	struct kiln_log_line line;
+	kiln_log_begin(&line, KILN_LOG_ERROR, event);
+	kiln_log_error(&line, err);
+	kiln_log_end(&line);
+}
+
 void kiln_keyd_log_full(struct kiln_keyd *keyd)
 {
 	static struct kiln_log_limit limit;
@@ -185,7 +187,8 @@ void kiln_keyd_log_full(struct kiln_keyd *keyd)
 	kiln_log_begin(&line, KILN_LOG_WARNING, "connection_limit");
 	kiln_log_u64(&line, "connections", keyd->conn_count);
 	kiln_log_u64(&line, "suppressed", suppressed);
-	kiln_log_str(&line, "hint", "new connections are refused; see --max-connections and ulimit -n");
+	kiln_log_str(&line, "hint",
+		     "new connections are refused; see --max-connections and ulimit -n");
 	kiln_log_end(&line);
 }
 

@@ -40,12 +40,12 @@ struct kiln_keyd_conn {
 	struct kiln_keyd_conn *next_more;
 	struct kiln_keyd_conn *next_eof, *next_ended;
 
-	uint32_t watched;  /* what epoll was told */
-	bool more;         /* bytes are there that the socket does not show */
-	bool blocked;      /* waits for room to send */
-	bool eof;          /* the peer has ended; closed when it has what is its */
-	bool closing;      /* our end is said; waits for the peer's */
-	bool ended;        /* freed at the end of the turn */
+	uint32_t watched; /* what epoll was told */
+	bool more;        /* bytes are there that the socket does not show */
+	bool blocked;     /* waits for room to send */
+	bool eof;         /* the peer has ended; closed when it has what is its */
+	bool closing;     /* our end is said; waits for the peer's */
+	bool ended;       /* freed at the end of the turn */
 
 	uint64_t started_ms, bytes_in, bytes_out;
 	const char *close; /* for the log; NULL: by the peer, as it should be */

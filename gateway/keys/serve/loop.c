@@ -11,9 +11,9 @@
 #include "keys/serve/tokens.h"
 #include "sandbox/sandbox.h"
 
-#define EVENTS    256
-#define CLOSE_MS  2000u  /* for the peer's close_notify */
-#define PULSE_MS  60000u /* the longest sleep */
+#define EVENTS   256
+#define CLOSE_MS 2000u  /* for the peer's close_notify */
+#define PULSE_MS 60000u /* the longest sleep */
 
 static uint64_t ms_of(clockid_t clock)
 {

@@ -16,12 +16,27 @@ static const char *const registrations[] = {"closed", "token", "open", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
 
-#define AT(f)       offsetof(struct kiln_keys_serve_options, f)
-#define TEXT(n, f)  {n, 1, KILN_KEYS_FLAG_TEXT, AT(f), 0, 0, NULL}
-#define SWITCH(n, f) {n, 1, KILN_KEYS_FLAG_SWITCH, AT(f), 0, 0, NULL}
-#define WORD(n, f, w) {n, 1, KILN_KEYS_FLAG_WORD, AT(f), 0, 0, w}
-#define COUNT(n, f, from, to) {n, 1, KILN_KEYS_FLAG_COUNT, AT(f), from, to, NULL}
-#define TIME(n, f, from, to) {n, 1, KILN_KEYS_FLAG_DURATION, AT(f), from, to, NULL}
+#define AT(f) offsetof(struct kiln_keys_serve_options, f)
+#define TEXT(n, f)                                                                                 \
+	{                                                                                          \
+		n, 1, KILN_KEYS_FLAG_TEXT, AT(f), 0, 0, NULL                                       \
+	}
+#define SWITCH(n, f)                                                                               \
+	{                                                                                          \
+		n, 1, KILN_KEYS_FLAG_SWITCH, AT(f), 0, 0, NULL                                     \
+	}
+#define WORD(n, f, w)                                                                              \
+	{                                                                                          \
+		n, 1, KILN_KEYS_FLAG_WORD, AT(f), 0, 0, w                                          \
+	}
+#define COUNT(n, f, from, to)                                                                      \
+	{                                                                                          \
+		n, 1, KILN_KEYS_FLAG_COUNT, AT(f), from, to, NULL                                  \
+	}
+#define TIME(n, f, from, to)                                                                       \
+	{                                                                                          \
+		n, 1, KILN_KEYS_FLAG_DURATION, AT(f), from, to, NULL                               \
+	}
 
 static const struct kiln_keys_flag flags[] = {
     TEXT("listen", listen),

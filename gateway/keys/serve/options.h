@@ -20,7 +20,7 @@ struct kiln_keys_serve_options {
 	const char *user;
 
 	const char *store, *key_file, *key_credential, *other_key_file, *anchor;
-	uint64_t key_fd; /* UINT64_MAX: none */
+	uint64_t key_fd;   /* UINT64_MAX: none */
 	uint64_t max_keys; /* of one user */
 
 	const char *tokens;
@@ -32,7 +32,8 @@ struct kiln_keys_serve_options {
 	uint64_t idle_ms, login_ms, request_ms, resume_ms, shutdown_ms;
 
 	struct kiln_keys_texts limit_texts;
-	struct kiln_keys_limit limits[KILN_KEYS_LIMIT_REGISTER + 1]; /* by kind; zeroes: the default */
+	struct kiln_keys_limit
+	    limits[KILN_KEYS_LIMIT_REGISTER + 1]; /* by kind; zeroes: the default */
 
 	int log_format, log_level;
 	bool log_accounts;
@@ -43,6 +44,7 @@ extern const char kiln_keys_serve_help[];
 
 /* Reads argv behind the command's name. KILN_E_CONFIG with a sentence for the user. */
 enum kiln_code kiln_keys_serve_options_read(struct kiln_keys_serve_options *o, int argc,
-					    char *const argv[], struct kiln_error *err) KILN_NODISCARD;
+					    char *const argv[],
+					    struct kiln_error *err) KILN_NODISCARD;
 
 #endif

@@ -197,9 +197,8 @@ static void log_ready(const struct kiln_keyd *keyd)
 	kiln_log_end(&line);
 }
 
-static enum kiln_code open_store(const struct kiln_keys_serve_options *o,
-				 const struct keys *keys, struct kiln_store **store,
-				 struct kiln_error *err)
+static enum kiln_code open_store(const struct kiln_keys_serve_options *o, const struct keys *keys,
+				 struct kiln_store **store, struct kiln_error *err)
 {
 	const struct kiln_store_options options = {
 	    .where = o->store,
@@ -284,8 +283,8 @@ int kiln_keys_serve_main(int argc, char **argv)
 			   (enum kiln_log_level)options.log_level, "process", "keys");
 	keyd.options = &options;
 	if (serve(&keyd, &err) != KILN_OK) {
-		kiln_keyd_log_error(keyd.server == NULL || !keyd.ran ? "cannot_start" : "keys_failed",
-				    &err);
+		kiln_keyd_log_error(
+		    keyd.server == NULL || !keyd.ran ? "cannot_start" : "keys_failed", &err);
 		return 1;
 	}
 	kiln_log_begin(&line, KILN_LOG_INFO, "stopped");

@@ -23,7 +23,7 @@ static void find(struct kiln_store_report *report, const char *table, const stru
 		return;
 	struct kiln_store_finding *f = &report->findings[report->found - 1];
 	f->table = table;
-	if (row != NULL && 2u * row->len < sizeof f->row)
+	if (row != NULL && 2 * (size_t)row->len < sizeof f->row)
 		kiln_hex_encode(row->id, row->len, f->row);
 	size_t len = strnlen(what, sizeof f->what - 1);
 	memcpy(f->what, what, len);

@@ -151,28 +151,36 @@ enum kiln_store_result kiln_store_token_get(void *ctx, const uint8_t *token, siz
 	return token_good(ctx, id, now_ms, err);
 }
 
+static enum kiln_store_result put_token(struct kiln_store *store,
+					const uint8_t id[KILN_STORE_HASH_LEN], uint64_t expires_ms,
+					struct kiln_error *err)
+{
+	uint8_t plain[8], sealed[8 + KILN_STORE_SEAL_OVERHEAD];
+	const struct kiln_row row = kiln_row_of(KILN_TABLE_TOKENS, id, KILN_STORE_HASH_LEN);
+	kiln_store_be64(plain, expires_ms);
+	kiln_seal(store->sealer, &row, plain, sizeof plain, sealed);
+	const struct kiln_db_value values[] = {KILN_DB_BYTES(id, KILN_STORE_HASH_LEN),
+					       KILN_DB_BYTES(sealed, sizeof sealed)};
+	return kiln_store_put(store, KILN_SQL_TOKENS_ADD, values, KILN_STORE_TAKEN, err);
+}
+
+/* A row that was never good takes its place, so that the same token is not added again. */
 enum kiln_store_result kiln_store_token_spend(void *ctx, const uint8_t *token, size_t len,
 					      uint64_t now_ms, struct kiln_error *err)
 {
 	uint8_t id[KILN_STORE_HASH_LEN];
 	hash_token(ctx, token, len, id);
 	const struct kiln_db_value values[] = {KILN_DB_BYTES(id, sizeof id)};
-	const enum kiln_store_result result = token_good(ctx, id, now_ms, err);
-	return result != KILN_STORE_OK
-		   ? result
-		   : kiln_store_put(ctx, KILN_SQL_TOKENS_DROP, values, KILN_STORE_ABSENT, err);
+	enum kiln_store_result result = token_good(ctx, id, now_ms, err);
+	if (result == KILN_STORE_OK)
+		result = kiln_store_put(ctx, KILN_SQL_TOKENS_DROP, values, KILN_STORE_ABSENT, err);
+	return result == KILN_STORE_OK ? put_token(ctx, id, 0, err) : result;
 }
 
 enum kiln_store_result kiln_store_token_add(void *ctx, const uint8_t *token, size_t len,
 					    uint64_t expires_ms, struct kiln_error *err)
 {
-	struct kiln_store *store = ctx;
-	uint8_t id[KILN_STORE_HASH_LEN], plain[8], sealed[8 + KILN_STORE_SEAL_OVERHEAD];
-	hash_token(store, token, len, id);
-	const struct kiln_row row = kiln_row_of(KILN_TABLE_TOKENS, id, sizeof id);
-	kiln_store_be64(plain, expires_ms);
-	kiln_seal(store->sealer, &row, plain, sizeof plain, sealed);
-	const struct kiln_db_value values[] = {KILN_DB_BYTES(id, sizeof id),
-					       KILN_DB_BYTES(sealed, sizeof sealed)};
-	return kiln_store_put(store, KILN_SQL_TOKENS_ADD, values, KILN_STORE_TAKEN, err);
+	uint8_t id[KILN_STORE_HASH_LEN];
+	hash_token(ctx, token, len, id);
+	return put_token(ctx, id, expires_ms, err);
 }

@@ -105,9 +105,9 @@ enum kiln_code kiln_store_connect(const struct kiln_store_options *options, enum
 	store->keys_max = options->keys_max != 0 ? options->keys_max : KILN_STORE_KEYS_MAX;
 	store->progress_due_ms = kiln_store_monotonic_ms() + PROGRESS_MS;
 	enum kiln_code code = open_db(options->where, use, &store->db, err);
-	if (code == KILN_OK && use != KILN_DB_CREATE)
+	if (code == KILN_OK && use != KILN_DB_CREATE && store->db != NULL)
 		code = load(store, use, err);
-	if (code != KILN_OK) {
+	if (code != KILN_OK || store->db == NULL) {
 		kiln_store_close(store);
 		return code;
 	}
@@ -134,7 +134,7 @@ enum kiln_code kiln_store_open(const struct kiln_store_options *options, struct 
 	struct kiln_store_report report;
 	*out = NULL;
 	enum kiln_code code = kiln_store_connect(options, KILN_DB_SERVE, &store, err);
-	if (code != KILN_OK)
+	if (code != KILN_OK || store == NULL)
 		return code;
 	if (!options->unchecked) {
 		code = kiln_store_look(store, &report, err);
@@ -185,7 +185,7 @@ enum kiln_code kiln_store_create(const struct kiln_store_options *options, struc
 	struct kiln_store *store;
 	bool there = false;
 	enum kiln_code code = kiln_store_connect(options, KILN_DB_CREATE, &store, err);
-	if (code != KILN_OK)
+	if (code != KILN_OK || store == NULL)
 		return code;
 	const struct kiln_db_driver *driver = store->db->driver;
 	enum kiln_store_result result = driver->exists(store->db, &there, err);

@@ -62,7 +62,9 @@ struct kiln_aws_options {
 };
 
 /* Copies what the environment says about AWS, so not while another thread changes it; asks nobody
- * yet. options may be NULL. NULL with *err filled: KILN_E_CONFIG for a region that AWS has not. */
+ * yet. Calls curl_global_init, and may later run a credential_process (kiln/roast.h, "What happens
+ * to the process"). options may be NULL. NULL with *err filled: KILN_E_CONFIG for a region that AWS
+ * has not, or an STS endpoint in the environment that is refused. */
 KILN_API struct kiln_aws *kiln_aws_open(const struct kiln_aws_options *options,
 					struct kiln_error *err) KILN_NODISCARD;
 

@@ -151,7 +151,8 @@ KILN_API ssize_t kiln_conn_read(struct kiln_conn *conn, void *data, size_t len,
 				struct kiln_error *err) KILN_NODISCARD;
 
 /* How many bytes kiln_conn_read gives without asking the socket. In user space also 1 when a whole
- * record waits to be opened: so read before you poll() while this is not 0. */
+ * record waits to be opened, and behind a hand-off when the end came with the handshake: so read
+ * before you poll() while this is not 0. */
 KILN_API size_t kiln_conn_pending(const struct kiln_conn *conn);
 
 /* Takes up to len bytes (all of them on a blocking fd) and returns how many; -1 with *err filled:
@@ -183,8 +184,9 @@ KILN_API enum kiln_code kiln_conn_shutdown_write(struct kiln_conn *conn, struct 
 KILN_API void kiln_conn_close(struct kiln_conn *conn);
 
 /* Gives up the struct and keeps the connection: for a program that passes the fd to another one,
- * and in a child or parent after fork(). Only for a connection in the kernel with nothing unsent:
- * returns the fd, which is the caller's now, and frees conn; otherwise -1, and conn is as before.
+ * and in a child or parent after fork(). Only for a connection in the kernel with nothing unsent
+ * and nothing pending: returns the fd, which is the caller's now, and frees conn; otherwise -1, and
+ * conn is as before.
  */
 KILN_API int kiln_conn_detach(struct kiln_conn *conn);
 

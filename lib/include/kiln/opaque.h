@@ -35,8 +35,8 @@
  * second half reads memory by what it computed. Lengths are no secrets. Structs that hold secrets
  * are marked; the caller wipes them with kiln_opaque_wipe.
  *
- * Threads. All calls may be made by any number of threads at once; they share nothing. Argon2id
- * starts threads of its own where its parallelism is above 1, and ends them before it returns.
+ * Threads. All calls may be made by any number of threads at once; they share nothing, and start
+ * none. Argon2id's lanes are computed one after the other.
  */
 #ifndef KILN_OPAQUE_H
 #define KILN_OPAQUE_H
@@ -221,7 +221,7 @@ KILN_API enum kiln_code kiln_opaque_create_registration_response(
     struct kiln_opaque_registration_response *response, struct kiln_error *err) KILN_NODISCARD;
 
 /* Takes as long as ksf says. Draws: envelope_nonce (32).
- *   KILN_E_NO_MEMORY  Argon2id's memory, or its threads, cannot be had */
+ *   KILN_E_NO_MEMORY  Argon2id's memory cannot be had */
 KILN_API enum kiln_code kiln_opaque_finalize_registration_request(
     const struct kiln_opaque_registration_state *state, struct kiln_opaque_bytes password,
     const struct kiln_opaque_ksf *ksf, const struct kiln_opaque_parameters *parameters,
@@ -285,7 +285,7 @@ struct kiln_opaque_login {
  *   KILN_E_OPAQUE_AUTH  the password is wrong, or there is no such user, or the server is not the
  *                       one of the registration, or something was altered on the way; which of them
  *                       cannot be told, and a peer must not learn more either
- *   KILN_E_NO_MEMORY    Argon2id's memory, or its threads, cannot be had */
+ *   KILN_E_NO_MEMORY    Argon2id's memory cannot be had */
 KILN_API enum kiln_code
 kiln_opaque_generate_ke3(const struct kiln_opaque_client_state *state,
 			 struct kiln_opaque_bytes password, const struct kiln_opaque_ksf *ksf,

@@ -26,6 +26,13 @@
  * After fork() in a program with threads the child makes its own with kiln_aws_open. What was seen
  * before fork() is known on both sides; what comes later, on one.
  *
+ * What happens to the process. Looking for credentials may run a program (a profile's
+ * credential_process), in a process group of its own, which is waited for with waitpid(2) by its
+ * number, and killed when it takes too long. So a SIGCHLD comes that is not the program's own, and
+ * who collects children by waitpid(-1), or ignores SIGCHLD, takes away its exit status: that source
+ * then fails. Requests are libcurl's, and kiln_aws_open calls curl_global_init: a program that uses
+ * libcurl itself, and one older than 7.84, calls it before it starts threads.
+ *
  * Limits. A call asks STS once for its peer, and where it is new once for itself; how many peers
  * are served at once, and how many of one source, is for the program to say.
  */
@@ -57,7 +64,8 @@ struct kiln_roast_conn_options {
 };
 
 /* Connects to host and port (names or numbers, as getaddrinfo takes them) and lets in a server with
- * one of the allowed roles, of which there is at least one. The name is looked up by the system's
+ * one of the allowed roles, of which there is at least one; they are read during the call only. The
+ * name is looked up by the system's
  * resolver, which knows no deadline but its own.
  *
  * Returns the connected fd (blocking, close-on-exec, TCP_NODELAY), which belongs to *conn; or -1
@@ -80,9 +88,15 @@ KILN_API int kiln_roast_connect(const char *host, const char *port,
 				const struct kiln_roast_conn_options *options,
 				struct kiln_conn **conn, struct kiln_error *err) KILN_NODISCARD;
 
-/* The server's side, on a TCP socket from accept(): lets in a client with one of the allowed roles.
- * On success fd belongs to *conn and is returned; on failure it stays the caller's, who closes it.
- */
+/* The server's side, on a TCP socket from accept(): lets in a client with one of the allowed roles,
+ * which are read during the call only. The call waits, up to its timeout, also on an O_NONBLOCK fd,
+ * and leaves that flag as it is: the calls of kiln/conn.h then go by it.
+ *
+ * On success fd belongs to *conn and is returned; on failure it stays the caller's, who closes it,
+ * and -1 comes back with *conn NULL and *err filled. The codes are those of kiln_roast_connect, but
+ * KILN_E_TARGET, and
+ *   KILN_E_USAGE          also for a socket that is not TCP
+ *   KILN_E_SYSTEM         for one that is not connected any more */
 KILN_API int kiln_roast_accept(int fd, const struct kiln_aws_role *allowed, size_t allowed_count,
 			       const struct kiln_roast_conn_options *options,
 			       struct kiln_conn **conn, struct kiln_error *err) KILN_NODISCARD;

@@ -152,6 +152,10 @@ class SharedServer(KilnTest):
 
 def main():
     """unittest's main, with the exit status of a skipped test when nothing ran."""
+    reason = settings.kernel_lacks()
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(77)
     program = unittest.main(module="__main__", verbosity=2, exit=False)
     result = program.result
     if not result.wasSuccessful():

@@ -107,6 +107,10 @@ class Gateway:
     def workers(self):
         return [pid for pid in children(self.process.pid) if is_worker(pid)]
 
+    def agent(self):
+        """The identity agent; None while there is none."""
+        return next((pid for pid in children(self.process.pid) if is_agent(pid)), None)
+
     def fds(self):
         """Open descriptors of all workers."""
         return sum(fd_count(pid) for pid in self.workers())
@@ -170,12 +174,20 @@ def children(pid):
     return [int(p) for p in text.split()]
 
 
+def is_agent(pid):
+    return name_of(pid) == "kiln-agent\n"
+
+
 def is_worker(pid):
     """And neither the identity agent nor one that looks a name up."""
+    return name_of(pid) == "kiln-worker\n"
+
+
+def name_of(pid):
     try:
-        return pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii") == "kiln-worker\n"
+        return pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii")
     except OSError:
-        return False
+        return None
 
 
 def descriptors(pid):

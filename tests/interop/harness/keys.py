@@ -16,9 +16,9 @@ EXPORTER = "EXPORTER-kiln-keys/1"
 GATEWAY_FLAGS = ("--alpn", "kiln-keys/1", "--handoff-exporter", EXPORTER)
 
 
-def make_store(folder, name="keys"):
+def make_store(folder, name="keys", where=None):
     """An empty store and its key; the flags that name them."""
-    flags = ("--store", f"{folder}/{name}.db", "--key-file", f"{folder}/{name}.key")
+    flags = ("--store", where or f"{folder}/{name}.db", "--key-file", f"{folder}/{name}.key")
     subprocess.run([settings.KILN, "keys", "init", *flags], check=True, capture_output=True,
                    timeout=settings.PATIENCE)
     return flags
@@ -74,14 +74,14 @@ def private(path, data):
 class User:
     """Somebody with an account, a password file and a gateway's address."""
 
-    def __init__(self, folder, listen, account="me@example.org", password=PASSWORD):
-        self.listen, self.account = listen, account
+    def __init__(self, folder, listen, account="me@example.org", password=PASSWORD, ca="ca"):
+        self.listen, self.account, self.ca = listen, account, ca
         self.folder = pathlib.Path(folder)
         self.password = private(self.folder / f"password.{account}", password)
 
     def where(self):
         port = self.listen.rpartition(":")[2]
-        return ["--server", f"127.0.0.1:{port}", "--cacert", pem("ca"), "--account", self.account]
+        return ["--server", f"127.0.0.1:{port}", "--cacert", pem(self.ca), "--account", self.account]
 
     def run(self, command, *words, stdin=b"", password=True, where=True, **options):
         """Exit status, standard output, standard error."""

@@ -8,11 +8,13 @@ usage: postgres.py COMMAND [ARGUMENT...]
 """
 
 import contextlib
+import ctypes
 import glob
 import os
 import pathlib
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,10 +47,21 @@ def user():
     return None
 
 
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans():
+    """The server's processes become ours when it is killed. In a container there may be nobody else
+    who collects them, and a process that is not collected is one that runs, to PostgreSQL."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
 class Postgres:
     """Started by start(), or by `with`; its data stay until remove()."""
 
     def __init__(self):
+        adopt_orphans()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kiln-pg."))
         self.who = user() if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         self.folder.chmod(0o711)
@@ -72,7 +85,9 @@ class Postgres:
                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                   timeout=120, check=False, **as_user)
         if check and done.returncode != 0:
-            raise RuntimeError(f"{program}: {(self.folder / f'{program}.out').read_text()}")
+            log = self.data / "log"
+            raise RuntimeError(f"{program}: {(self.folder / f'{program}.out').read_text()[-2000:]}"
+                               f"{log.read_text()[-2000:] if log.exists() else ''}")
 
     def start(self):
         self.run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.data / "log", "-o",
@@ -83,6 +98,18 @@ class Postgres:
 
     def stop(self, mode="fast"):
         self.run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop", check=False)
+
+    def kill_all(self):
+        """-9 for the server and all of its processes, as a power cut has it."""
+        pid = self.pid()
+        os.kill(pid, signal.SIGSTOP)  # so that it starts no others
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in [pid, *map(int, children)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        for one in [pid, *map(int, children)]:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(one, 0)
 
     def remove(self):
         self.stop("immediate")

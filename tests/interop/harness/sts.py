@@ -36,12 +36,13 @@ def write_keys(path, content):
 class Sts:
     """A running `kiln sts`; its log is read as JSON."""
 
-    def __init__(self, keys, *flags, listen="127.0.0.1:0"):
+    def __init__(self, keys, *flags, listen="127.0.0.1:0", files=None):
         self.events, self.noise = [], []
         self.lines = threading.Condition()
         self.ended = False
+        limit = ["prlimit", f"--nofile={files}:{files}"] if files else []
         self.process = subprocess.Popen(
-            [settings.KILN, "sts", "--keys", str(keys), "--listen", listen, "--log-format",
+            [*limit, settings.KILN, "sts", "--keys", str(keys), "--listen", listen, "--log-format",
              "json", *flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.reader = threading.Thread(target=self._read, daemon=True)

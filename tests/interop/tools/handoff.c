@@ -88,7 +88,8 @@ static void print_text(const char *name, const char *text)
 {
 	(void)printf(",\"%s\":\"", name);
 	for (; *text != '\0'; text++)
-		(void)printf(*text == '"' || *text == '\\' || (uint8_t)*text < ' ' ? "\\u%04x" : "%c",
+		(void)printf(*text == '"' || *text == '\\' || (uint8_t)*text < ' ' ? "\\u%04x"
+										   : "%c",
 			     (unsigned char)*text);
 	(void)printf("\"");
 }
@@ -220,8 +221,8 @@ static void answer(struct client *client)
 			die("no digest");
 		finish_digest(&copy, hex);
 		EVP_MD_CTX_free(so_far);
-		(void)snprintf(line, sizeof line, "%llu %s\n",
-			       (unsigned long long)client->in.bytes, hex);
+		(void)snprintf(line, sizeof line, "%llu %s\n", (unsigned long long)client->in.bytes,
+			       hex);
 		say(client, line, strlen(line));
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A client of the key server that does what `kiln keys` does not: it stretches no password, has many
- * sessions at once, and breaks the rules.
+ * A client of the key server that does what `kiln keys` does not: it stretches no password, has
+ * many sessions at once, and breaks the rules.
  *
  *   interop_keys PORT CA ACCOUNT PASSWORD COMMAND [ARGUMENT]...
  *     register           opens the account
@@ -341,8 +341,8 @@ static const struct {
 	int arguments;
 	void (*run)(char **arguments);
 } commands[] = {
-    {"register", 0, do_register}, {"store", 1, do_store},   {"have", 0, do_have},
-    {"many", 2, do_many},         {"twice", 0, do_twice},   {"resume", 0, do_resume},
+    {"register", 0, do_register}, {"store", 1, do_store}, {"have", 0, do_have},
+    {"many", 2, do_many},         {"twice", 0, do_twice}, {"resume", 0, do_resume},
     {"wait", 0, do_wait},
 };
 

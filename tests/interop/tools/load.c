@@ -5,9 +5,10 @@
  *                [--size BYTES] [--requests N] [--churn] [--opening N] [--digest]
  *
  * Lines of JSON come out: "up" when every connection has had its first answer, "failure" for each
- * that failed, "end" at the end, and with --digest "stream" for each that closed. Commands come in, one a line: "stat" (answered by "stat"),
- * "mark" (starts the figures since_mark anew) and "stop" (finish what is under way, and close).
- * Exit status 1 when something failed. A connection that is refused has not failed. */
+ * that failed, "end" at the end, and with --digest "stream" for each that closed. Commands come in,
+ * one a line: "stat" (answered by "stat"), "mark" (starts the figures since_mark anew) and "stop"
+ * (finish what is under way, and close). Exit status 1 when something failed. A connection that is
+ * refused has not failed. */
 #include "load.h"
 
 #include <arpa/inet.h>
@@ -205,20 +206,26 @@ static void set_address(struct options *o, char *text)
 
 static void parse(int argc, char **argv, struct options *o)
 {
-	enum { CONNECT = 1, CONNECTIONS, TLS, CERT, KEY, NAME, SIZE, REQUESTS, CHURN, OPENING, DIGEST };
+	enum {
+		CONNECT = 1,
+		CONNECTIONS,
+		TLS,
+		CERT,
+		KEY,
+		NAME,
+		SIZE,
+		REQUESTS,
+		CHURN,
+		OPENING,
+		DIGEST
+	};
 	static const struct option flags[] = {
-	    {"connect", 1, NULL, CONNECT},
-	    {"connections", 1, NULL, CONNECTIONS},
-	    {"tls", 1, NULL, TLS},
-	    {"cert", 1, NULL, CERT},
-	    {"key", 1, NULL, KEY},
-	    {"name", 1, NULL, NAME},
-	    {"size", 1, NULL, SIZE},
-	    {"requests", 1, NULL, REQUESTS},
-	    {"churn", 0, NULL, CHURN},
-	    {"opening", 1, NULL, OPENING},
-	    {"digest", 0, NULL, DIGEST},
-	    {NULL, 0, NULL, 0},
+	    {"connect", 1, NULL, CONNECT}, {"connections", 1, NULL, CONNECTIONS},
+	    {"tls", 1, NULL, TLS},         {"cert", 1, NULL, CERT},
+	    {"key", 1, NULL, KEY},         {"name", 1, NULL, NAME},
+	    {"size", 1, NULL, SIZE},       {"requests", 1, NULL, REQUESTS},
+	    {"churn", 0, NULL, CHURN},     {"opening", 1, NULL, OPENING},
+	    {"digest", 0, NULL, DIGEST},   {NULL, 0, NULL, 0},
 	};
 	const char *ca = NULL, *cert = NULL, *key = NULL;
 	for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Stores to test: the same tests run over each kind. */
-#ifndef KILN_TESTS_KEYS_STORE_RIG_H
-#define KILN_TESTS_KEYS_STORE_RIG_H
+#ifndef KILN_TESTS_KEYS_STORES_RIG_H
+#define KILN_TESTS_KEYS_STORES_RIG_H
 
 #include "keys/store/open.h"
 

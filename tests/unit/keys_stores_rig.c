@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Stores to test; see keys_store_rig.h. */
-#include "keys_store_rig.h"
+ * Stores to test; see keys_stores_rig.h. */
+#include "keys_stores_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

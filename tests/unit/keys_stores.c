@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The key server's store, over SQLite and PostgreSQL: keys_store sqlite|postgresql. */
+ * The key server's store, over SQLite and PostgreSQL: keys_stores sqlite|postgresql. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "keys_store_rig.h"
+#include "keys_stores_rig.h"
 
 static struct rig rig;
 static struct kiln_error err;
@@ -366,6 +366,8 @@ static void test_tokens(void **state)
 	IS(CALL->token_spend(S, token, 18, 100, &err), ABSENT);
 	OK(CALL->token_spend(S, token, 18, 99, &err));
 	IS(CALL->token_spend(S, token, 18, 99, &err), ABSENT);
+	IS(CALL->token_add(S, token, 18, 200, &err), TAKEN); /* used is used */
+	IS(CALL->token_get(S, token, 18, 99, &err), ABSENT);
 	OK(CALL->commit(S, &err));
 }
 

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Who may try, what strangers learn, and what happens when the store fails. */
+#include "keys_rig.h"
+
+#include "base/bytes.h"
+#include "keys/client_inner.h"
+
+#define NAME "ada"
+#define PASS "correct horse"
+
+static enum kiln_code try_login(struct rig *rig, const char *name, const char *password,
+				uint8_t source, uint32_t *wait)
+{
+	struct rig_link link;
+	const struct kiln_keys_client_options options = rig_client_options(name, password);
+	rig_connect(&link, rig, source, NULL);
+	(void)rig_client(&link, &options);
+	const enum kiln_code rc = rig_run(&link) == KILN_KEYS_WANT_REQUEST
+				      ? KILN_OK
+				      : kiln_keys_client_error(link.client, wait)->code;
+	rig_disconnect(&link);
+	return rc;
+}
+
+static void init(struct rig *rig)
+{
+	rig_init(rig);
+	rig_start(rig);
+	rig_register(rig, NAME, PASS); /* from source 1 */
+}
+
+/* A stranger who hammers an account from many addresses waits longer and longer; its owner, from
+ * where he was before, does not notice; and it ends. */
+static void test_back_off(void **state)
+{
+	struct rig rig;
+	uint32_t wait = 0, before = 0;
+	unsigned free_ones = 0;
+	(void)state;
+	init(&rig);
+	/* The tenth is the last that is free; from then on the wait doubles. */
+	while (try_login(&rig, NAME, "guess", (uint8_t)(20 + free_ones), &wait) ==
+	       KILN_E_KEYS_PASSWORD)
+		free_ones++;
+	assert_int_equal(free_ones, 10);
+	assert_int_equal(wait, 2000);
+	const uint8_t *id = rig_user(&rig, NAME)->user_id;
+	assert_int_equal(try_login(&rig, NAME, "guess", 50, &wait), KILN_E_KEYS_LIMITED);
+	/* One line for a series of refusals. */
+	assert_int_equal(memory_count_lines(rig.store, id, KILN_KEYS_DID_LOGIN, KILN_KEYS_LIMITED),
+			 1);
+	for (uint8_t i = 0; i < 9; i++) {
+		before = wait;
+		rig_pass(&rig, wait);
+		assert_int_equal(try_login(&rig, NAME, "guess", (uint8_t)(60 + i), NULL),
+				 KILN_E_KEYS_PASSWORD);
+		assert_int_equal(try_login(&rig, NAME, "guess", (uint8_t)(80 + i), &wait),
+				 KILN_E_KEYS_LIMITED);
+		assert_true(wait >= before); /* time passes, and is forgiven */
+	}
+	assert_in_range(wait, 128000, 300000);
+	/* Even the right password waits, from an unknown place; not from a known one. */
+	assert_int_equal(try_login(&rig, NAME, PASS, 99, NULL), KILN_E_KEYS_LIMITED);
+	assert_int_equal(try_login(&rig, NAME, PASS, 1, NULL), KILN_OK);
+	rig_pass(&rig, 300000);
+	assert_int_equal(try_login(&rig, NAME, PASS, 99, NULL), KILN_OK);
+	/* It is known now. */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(try_login(&rig, NAME, PASS, 99, NULL), KILN_OK);
+	rig_end(&rig);
+}
+
+/* One source that tries many accounts, known or not. */
+static void test_source(void **state)
+{
+	struct rig rig;
+	unsigned n = 0;
+	uint32_t wait = 0;
+	(void)state;
+	init(&rig);
+	char name[16];
+	enum kiln_code rc;
+	do {
+		(void)snprintf(name, sizeof name, "user%u", n++);
+		rc = try_login(&rig, name, "guess", 5, &wait);
+	} while (rc == KILN_E_KEYS_PASSWORD && n < 100);
+	assert_int_equal(rc, KILN_E_KEYS_LIMITED);
+	assert_int_equal(n, 21);
+	assert_int_equal(try_login(&rig, NAME, PASS, 6, NULL), KILN_OK);
+	/* Honest logins cost nothing. */
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(try_login(&rig, NAME, PASS, 6, NULL), KILN_OK);
+	rig_end(&rig);
+}
+
+static enum kiln_code try_register(struct rig *rig, const char *name, const char *token)
+{
+	struct rig_link link;
+	struct kiln_keys_client_options options = rig_client_options(name, PASS);
+	options.registration = true;
+	options.token = (struct kiln_opaque_bytes){token, strlen(token)};
+	rig_connect(&link, rig, 1, NULL);
+	(void)rig_client(&link, &options);
+	const enum kiln_code rc = rig_run(&link) == KILN_KEYS_DONE
+				      ? KILN_OK
+				      : kiln_keys_client_error(link.client, NULL)->code;
+	rig_disconnect(&link);
+	return rc;
+}
+
+static void test_registration(void **state)
+{
+	struct rig rig;
+	struct kiln_error err;
+	(void)state;
+	rig_init(&rig);
+	rig.options.registration = KILN_KEYS_REGISTRATION_CLOSED;
+	rig_start(&rig);
+	assert_int_equal(try_register(&rig, NAME, ""), KILN_E_KEYS_CLOSED);
+	rig_end(&rig);
+
+	rig_init(&rig);
+	rig.options.registration = KILN_KEYS_REGISTRATION_TOKEN;
+	rig_start(&rig);
+	assert_int_equal(memory_store_calls.begin(rig.store, &err), KILN_STORE_OK);
+	assert_int_equal(memory_store_calls.token_add(rig.store, (const uint8_t *)"once", 4,
+						      rig.now.unix_ms + 1000, &err),
+			 KILN_STORE_OK);
+	assert_int_equal(memory_store_calls.commit(rig.store, &err), KILN_STORE_OK);
+	assert_int_equal(try_register(&rig, NAME, ""), KILN_E_KEYS_CLOSED);
+	assert_int_equal(try_register(&rig, NAME, "other"), KILN_E_KEYS_CLOSED);
+	assert_int_equal(try_register(&rig, NAME, "once"), KILN_OK);
+	assert_int_equal(try_register(&rig, "bob", "once"), KILN_E_KEYS_CLOSED);
+	rig_end(&rig);
+}
+
+static void test_registration_limit(void **state)
+{
+	struct rig rig;
+	(void)state;
+	rig_init(&rig);
+	rig.options.registration = KILN_KEYS_REGISTRATION_CLOSED;
+	rig_start(&rig);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(try_register(&rig, NAME, ""), KILN_E_KEYS_CLOSED);
+	assert_int_equal(try_register(&rig, NAME, ""), KILN_E_KEYS_LIMITED);
+	rig_end(&rig);
+}
+
+/* ---- what a stranger learns ----------------------------------------------------------------- */
+
+/* LOGIN_START and then a KE3 of noise: everything that the server says, without ids. */
+static size_t probe(struct rig *rig, const char *name, uint8_t *said, unsigned long *calls)
+{
+	struct rig_link link;
+	const struct kiln_keys_client_options options = rig_client_options(name, "guess");
+	struct kiln_keys_message m = {0};
+	uint8_t frame[256];
+	size_t len, n;
+	rig_connect(&link, rig, 77, NULL);
+	(void)rig_client(&link, &options);
+	*calls = rig->store->calls;
+	const uint8_t *out = kiln_keys_client_output(link.client, &len);
+	n = rig_raw(&link, out, len, said, 1024);
+	const size_t made =
+	    kiln_keys_frame_write(KILN_KEYS_KE3, link.client->id, 1, &m, NULL, frame, sizeof frame);
+	memset(said + 5, 0, n - 5); /* random: ids, and OPAQUE's message */
+	n += rig_raw(&link, frame, made, said + n, 512);
+	memset(said + n - 35 + 5, 0, 16);
+	*calls = rig->store->calls - *calls;
+	rig_disconnect(&link);
+	return n;
+}
+
+/* An account that does not exist and a wrong password: the same frames, the same work. */
+static void test_indistinguishable(void **state)
+{
+	struct rig rig;
+	uint8_t known[2048], unknown[2048];
+	unsigned long calls[2];
+	(void)state;
+	init(&rig);
+	const size_t a = probe(&rig, NAME, known, &calls[0]);
+	const size_t b = probe(&rig, "nobody", unknown, &calls[1]);
+	assert_int_equal(a, b);
+	assert_memory_equal(known, unknown, a);
+	assert_int_equal(calls[0], calls[1]);
+	assert_int_equal(rig_error_code(known + a - 35, 35), KILN_KEYS_LOGIN_FAILED);
+	assert_int_equal(
+	    memory_count_lines(rig.store, NULL, KILN_KEYS_DID_LOGIN, KILN_KEYS_LOGIN_FAILED), 1);
+	uint32_t wait[2] = {0, 0};
+	for (int i = 0; i < 12; i++) {
+		(void)try_login(&rig, NAME, "guess", (uint8_t)(100 + i), &wait[0]);
+		(void)try_login(&rig, "nobody", "guess", (uint8_t)(100 + i), &wait[1]);
+	}
+	assert_true(wait[0] > 0);
+	assert_int_equal(wait[0], wait[1]);
+	rig_end(&rig);
+}
+
+/* ---- a store that fails --------------------------------------------------------------------- */
+
+/* Registration and one request while the n-th call of the store fails, for every n. What the
+ * client was told is in the store; what it was not told may be, but never by half. */
+static void test_store_faults(void **state)
+{
+	unsigned long n = 0;
+	bool failed = true;
+	(void)state;
+	while (failed && ++n < 500) {
+		struct rig rig;
+		struct rig_link link;
+		struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
+		const struct kiln_keys_ask ask = {.operation = KILN_KEYS_GENERATE};
+		rig_init(&rig);
+		rig_start(&rig);
+		rig.store->fail_call = n;
+		options.registration = true;
+		rig_connect(&link, &rig, 1, NULL);
+		(void)rig_client(&link, &options);
+		enum kiln_keys_step step = rig_run(&link);
+		if (step == KILN_KEYS_DONE) {
+			assert_int_equal(rig.store->now.user_count, 1);
+			options.registration = false;
+			(void)rig_client(&link, &options);
+			step = rig_run(&link);
+			if (step == KILN_KEYS_WANT_REQUEST)
+				step = rig_ask(&link, &ask);
+			assert_int_equal(rig.store->now.key_count, step == KILN_KEYS_DONE);
+		} else {
+			assert_int_equal(rig.store->now.user_count, 0);
+		}
+		if (step != KILN_KEYS_DONE)
+			assert_int_equal(kiln_keys_client_error(link.client, NULL)->code,
+					 KILN_E_KEYS_BUSY);
+		failed = rig.store->calls >= n && n < 400 && rig.events[KILN_KEYS_EVENT_STORE] > 0;
+		rig_disconnect(&link);
+		rig.store->fail_call = 0;
+		rig_end(&rig);
+	}
+	assert_in_range(n, 20, 200);
+}
+
+/* A batch of two sessions whose commit fails: both are told, and nothing was done. */
+static void test_commit_fails(void **state)
+{
+	struct rig rig;
+	struct rig_link a, b;
+	size_t len;
+	const struct kiln_keys_ask ask = {.operation = KILN_KEYS_GENERATE_SERVER};
+	(void)state;
+	init(&rig);
+	rig_login(&a, &rig, NAME, PASS);
+	const struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
+	rig_connect(&b, &rig, 1, NULL);
+	(void)rig_client(&b, &options);
+	assert_int_equal(kiln_keys_client_request(a.client, &ask, NULL), KILN_OK);
+	const uint8_t *out = kiln_keys_client_output(a.client, &len);
+	kiln_keys_conn_feed(a.conn, out, len, rig.now);
+	kiln_keys_client_sent(a.client, len);
+	out = kiln_keys_client_output(b.client, &len);
+	kiln_keys_conn_feed(b.conn, out, len, rig.now);
+	kiln_keys_client_sent(b.client, len);
+	(void)kiln_keys_conn_output(a.conn, &len);
+	assert_int_equal(len, 0); /* not before commit */
+	rig.store->fail_commit = true;
+	assert_false(rig_commit(&rig));
+	rig.store->fail_commit = false;
+	assert_int_equal(rig.store->now.key_count, 0);
+	assert_int_equal(rig_run(&a), KILN_KEYS_BROKEN);
+	assert_int_equal(rig_run(&b), KILN_KEYS_BROKEN);
+	assert_int_equal(kiln_keys_client_error(a.client, NULL)->code, KILN_E_KEYS_BUSY);
+	assert_int_equal(kiln_keys_client_error(b.client, NULL)->code, KILN_E_KEYS_BUSY);
+	rig_disconnect(&a);
+	rig_disconnect(&b);
+	rig_end(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_back_off),          cmocka_unit_test(test_source),
+	    cmocka_unit_test(test_registration),      cmocka_unit_test(test_registration_limit),
+	    cmocka_unit_test(test_indistinguishable), cmocka_unit_test(test_store_faults),
+	    cmocka_unit_test(test_commit_fails),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Sessions that outlive their connection, many sessions on one, deadlines and bounds. */
+#include "keys_rig.h"
+
+#include "base/bytes.h"
+#include "keys/client_inner.h"
+
+#define NAME "ada"
+#define PASS "correct horse"
+
+static const struct kiln_keys_ask generate = {.operation = KILN_KEYS_GENERATE_SERVER};
+
+static void lose(struct rig *rig, bool to_server, uint8_t *frame, size_t *len)
+{
+	if (rig->tap_frame >= 0 && frame[4] == rig->tap_frame)
+		*len = 0;
+	(void)to_server;
+}
+
+static void init(struct rig *rig)
+{
+	rig_init(rig);
+	rig_start(rig);
+	rig_register(rig, NAME, PASS);
+	rig->tap = lose;
+}
+
+/* The connection is gone; another one. */
+static void move(struct rig_link *link, uint8_t source)
+{
+	struct kiln_keys_client *client = link->client;
+	struct rig *rig = link->rig;
+	kiln_keys_conn_gone(link->conn, rig->now);
+	(void)rig_commit(rig);
+	rig_connect(link, rig, source, NULL);
+	link->client = client;
+	assert_int_equal(kiln_keys_client_resume(client, NULL), KILN_OK);
+}
+
+/* Whichever frame was lost, request or answer, the request is executed once. */
+static void test_executed_once(void **state)
+{
+	static const int types[] = {KILN_KEYS_REQUEST, KILN_KEYS_RESPONSE, KILN_KEYS_CONTINUE,
+				    KILN_KEYS_FINISH};
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof types / sizeof types[0]; i++) {
+		struct rig rig;
+		struct rig_link link;
+		struct kiln_keys_ask ask = generate;
+		init(&rig);
+		rig_login(&link, &rig, NAME, PASS);
+		if (i >= 2)
+			ask.operation = KILN_KEYS_GENERATE;
+		rig.tap_frame = types[i % 4];
+		assert_int_equal(rig_ask(&link, &ask), KILN_KEYS_WANT_INPUT);
+		for (int times = 0; times < 3; times++) {
+			move(&link, (uint8_t)(times + 7));
+			assert_int_equal(rig_run(&link), KILN_KEYS_WANT_INPUT);
+		}
+		rig.tap_frame = -1;
+		move(&link, 9);
+		assert_int_equal(rig_run(&link), KILN_KEYS_DONE);
+		assert_int_equal(rig.store->now.key_count, 1);
+		assert_memory_equal(kiln_keys_client_answer(link.client)->key_id,
+				    rig.store->now.keys[0].key_id, 16);
+		assert_int_equal(rig.events[KILN_KEYS_EVENT_RESUMED], 4);
+		rig_disconnect(&link);
+		rig_end(&rig);
+		if (i == 3)
+			break;
+	}
+}
+
+/* OPEN was lost: the client does not know that it is in, and learns it. */
+static void test_open_lost(void **state)
+{
+	struct rig rig;
+	struct rig_link link;
+	const struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
+	(void)state;
+	init(&rig);
+	rig_connect(&link, &rig, 1, NULL);
+	(void)rig_client(&link, &options);
+	rig.tap_frame = KILN_KEYS_OPEN;
+	assert_int_equal(rig_run(&link), KILN_KEYS_WANT_INPUT);
+	rig.tap_frame = -1;
+	move(&link, 2);
+	assert_int_equal(rig_run(&link), KILN_KEYS_WANT_REQUEST);
+	assert_int_equal(rig_ask(&link, &generate), KILN_KEYS_DONE);
+	rig_disconnect(&link);
+
+	/* KE3 was lost: there is no session to go on with. */
+	rig_connect(&link, &rig, 1, NULL);
+	(void)rig_client(&link, &options);
+	rig.tap_frame = KILN_KEYS_KE3;
+	assert_int_equal(rig_run(&link), KILN_KEYS_WANT_INPUT);
+	rig.tap_frame = -1;
+	move(&link, 2);
+	assert_int_equal(rig_run(&link), KILN_KEYS_BROKEN);
+	assert_int_equal(kiln_keys_client_error(link.client, NULL)->code, KILN_E_KEYS_BUSY);
+	assert_int_equal(memory_count_lines(rig.store, rig_user(&rig, NAME)->user_id,
+					    KILN_KEYS_DID_LOGIN, KILN_KEYS_ABANDONED),
+			 1);
+	rig_disconnect(&link);
+	rig_end(&rig);
+}
+
+static size_t make_resume(const struct rig_link *link, uint64_t counter, uint8_t frame[128])
+{
+	const struct kiln_keys_message m = {.next = link->client->received};
+	return kiln_keys_frame_write(KILN_KEYS_RESUME, link->client->id, counter, &m,
+				     link->client->channel.resume_client, frame, 128);
+}
+
+/* A RESUME that is not good changes nothing, and a counter serves once. */
+static void test_forged(void **state)
+{
+	struct rig rig;
+	struct rig_link link, thief;
+	uint8_t frame[128], answer[1024];
+	(void)state;
+	init(&rig);
+	rig_login(&link, &rig, NAME, PASS);
+	rig_connect(&thief, &rig, 66, NULL);
+	size_t len = make_resume(&link, 5, frame);
+	for (size_t i = 4; i < len; i++) {
+		frame[i] ^= 1;
+		const size_t n = rig_raw(&thief, frame, len, answer, sizeof answer);
+		assert_true(rig_error_code(answer, n) == KILN_KEYS_UNKNOWN_SESSION || i == 4);
+		frame[i] ^= 1;
+	}
+	assert_int_equal(kiln_keys_server_count(rig.server).open, 1);
+	size_t n = rig_raw(&thief, frame, len, answer, sizeof answer);
+	assert_int_equal(answer[4], KILN_KEYS_RESUMED);
+	n = rig_raw(&thief, frame, len, answer, sizeof answer); /* replayed */
+	assert_int_equal(rig_error_code(answer, n), KILN_KEYS_UNKNOWN_SESSION);
+	len = make_resume(&link, 4, frame);
+	n = rig_raw(&thief, frame, len, answer, sizeof answer);
+	assert_int_equal(rig_error_code(answer, n), KILN_KEYS_UNKNOWN_SESSION);
+	len = make_resume(&link, 6, frame);
+	n = rig_raw(&link, frame, len, answer, sizeof answer);
+	assert_int_equal(answer[4], KILN_KEYS_RESUMED); /* and back */
+	assert_true(n > 0);
+	assert_int_equal(rig_ask(&link, &generate), KILN_KEYS_DONE);
+	rig_disconnect(&thief);
+	rig_disconnect(&link);
+	rig_end(&rig);
+}
+
+/* Many sessions share a connection, their frames mixed. */
+static void test_multiplexed(void **state)
+{
+	struct rig rig;
+	struct rig_link links[20];
+	const struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
+	(void)state;
+	rig_init(&rig);
+	for (size_t i = 1; i < 5; i++)
+		rig.options.limits[i] = (struct kiln_keys_limit){1000, 1, 1, 1};
+	rig_start(&rig);
+	rig_register(&rig, NAME, PASS);
+	rig_connect(&links[0], &rig, 1, NULL);
+	struct kiln_keys_conn *conn = links[0].conn;
+	for (size_t i = 0; i < 20; i++) {
+		links[i] = (struct rig_link){.rig = &rig};
+		(void)rig_client(&links[i], &options);
+	}
+	for (int round = 0; round < 4; round++) {
+		for (size_t i = 0; i < 20; i++) {
+			size_t len;
+			const uint8_t *out = kiln_keys_client_output(links[i].client, &len);
+			kiln_keys_conn_feed(conn, out, len, rig.now);
+			kiln_keys_client_sent(links[i].client, len);
+		}
+		assert_true(rig_commit(&rig));
+		size_t len, consumed;
+		const uint8_t *out;
+		while ((out = kiln_keys_conn_output(conn, &len)) != NULL) {
+			const size_t one = 4 + kiln_load_be32(out);
+			for (size_t i = 0; i < 20; i++) {
+				struct kiln_keys_client *c = links[i].client;
+				if (memcmp(out + 5, c->id, 16) != 0)
+					continue;
+				enum kiln_keys_step step =
+				    kiln_keys_client_feed(c, out, one, &consumed);
+				if (step == KILN_KEYS_WANT_STRETCH)
+					step = kiln_keys_client_stretch(c);
+				if (step == KILN_KEYS_WANT_REQUEST)
+					assert_int_equal(
+					    kiln_keys_client_request(c, &generate, NULL), KILN_OK);
+			}
+			kiln_keys_conn_sent(conn, one);
+		}
+	}
+	for (size_t i = 0; i < 20; i++)
+		assert_int_equal(kiln_keys_client_step(links[i].client), KILN_KEYS_DONE);
+	assert_int_equal(rig.store->now.key_count, 20);
+	for (size_t i = 1; i < 20; i++)
+		kiln_keys_client_free(links[i].client);
+	links[0].conn = conn;
+	rig_disconnect(&links[0]);
+	rig_end(&rig);
+}
+
+static void test_bounds(void **state)
+{
+	struct rig rig;
+	struct rig_link link, other;
+	struct kiln_keys_client *kept[4];
+	const struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
+	(void)state;
+	rig_init(&rig);
+	rig.options.sessions_per_conn_max = 4;
+	rig.options.sessions_max = 5;
+	rig.options.detached_max = 1;
+	rig_start(&rig);
+	rig_register(&rig, NAME, PASS);
+	rig_connect(&link, &rig, 1, NULL);
+	/* Sessions that are done make room for others, on and on. */
+	for (int i = 0; i < 40; i++) {
+		(void)rig_client(&link, &options);
+		assert_int_equal(rig_run(&link), KILN_KEYS_WANT_REQUEST);
+		assert_int_equal(rig_ask(&link, &generate), KILN_KEYS_DONE);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		(void)rig_client(&link, &options);
+		assert_int_equal(rig_run(&link), KILN_KEYS_WANT_REQUEST);
+		kept[i] = link.client;
+		link.client = NULL;
+	}
+	(void)rig_client(&link, &options);
+	assert_int_equal(rig_run(&link), KILN_KEYS_BROKEN);
+	assert_int_equal(kiln_keys_client_error(link.client, NULL)->code, KILN_E_KEYS_BUSY);
+	rig_login(&other, &rig, NAME, PASS);
+	struct rig_link third;
+	rig_connect(&third, &rig, 3, NULL);
+	(void)rig_client(&third, &options);
+	assert_int_equal(rig_run(&third), KILN_KEYS_BROKEN);
+	rig_disconnect(&third);
+	rig_disconnect(&link);
+	assert_int_equal(kiln_keys_server_count(rig.server).detached, 1);
+	for (size_t i = 0; i < 4; i++)
+		kiln_keys_client_free(kept[i]);
+	rig_disconnect(&other);
+	rig_end(&rig);
+}
+
+static void test_deadlines(void **state)
+{
+	struct rig rig;
+	struct rig_link link;
+	const struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
+	(void)state;
+	init(&rig);
+	const uint8_t *id = rig_user(&rig, NAME)->user_id;
+	rig_pass(&rig, 30000);
+	assert_int_equal(kiln_keys_server_count(rig.server).sessions, 0);
+	assert_true(kiln_keys_server_deadline(rig.server) == UINT64_MAX);
+
+	/* Between KE2 and KE3. */
+	rig_connect(&link, &rig, 1, NULL);
+	(void)rig_client(&link, &options);
+	rig.tap_frame = KILN_KEYS_KE3;
+	assert_int_equal(rig_run(&link), KILN_KEYS_WANT_INPUT);
+	assert_int_equal(kiln_keys_server_deadline(rig.server), rig.now.steady_ms + 120000);
+	rig_pass(&rig, 119999);
+	assert_int_equal(kiln_keys_server_count(rig.server).sessions, 1);
+	rig_pass(&rig, 1);
+	assert_int_equal(kiln_keys_server_count(rig.server).sessions, 0);
+	assert_int_equal(memory_count_lines(rig.store, id, KILN_KEYS_DID_LOGIN, KILN_KEYS_EXPIRED),
+			 1);
+	assert_int_equal(rig_run(&link), KILN_KEYS_BROKEN);
+	rig.tap_frame = -1;
+	rig_disconnect(&link);
+
+	/* Open, and nothing is asked. */
+	rig_login(&link, &rig, NAME, PASS);
+	rig_pass(&rig, 60000);
+	assert_int_equal(kiln_keys_server_count(rig.server).sessions, 0);
+	assert_int_equal(
+	    memory_count_lines(rig.store, id, KILN_KEYS_DID_REQUEST, KILN_KEYS_EXPIRED), 1);
+	rig_disconnect(&link);
+
+	/* Without a connection. */
+	rig_login(&link, &rig, NAME, PASS);
+	rig_disconnect(&link);
+	assert_int_equal(kiln_keys_server_count(rig.server).detached, 1);
+	rig_pass(&rig, 30000);
+	assert_int_equal(kiln_keys_server_count(rig.server).detached, 0);
+	rig_end(&rig);
+}
+
+/* Nobody keeps a session for ever by moving it. */
+static void test_moved_for_ever(void **state)
+{
+	struct rig rig;
+	struct rig_link link;
+	unsigned times = 0;
+	(void)state;
+	init(&rig);
+	rig_login(&link, &rig, NAME, PASS);
+	do {
+		move(&link, 1);
+		rig_pass(&rig, 10000);
+	} while (rig_run(&link) == KILN_KEYS_WANT_REQUEST && ++times < 1000);
+	assert_int_equal(times, 64);
+	rig_disconnect(&link);
+	rig_end(&rig);
+}
+
+/* What waits to be read is bounded. */
+static void test_full(void **state)
+{
+	struct rig rig;
+	struct rig_link link;
+	uint8_t frame[29] = {0, 0, 0, 25, 0x77};
+	unsigned n = 0;
+	(void)state;
+	rig_init(&rig);
+	rig.options.output_max = 1000;
+	rig_start(&rig);
+	rig_connect(&link, &rig, 1, NULL);
+	while (!kiln_keys_conn_full(link.conn) && n < 100) {
+		kiln_keys_conn_feed(link.conn, frame, sizeof frame, rig.now);
+		n++;
+	}
+	assert_in_range(n, 10, 60);
+	(void)rig_commit(&rig);
+	rig_disconnect(&link);
+	rig_end(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_executed_once),  cmocka_unit_test(test_open_lost),
+	    cmocka_unit_test(test_forged),         cmocka_unit_test(test_multiplexed),
+	    cmocka_unit_test(test_bounds),         cmocka_unit_test(test_deadlines),
+	    cmocka_unit_test(test_moved_for_ever), cmocka_unit_test(test_full),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
