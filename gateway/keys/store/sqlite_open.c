@@ -202,6 +202,8 @@ void kiln_sqlite_close(struct kiln_db *db)
 	struct kiln_sqlite *s = (struct kiln_sqlite *)db;
 	for (size_t i = 0; i < KILN_SQL_COUNT; i++)
 		(void)sqlite3_finalize(s->statements[i]);
+	for (size_t i = 0; i < KILN_SQLITE_CONTROLS; i++)
+		(void)sqlite3_finalize(s->controls[i]);
 	(void)sqlite3_close(s->handle);
 	drop_lock(s);
 	free(s);
