@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -31,41 +32,6 @@ static void retry_soon(struct kiln_handoff_channel *c)
 	c->failures++;
 	kiln_deadline_set(&c->worker->wheel, &c->retry, c->worker->now,
 			  ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS);
-}
-
-/* ---- the end of a channel ------------------------------------------------------------------ */
-
-/* Everything that was not taken is offered anew. */
-static void rewind_queue(struct kiln_handoff_channel *c)
-{
-	c->unsent = c->first;
-	for (struct kiln_handing *h = c->first; h != NULL; h = h->next)
-		h->message.number = 0;
-}
-
-static void close_when_quiet(struct kiln_handoff_channel *c)
-{
-	if (c->in.armed || c->room.armed)
-		return;
-	kiln_io_forget(c->worker->io, c->fd);
-	(void)close(c->fd);
-	c->fd = -1;
-	c->lost = c->full = false;
-	kiln_handoff_flush(c);
-}
-
-static void lose(struct kiln_handoff_channel *c, int why)
-{
-	if (c->lost)
-		return;
-	c->lost = true;
-	c->worker->counters->handoff_lost++;
-	kiln_log_handoff_channel(c->worker, "handoff_lost", why);
-	rewind_queue(c);
-	retry_soon(c); /* who lets us in only to send us away is not asked without a pause */
-	kiln_io_cancel(c->worker->io, &c->in);
-	kiln_io_cancel(c->worker->io, &c->room);
-	close_when_quiet(c);
 }
 
 /* ---- what the application says ------------------------------------------------------------- */
@@ -115,6 +81,61 @@ static bool listen_to(struct kiln_handoff_channel *c, int *why)
 	}
 	return false;
 }
+
+/* ---- the end of a channel ------------------------------------------------------------------ */
+
+/* Everything that was not taken is offered anew. */
+static void rewind_queue(struct kiln_handoff_channel *c)
+{
+	c->unsent = c->first;
+	for (struct kiln_handing *h = c->first; h != NULL; h = h->next)
+		h->message.number = 0;
+}
+
+static void close_when_quiet(struct kiln_handoff_channel *c)
+{
+	if (c->in.armed || c->room.armed)
+		return;
+	kiln_io_forget(c->worker->io, c->fd);
+	(void)close(c->fd);
+	c->fd = -1;
+	c->lost = c->full = false;
+	kiln_handoff_flush(c);
+}
+
+/* What was taken is somebody else's already, and must not be offered again: the answers that are in
+ * the channel count, and from here on none can be added, so that nothing more is taken on it. */
+static void hear_out(struct kiln_handoff_channel *c)
+{
+	int why;
+	(void)shutdown(c->fd, SHUT_RDWR);
+	(void)listen_to(c, &why);
+}
+
+void kiln_handoff_finish(struct kiln_handoff_channel *c)
+{
+	if (c->fd < 0 || c->lost)
+		return;
+	c->lost = true;
+	hear_out(c);
+}
+
+static void lose(struct kiln_handoff_channel *c, int why)
+{
+	if (c->lost)
+		return;
+	c->lost = true;
+	hear_out(c);
+	c->worker->counters->handoff_lost++;
+	kiln_log_handoff_channel(c->worker, "handoff_lost", why);
+	rewind_queue(c);
+	retry_soon(c); /* who lets us in only to send us away is not asked without a pause */
+	kiln_io_cancel(c->worker->io, &c->in);
+	kiln_io_cancel(c->worker->io, &c->room);
+	close_when_quiet(c);
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
 
 static void on_readable(struct kiln_op *op, const struct kiln_event *event)
 {

@@ -41,6 +41,10 @@ struct kiln_handoff_channel {
 void kiln_handoff_prepare(struct kiln_handoff_channel *channel, struct kiln_worker *worker);
 void kiln_handoff_end(struct kiln_handoff_channel *channel);
 
+/* Nothing more can be taken, and what was taken is known, when this returns: then the rest can be
+ * ended. */
+void kiln_handoff_finish(struct kiln_handoff_channel *channel);
+
 /* Sends what waits, as far as that goes. */
 void kiln_handoff_flush(struct kiln_handoff_channel *channel);
 void kiln_handoff_add(struct kiln_handoff_channel *channel, struct kiln_handing *handing);

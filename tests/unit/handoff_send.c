@@ -82,7 +82,7 @@ static int receive(struct kiln_handoff_message *message)
 	return fds[0];
 }
 
-static void say(enum kiln_handoff_kind kind, uint64_t number)
+static void answer_unread(enum kiln_handoff_kind kind, uint64_t number)
 {
 	struct kiln_handoff_message answer;
 	uint8_t bytes[KILN_HANDOFF_SHORT_MAX];
@@ -91,6 +91,11 @@ static void say(enum kiln_handoff_kind kind, uint64_t number)
 	answer.number = number;
 	const size_t len = kiln_handoff_encode(&answer, bytes, sizeof bytes);
 	assert_int_equal(send(channel, bytes, len, 0), len);
+}
+
+static void say(enum kiln_handoff_kind kind, uint64_t number)
+{
+	answer_unread(kind, number);
 	script_more(&life.rig.io, &life.rig.worker.handoff.in, 1);
 	rig_turn(&life.rig);
 }
@@ -289,16 +294,10 @@ static void test_offered_again(void **state)
 static void test_answer_and_end(void **state)
 {
 	struct kiln_handoff_message message;
-	struct kiln_handoff_message answer;
-	uint8_t bytes[KILN_HANDOFF_SHORT_MAX];
 	(void)state;
 	start(0, 0);
 	(void)close(receive(&message));
-	memset(&answer, 0, sizeof answer);
-	answer.kind = KILN_HANDOFF_TAKEN;
-	answer.number = message.number;
-	const size_t len = kiln_handoff_encode(&answer, bytes, sizeof bytes);
-	assert_int_equal(send(channel, bytes, len, 0), len);
+	answer_unread(KILN_HANDOFF_TAKEN, message.number);
 	assert_int_equal(send(life.rig.worker.handoff.fd, "unread", 6, 0), 6);
 	(void)close(channel); /* with a message unread: ECONNRESET for the worker */
 	channel = -1;
@@ -306,6 +305,51 @@ static void test_answer_and_end(void **state)
 	rig_turn(&life.rig);
 	assert_int_equal(life.rig.counters.handed_off, 1);
 	assert_int_equal(life.rig.conn->phase, KILN_PHASE_RELAY);
+	stop();
+}
+
+/* An answer counts also when it is sending that finds the channel broken: what one application took
+ * is not offered to the next. */
+static void test_answer_and_broken_channel(void **state)
+{
+	struct kiln_handoff_message message;
+	(void)state;
+	start(0, 0);
+	(void)close(receive(&message));
+	answer_unread(KILN_HANDOFF_TAKEN, message.number);
+	(void)close(channel);
+	channel = -1;
+	/* The next connection is added before the event of the channel's end is seen. */
+	struct kiln_handoff_channel *c = &life.rig.worker.handoff;
+	struct kiln_link second = {.worker = &life.rig.worker};
+	struct kiln_handing next = {.link = &second, .theirs = {STDERR_FILENO, STDERR_FILENO}};
+	next.message = c->first->message;
+	failures[1] = EPIPE;
+	kiln_handoff_add(c, &next);
+	kiln_handoff_flush(c);
+	assert_int_equal(sends, 2);
+	assert_int_equal(life.rig.counters.handed_off, 1);
+	assert_int_equal(life.rig.counters.handoff_lost, 1);
+	assert_int_equal(life.rig.conn->phase, KILN_PHASE_RELAY);
+	assert_ptr_equal(c->first, &next); /* alone */
+	assert_ptr_equal(c->unsent, &next);
+	kiln_handoff_remove(c, &next);
+	stop();
+}
+
+/* A worker that ends hears first what was taken, so that it does not end that. */
+static void test_answer_and_stop(void **state)
+{
+	struct kiln_handoff_message message;
+	(void)state;
+	start(0, 0);
+	const int taken = receive(&message);
+	answer_unread(KILN_HANDOFF_TAKEN, message.number);
+	kiln_handoff_finish(&life.rig.worker.handoff);
+	assert_int_equal(life.rig.counters.handed_off, 1);
+	assert_int_equal(life.rig.conn->phase, KILN_PHASE_RELAY);
+	assert_int_equal(send(channel, "late", 4, MSG_NOSIGNAL), -1); /* nothing is taken now */
+	(void)close(taken);
 	stop();
 }
 
@@ -330,11 +374,18 @@ static void test_stranger(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_sent),           cmocka_unit_test(test_interrupted),
-	    cmocka_unit_test(test_full),           cmocka_unit_test(test_short_of_something),
-	    cmocka_unit_test(test_broken_channel), cmocka_unit_test(test_cannot_be_sent),
-	    cmocka_unit_test(test_refused),        cmocka_unit_test(test_deadline),
-	    cmocka_unit_test(test_offered_again),  cmocka_unit_test(test_answer_and_end),
+	    cmocka_unit_test(test_sent),
+	    cmocka_unit_test(test_interrupted),
+	    cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_short_of_something),
+	    cmocka_unit_test(test_broken_channel),
+	    cmocka_unit_test(test_cannot_be_sent),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_deadline),
+	    cmocka_unit_test(test_offered_again),
+	    cmocka_unit_test(test_answer_and_end),
+	    cmocka_unit_test(test_answer_and_broken_channel),
+	    cmocka_unit_test(test_answer_and_stop),
 	    cmocka_unit_test(test_stranger),
 	};
 	return cmocka_run_group_tests_name("hand-off: sending", tests, life_make_certificates,
