@@ -4,6 +4,7 @@
 #include "worker/handoff.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 
 #define RETRY_FIRST_MS 10u
 #define RETRY_MAX_MS   1000u
+#define ANSWERS_MAX    64u /* read in one go, so that an application that talks delays nobody */
 
 static struct kiln_handoff_channel *of(const void *member, size_t offset)
 {
@@ -63,8 +65,14 @@ static void hear(struct kiln_handoff_channel *c, const uint8_t *data, size_t len
 	}
 }
 
-/* False when the channel has ended. An error is told once, and hides nothing that came before. */
-static bool listen_to(struct kiln_handoff_channel *c, int *why)
+enum heard {
+	HEARD_ALL,
+	HEARD_SOME, /* there may be more */
+	HEARD_END,
+};
+
+/* At most so many. An error is told once, and hides nothing that came before. */
+static enum heard listen_to(struct kiln_handoff_channel *c, unsigned most, int *why)
 {
 	uint8_t data[KILN_HANDOFF_SHORT_MAX];
 	ssize_t n;
@@ -73,13 +81,15 @@ static bool listen_to(struct kiln_handoff_channel *c, int *why)
 		if (n > 0)
 			hear(c, data, (size_t)n);
 		else if (errno == EAGAIN)
-			return *why == 0;
+			return *why == 0 ? HEARD_ALL : HEARD_END;
 		else if (errno != EINTR && *why != 0)
-			return false;
+			return HEARD_END;
 		else if (errno != EINTR)
 			*why = errno;
+		if (n > 0 && --most == 0 && *why == 0)
+			return HEARD_SOME;
 	}
-	return false;
+	return HEARD_END;
 }
 
 /* ---- the end of a channel ------------------------------------------------------------------ */
@@ -109,7 +119,7 @@ static void hear_out(struct kiln_handoff_channel *c)
 {
 	int why;
 	(void)shutdown(c->fd, SHUT_RDWR);
-	(void)listen_to(c, &why);
+	(void)listen_to(c, UINT_MAX, &why);
 }
 
 void kiln_handoff_finish(struct kiln_handoff_channel *c)
@@ -145,10 +155,13 @@ static void on_readable(struct kiln_op *op, const struct kiln_event *event)
 		close_when_quiet(c);
 		return;
 	}
-	if (event->result >= 0 && !listen_to(c, &why)) {
+	const enum heard heard = event->result >= 0 ? listen_to(c, ANSWERS_MAX, &why) : HEARD_ALL;
+	if (heard == HEARD_END) {
 		lose(c, why);
 		return;
 	}
+	if (heard == HEARD_SOME) /* what is there already makes an event only when armed anew */
+		kiln_io_cancel(c->worker->io, op);
 	if (!op->armed)
 		kiln_io_poll(c->worker->io, op, c->fd);
 }
@@ -178,34 +191,38 @@ static bool is_expected(const struct kiln_settings *settings, int fd)
 	return peer.uid == settings->handoff_user;
 }
 
-static int connect_to(const struct kiln_worker *worker)
+/* -1 with *failed. */
+static int connect_to(const struct kiln_worker *worker, int *failed)
 {
 	const struct kiln_endpoint *at = &worker->targets.at[0];
 	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int why = 0;
-	if (fd < 0)
+	if (fd < 0) {
+		*failed = errno;
 		return -1;
+	}
 	if (connect(fd, (const struct sockaddr *)&at->addr, at->len) != 0)
 		why = errno; /* also EAGAIN: its backlog is full */
 	else if (!is_expected(&worker->settings, fd))
-		why = EPERM;
+		why = KILN_HANDOFF_STRANGER;
 	if (why == 0)
 		return fd;
 	(void)close(fd);
-	errno = why;
+	*failed = why;
 	return -1;
 }
 
 static bool open_channel(struct kiln_handoff_channel *c)
 {
+	int why = 0;
 	if (c->fd >= 0)
 		return !c->lost;
 	if (kiln_deadline_is_set(&c->retry))
 		return false;
-	c->fd = connect_to(c->worker);
+	c->fd = connect_to(c->worker, &why);
 	if (c->fd < 0) {
 		if (!c->said)
-			kiln_log_handoff_channel(c->worker, "handoff_unreachable", errno);
+			kiln_log_handoff_channel(c->worker, "handoff_unreachable", why);
 		c->said = true;
 		retry_soon(c);
 		return false;

@@ -16,6 +16,9 @@
 struct kiln_link;
 struct kiln_worker;
 
+/* In place of an errno: another user than the expected one listens there. */
+#define KILN_HANDOFF_STRANGER (-1)
+
 /* A connection that is being handed off. */
 struct kiln_handing {
 	struct kiln_handing *next, *prev;
