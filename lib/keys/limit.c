@@ -40,7 +40,9 @@ struct kiln_keys_verdict kiln_keys_bucket_take(struct kiln_keys_bucket *bucket,
 	bucket->refused = false;
 	if (bucket->attempts < UINT32_MAX)
 		bucket->attempts++;
-	bucket->not_before_ms = now_ms + wait_after(limit, bucket->attempts);
+	/* Where there is nothing to wait for, another server's clock may be behind ours. */
+	const uint32_t wait = wait_after(limit, bucket->attempts);
+	bucket->not_before_ms = wait > 0 ? now_ms + wait : 0;
 	return verdict;
 }
 
