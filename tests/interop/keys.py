@@ -1,93 +1,21 @@
-"""The key server behind a gateway, and its users' commands.
-
-  kiln keys COMMAND ==TLS== kiln server --handoff ==descriptor==> kiln keys serve -- store
-"""
+"""The key server behind a gateway: everything that is done with a secret, and how the process lives and
+dies."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
-import pty
-import re
-import select
 import signal
 import stat
 import subprocess
-import time
-import unittest
 
 from harness import settings
-from harness.case import KilnTest, main
-from harness.gateway import server_flags
-from harness.keys import GATEWAY_FLAGS, PASSWORD, KeyServer, Tool, User, make_store, private
-from harness.postgres import Postgres, why_not
-from harness.settings import pem, wait_until
+from harness.case import main
+from harness.keys import PASSWORD, User, private
 from harness.sockets import client_context, connect_tls
-
-HEX16 = re.compile(r"[0-9a-f]{32}\Z")
-ROOM = ("--limit", "source=2000,1s,1s,1s", "--limit", "known=2000,1s,1s,1s",
-        "--limit", "stranger=2000,1s,1s,1s", "--limit", "register=2000,1s,1s,1s")
-
-
-class KeysTest(KilnTest):
-    """A store, a key server and a gateway in front of it."""
-
-    flags = ROOM
-    registration = "open"
-
-    def setUp(self):
-        super().setUp()
-        self.store = self.make_store()
-        self.keys = self.serve()
-        self.gate = self.gateway()
-        self.user = User(self.folder, self.gate.listen)
-
-    def make_store(self):
-        return make_store(self.folder)
-
-    def serve(self, *flags, name="keys", store=None, **options):
-        server = KeyServer(f"{self.folder}/{name}.sock", store or self.store, *self.flags, *flags,
-                           registration=options.pop("registration", self.registration), **options)
-        self.gateways.insert(0, server)
-        return server
-
-    def gateway(self, *flags, name="keys", protocol=GATEWAY_FLAGS, access=None, ca=None):
-        access = access or ("--disable-client-auth",)
-        gate = self.start("server", *server_flags(access=access, ca=ca), *protocol, *flags,
-                          handoff=f"unix:{self.folder}/{name}.sock", workers=1)
-        # Its channel to the key server stays open when connections have gone.
-        gate.settle = lambda: wait_until("connections to go", lambda: gate.active() == 0)
-        return gate
-
-    def registered(self, **options):
-        user = User(self.folder, self.gate.listen, **options)
-        user.ask("register")
-        return user
-
-    def tool(self, **options):
-        tool = Tool(self.gate.listen, **options)
-        tool.run("register")
-        return tool
-
-    def log_of(self, user, *flags):
-        return user.ask("audit", *flags)["entries"]
-
-    def actions(self, user, *flags):
-        return [(e["action"], e["outcome"]) for e in self.log_of(user, *flags)]
-
-    def replace(self, *flags, **options):
-        """Another key server takes the place of this one, which ends or has died."""
-        if self.keys.process.poll() is None:
-            self.keys.stop()
-        self.gateways.remove(self.keys)
-        self.keys.kill()
-        self.keys = self.serve(*flags, **options)
-
-    def restart(self):
-        self.keys.process.kill()
-        self.keys.process.wait(settings.PATIENCE)
-        self.replace()
+from keys_case import HEX16, KeysTest
 
 
 class MainPath(KeysTest):
@@ -246,213 +174,6 @@ class MainPath(KeysTest):
         self.assertIn("number  time (UTC)", out.decode())
 
 
-class Refusals(KeysTest):
-    def test_one_request_and_no_second(self):
-        tool = self.tool()
-        since = self.keys.position()
-        self.assertEqual(tool.run("twice"), ["session_closed"])
-        line = self.keys.session(since, outcome="session_closed")
-        self.assertEqual(line["what"], "request")
-        user = self.registered()  # the tool's own log can be read without stretching only
-        self.assertNotIn("session_closed", str(self.log_of(user)))
-
-    def test_the_wrong_password(self):
-        user = self.registered()
-        wrong = User(self.folder, self.gate.listen, password=b"wrong")
-        nobody = User(self.folder, self.gate.listen, account="nobody@example.org")
-        status, answer = wrong.refused("login-test")
-        self.assertEqual((status, answer["code"]), (3, "keys_password"))
-        self.assertEqual(nobody.refused("login-test"), (status, answer))
-        user.password = private(f"{self.folder}/right", PASSWORD)
-        self.assertIn(("login", "login_failed"), self.actions(user))
-        self.assertEqual([e["actor"] for e in self.log_of(user) if e["outcome"] != "ok"],
-                         ["stranger"])
-
-    def test_a_name_is_taken_once(self):
-        self.registered()
-        for spelling in ("me@example.org", "ME@Example.ORG"):
-            other = User(self.folder, self.gate.listen, account=spelling, password=b"mine")
-            status, answer = other.refused("register")
-            self.assertEqual((status, answer["code"]), (5, "keys_name"))
-        status, answer = User(self.folder, self.gate.listen, account=" x").refused("register")
-        self.assertEqual(answer["code"], "keys_name")
-
-    def test_servers_that_are_not_the_one(self):
-        user = self.registered()
-        status, _, err = user.run("login-test", "--cacert", pem("stranger-ca"))
-        self.assertEqual(status, 2)
-        self.assertIn("is there twice", err)
-        stranger = User(self.folder, self.gate.listen, ca="stranger-ca")
-        status, answer = stranger.refused("login-test")
-        self.assertEqual((status, answer["code"]), (1, "cert_invalid"))
-        self.assertIn("--cacert", answer["advice"])
-        status, answer = user.refused("login-test", "--server-name", "elsewhere.example")
-        self.assertEqual((status, answer["code"]), (1, "name_mismatch"))
-        self.assertIn("--server-name", answer["advice"])
-        status, answer = user.refused("login-test", "--server-key", "00" * 32)
-        self.assertEqual((status, answer["code"]), (1, "keys_server"))
-
-    def test_a_gateway_that_does_not_bind(self):
-        gate = self.gateway(protocol=("--alpn", "kiln-keys/1"))
-        user = User(self.folder, gate.listen)
-        self.assertEqual(user.refused("register")[0], 5)
-        self.keys.wait_event("no_binding", hint=re.compile("--handoff-exporter EXPORTER-kiln-keys"))
-        self.keys.session(outcome="binding")
-
-    def test_a_gateway_that_speaks_another_protocol(self):
-        gate = self.gateway(protocol=GATEWAY_FLAGS[2:])
-        status, answer = User(self.folder, gate.listen).refused("register")
-        self.assertEqual(status, 1)
-        self.assertIn("kiln-keys/1", answer["error"])
-
-    def test_nobody_listens(self):
-        self.gate.stop()
-        status, answer = self.user.refused("login-test")
-        self.assertEqual((status, answer["code"]), (1, "target"))
-
-    def test_passwords_that_others_can_read(self):
-        os.chmod(self.user.password, 0o644)
-        status, answer = self.user.refused("register")
-        self.assertEqual(status, 2)
-        self.assertIn("can be read by others", answer["error"])
-        status, out, err = self.user.run("register", "--password-file", self.folder,
-                                         password=False)
-        self.assertEqual((status, out), (2, b""))
-        self.assertIn("is no regular file", err)
-
-    def test_command_lines(self):
-        for words, why in ((("retrieve",), "KEY is missing"), (("retrieve", "12"), "32 hexadecimal"),
-                           (("export", "00" * 16), "--out FILE is missing"),
-                           (("generate", "--shwo"), "did you mean --show"),
-                           (("audit", "--after", "tomorrow"), "write 2026-01-31"),
-                           (("store", "--stretch", "much"), "--stretch")):
-            status, out, err = self.user.run(*words)
-            self.assertEqual((status, out), (2, b""), err)
-            self.assertIn(why, err)
-
-
-class Passwords(KeysTest):
-    def at_terminal(self, *words, answers):
-        """A command on a terminal of its own; what that showed, and the exit status."""
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.execv(settings.KILN, [settings.KILN, "keys", *words, *self.user.where()])
-        shown = b""
-        end = time.monotonic() + settings.PATIENCE
-        for prompt, answer in answers:
-            while prompt not in shown:
-                shown += self.read(terminal, end)
-            shown = shown.replace(prompt, b"[prompt] ", 1)
-            os.write(terminal, answer)
-        while True:
-            more = self.read(terminal, end)
-            if not more:
-                break
-            shown += more
-        os.close(terminal)
-        return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-    def read(self, terminal, end):
-        ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
-        self.assertTrue(ready, "the terminal shows nothing more")
-        try:
-            return os.read(terminal, 4096)
-        except OSError:
-            return b""
-
-    def test_typed(self):
-        line = PASSWORD + b"\n"
-        shown, status = self.at_terminal("register", answers=[
-            (b"New password of me@example.org: ", line), (b"Once more: ", line)])
-        self.assertEqual(status, 0, shown)
-        self.assertNotIn(PASSWORD, shown)
-        self.assertIn(b"Registered.", shown)
-        shown, status = self.at_terminal("login-test", answers=[
-            (b"Password of me@example.org: ", line)])
-        self.assertEqual(status, 0, shown)
-        self.assertNotIn(PASSWORD, shown)
-
-    def test_typed_differently(self):
-        shown, status = self.at_terminal("register", answers=[
-            (b"New password of me@example.org: ", b"one\n"), (b"Once more: ", b"other\n")])
-        self.assertEqual(status, 2, shown)
-        self.assertIn(b"not the same", shown)
-
-    def test_interrupted(self):
-        shown, status = self.at_terminal("register", answers=[
-            (b"New password of me@example.org: ", b"\x03")])
-        self.assertEqual(status, -signal.SIGINT, shown)
-
-    def test_from_a_descriptor(self):
-        for command in ("register", "login-test"):
-            read, write = os.pipe()
-            os.write(write, PASSWORD + b"\n")
-            os.close(write)
-            self.user.ask(command, "--password-fd", read, password=False, pass_fds=(read,))
-            os.close(read)
-
-    def test_without_a_terminal(self):
-        status, answer = self.user.refused("register", password=False, start_new_session=True)
-        self.assertEqual(status, 2)
-        self.assertIn("--password-file", answer["error"])
-
-
-class Registration(KeysTest):
-    registration = "closed"
-
-    def test_closed(self):
-        status, answer = self.user.refused("register")
-        self.assertEqual((status, answer["code"]), (5, "keys_closed"))
-
-    def test_tokens(self):
-        tokens = pathlib.Path(self.folder) / "tokens"
-        made = subprocess.run([settings.KILN, "keys", "token", "--count", "2"], check=True,
-                              capture_output=True, timeout=settings.PATIENCE).stdout
-        tokens.write_bytes(b"# for friends\n\nover 2020-01-01\n" + made)
-        self.replace("--tokens", str(tokens), registration="token")
-        self.keys.wait_event("tokens", added=2)
-        first, second = (line.split()[0].decode() for line in made.splitlines())
-        for token in ((), ("--token", "over"), ("--token", "guessed")):
-            self.assertEqual(self.user.refused("register", *token)[0], 5)
-        self.user.ask("register", "--token", first)
-        other = User(self.folder, self.gate.listen, account="other")
-        self.assertEqual(other.refused("register", "--token", first)[1]["code"], "keys_closed")
-        other.ask("register", "--token-file", private(f"{self.folder}/t", second.encode() + b"\n"))
-        # What was used does not come back with the file; what is new does.
-        with open(tokens, "a", encoding="ascii") as more:
-            more.write("fresh 2999-12-31\n")
-        since = self.keys.position()
-        self.keys.signal(signal.SIGHUP)
-        self.keys.wait_event("tokens", since, added=1)
-        self.keys.wait_event("reloaded", since)
-        third = User(self.folder, self.gate.listen, account="third")
-        self.assertEqual(third.refused("register", "--token", second)[0], 5)
-        third.ask("register", "--token", "fresh")
-        tokens.write_text("bad line here\n", encoding="ascii")
-        self.keys.signal(signal.SIGHUP)
-        self.keys.wait_event("reload_failed", since, error=re.compile("line 1"))
-
-
-class Limits(KeysTest):
-    flags = ("--limit", "known=2,2m,1h,1h", "--limit", "stranger=2,2m,1h,1h")
-
-    def test_guessing(self):
-        mine, other = self.registered(), self.registered(account="other")
-        wrong = User(self.folder, self.gate.listen, password=b"wrong")
-        answers = [wrong.refused("login-test") for _ in range(6)]
-        self.assertEqual({status for status, _ in answers}, {3, 4})
-        self.assertEqual([a["code"] for _, a in answers][-1], "keys_limited")
-        self.assertGreater(answers[-1][1]["retry_after_ms"], 1000)
-        self.assertIn("try again in", answers[-1][1]["error"])
-        other.ask("login-test")
-        mine.password = private(f"{self.folder}/right", PASSWORD)
-        self.assertEqual(mine.refused("login-test")[0], 4) # it comes from the same address
-        self.keys.session(outcome="limited")
-        # It survives the process.
-        self.restart()
-        self.assertEqual(wrong.refused("login-test")[0], 4)
-
-
 class Life(KeysTest):
     def test_killed_between_acknowledged_writes(self):
         tool = self.tool()
@@ -517,6 +238,23 @@ class Life(KeysTest):
         waiting.communicate(b"\n", timeout=settings.PATIENCE)
         self.assertNotEqual(waiting.returncode, 0)
 
+    def raw(self):
+        """A connection that speaks TLS, and not yet what is ours."""
+        return connect_tls(self.gate.listen, client_context(alpn=["kiln-keys/1"]))
+
+    def test_connections_without_a_session_are_ended(self):
+        self.replace("--login-timeout", "1s")
+        with contextlib.suppress(OSError), self.raw() as tls:
+            tls.sendall(b"\0")
+            self.keys.wait_event("keys_conn", close="no_session")
+
+    def test_frames_of_no_session_are_not_answered_for_ever(self):
+        request = bytes([0x42]) + b"s" * 16 + bytes(8) + b"\x02" + bytes(32)
+        with contextlib.suppress(OSError), self.raw() as tls:
+            for _ in range(40):
+                tls.sendall(len(request).to_bytes(4, "big") + request)
+            self.keys.wait_event("keys_conn", close="refused_frames")
+
     def test_confined(self):
         text = pathlib.Path(f"/proc/{self.keys.process.pid}/status").read_text(encoding="ascii")
         if "reason=built_with_sanitizers" in str(self.keys.find("sandbox")):
@@ -560,53 +298,6 @@ class Life(KeysTest):
                          base64.b64encode(what)[:-4], base64.urlsafe_b64encode(what)[:-4]):
                 self.assertNotIn(form, written)
                 self.assertNotIn(form, log)
-
-
-@unittest.skipIf(why_not(), why_not() or "")
-class TwoServers(KeysTest):
-    """Two key servers behind two gateways, on one store in PostgreSQL."""
-
-    flags = ("--limit", "known=3,5m,1h,1h", "--limit", "stranger=3,5m,1h,1h")
-
-    def setUp(self):
-        self.database = Postgres()
-        self.addCleanup(self.database.remove)
-        self.database.start()
-        os.chmod(self.database.sockets, 0o755)  # for a root that gave up its capabilities
-        super().setUp()
-        self.other_keys = self.serve(name="other")
-        self.other_gate = self.gateway(name="other")
-
-    def make_store(self):
-        return make_store(self.folder, where=f"postgresql:{self.database.settings}")
-
-    def test_one_store(self):
-        self.assertEqual(self.keys.ready["server_key"], self.other_keys.ready["server_key"])
-        here = self.registered()
-        there = User(self.folder, self.other_gate.listen)
-        key = here.ask("store", stdin=b"everywhere")["key_id"]
-        self.assertEqual(there.ask("retrieve", key, "--show")["secret"], "everywhere")
-        self.assertEqual(there.refused("register")[1]["code"], "keys_name")
-        # Who guesses at one server waits at the other one as well.
-        wrong = User(self.folder, self.gate.listen, password=b"wrong")
-        for _ in range(4):
-            wrong.refused("login-test")
-        wrong.listen = self.other_gate.listen
-        self.assertEqual(wrong.refused("login-test")[1]["code"], "keys_limited")
-        for server in (self.keys, self.other_keys):
-            self.assertEqual(server.find("keys_call_refused"), [])
-
-    def test_one_name_at_both_at_once(self):
-        runs = []
-        for gate in (self.gate, self.other_gate):
-            user = User(self.folder, gate.listen, account="wanted")
-            runs.append(subprocess.Popen(
-                [settings.KILN, "keys", "register", "--json", *user.where(), "--password-file",
-                 user.password], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
-        answers = [json.loads(run.communicate(timeout=settings.PATIENCE)[0]) for run in runs]
-        self.assertEqual(sorted(a["ok"] for a in answers), [False, True], answers)
-        loser, = (a for a in answers if not a["ok"])
-        self.assertIn(loser["code"], ("keys_name", "keys_busy"))
 
 
 if __name__ == "__main__":
