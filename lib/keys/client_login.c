@@ -96,7 +96,6 @@ void kiln_keys_client_stretch_new(struct kiln_keys_client *c)
 	}
 	/* The login that follows gives the same export key. */
 	kiln_wipe(export_key, sizeof export_key);
-	kiln_wipe(&c->registration_state, sizeof c->registration_state);
 	memcpy(m.record, &record, sizeof m.record);
 	if (make_ke1(c, &m) && kiln_keys_client_send(c, KILN_KEYS_REGISTER_UPLOAD, &m))
 		c->stage = STAGE_LOGIN;
@@ -155,7 +154,6 @@ void kiln_keys_client_stretch_login(struct kiln_keys_client *c)
 	const enum kiln_code rc =
 	    kiln_opaque_generate_ke3(&c->login_state, password_bytes(&c->password),
 				     &c->password.ksf, &parameters, &c->ke2, &ke3, &login, &err);
-	kiln_wipe(&c->login_state, sizeof c->login_state);
 	if (rc == KILN_OK)
 		finish_login(c, &ke3, &login);
 	else if (rc == KILN_E_OPAQUE_AUTH || rc == KILN_E_OPAQUE_MESSAGE)

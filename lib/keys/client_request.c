@@ -259,7 +259,6 @@ void kiln_keys_client_stretch_next(struct kiln_keys_client *c)
 	kiln_wipe(&record, sizeof record);
 	kiln_wipe(&m, sizeof m);
 	kiln_wipe(&c->next_password, sizeof c->next_password);
-	kiln_wipe(&c->registration_state, sizeof c->registration_state);
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */

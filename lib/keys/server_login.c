@@ -127,7 +127,6 @@ static enum kiln_keys_error finish_ake(struct turn *turn)
 	struct kiln_error err = {0};
 	memcpy(&ke3, turn->in.ke3, sizeof ke3);
 	const enum kiln_code rc = kiln_opaque_server_finish(&s->opaque, &ke3, session_key, &err);
-	kiln_wipe(&s->opaque, sizeof s->opaque);
 	if (rc != KILN_OK)
 		return KILN_KEYS_LOGIN_FAILED;
 	kiln_keys_channel_init(&s->channel, session_key, s->id);

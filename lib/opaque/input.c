@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "base/bytes.h"
+#include "opaque/declassify.h"
 
 static enum kiln_code check_length(const char *name, struct kiln_opaque_bytes bytes, size_t least,
 				   size_t most, struct kiln_error *err)
@@ -64,6 +65,13 @@ enum kiln_code kiln_opaque_draw_scalar(const struct kiln_opaque_random *random,
 		crypto_core_ristretto255_scalar_reduce(scalar, wide);
 	kiln_wipe(wide, sizeof wide);
 	return rc;
+}
+
+bool kiln_opaque_is_empty(const uint8_t *secret, size_t length)
+{
+	int empty = sodium_is_zero(secret, length);
+	KILN_DECLASSIFY(&empty, sizeof empty);
+	return empty != 0;
 }
 
 enum kiln_code kiln_opaque_bad_element(const char *name, struct kiln_error *err)

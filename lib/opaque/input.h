@@ -36,6 +36,9 @@ enum kiln_code kiln_opaque_draw_scalar(const struct kiln_opaque_random *random,
 				       uint8_t scalar[KILN_OPAQUE_SCALAR_SIZE],
 				       struct kiln_error *err) KILN_NODISCARD;
 
+/* All zero: a secret that was never made, or was used and wiped. Only that becomes known. */
+bool kiln_opaque_is_empty(const uint8_t *secret, size_t length) KILN_NODISCARD;
+
 /* An element that a peer sent, and what to call it. */
 enum kiln_code kiln_opaque_bad_element(const char *name, struct kiln_error *err);
 

@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "base/bytes.h"
+#include "opaque/burn.h"
 #include "opaque/declassify.h"
 #include "opaque/envelope.h"
 #include "opaque/group.h"
@@ -40,6 +41,7 @@ out:
 		kiln_wipe(ke1, sizeof *ke1);
 		kiln_wipe(state, sizeof *state);
 	}
+	kiln_opaque_burn();
 	return rc;
 }
 
@@ -123,6 +125,16 @@ static enum kiln_code authenticate(const struct kiln_opaque_client_state *state,
 	return KILN_OK;
 }
 
+static enum kiln_code check_state(const struct kiln_opaque_client_state *state,
+				  struct kiln_error *err)
+{
+	if (kiln_opaque_is_empty(state->blind, sizeof state->blind) ||
+	    kiln_opaque_is_empty(state->client_secret, sizeof state->client_secret))
+		return kiln_fail(err, KILN_E_USAGE,
+				 "OPAQUE: the client's state was used, or never made");
+	return KILN_OK;
+}
+
 /* What needs no secret and no stretching comes first. */
 static enum kiln_code check_ke2(const struct kiln_opaque_ke2 *ke2, struct kiln_error *err)
 {
@@ -133,13 +145,11 @@ static enum kiln_code check_ke2(const struct kiln_opaque_ke2 *ke2, struct kiln_e
 	return KILN_OK;
 }
 
-enum kiln_code kiln_opaque_generate_ke3(const struct kiln_opaque_client_state *state,
-					struct kiln_opaque_bytes password,
-					const struct kiln_opaque_ksf *ksf,
-					const struct kiln_opaque_parameters *parameters,
-					const struct kiln_opaque_ke2 *ke2,
-					struct kiln_opaque_ke3 *ke3,
-					struct kiln_opaque_login *login, struct kiln_error *err)
+static KILN_OPAQUE_BELOW enum kiln_code
+finish(const struct kiln_opaque_client_state *state, struct kiln_opaque_bytes password,
+       const struct kiln_opaque_ksf *ksf, const struct kiln_opaque_parameters *parameters,
+       const struct kiln_opaque_ke2 *ke2, struct kiln_opaque_ke3 *ke3,
+       struct kiln_opaque_login *login, struct kiln_error *err)
 {
 	struct kiln_opaque_parameters agreed;
 	struct kiln_opaque_ksf stretching;
@@ -151,7 +161,7 @@ enum kiln_code kiln_opaque_generate_ke3(const struct kiln_opaque_client_state *s
 	if ((rc = kiln_opaque_check_password(password, err)) ||
 	    (rc = kiln_opaque_ksf_resolve(ksf, &stretching, err)) ||
 	    (rc = kiln_opaque_take_parameters(parameters, &agreed, err)) ||
-	    (rc = check_ke2(ke2, err)))
+	    (rc = check_state(state, err)) || (rc = check_ke2(ke2, err)))
 		return rc;
 	if (!kiln_opaque_unblind(password, state->blind, ke2->evaluated_message, oprf_output))
 		return kiln_fail(err, KILN_E_USAGE, "OPAQUE: the client's state has no blind");
@@ -168,5 +178,19 @@ enum kiln_code kiln_opaque_generate_ke3(const struct kiln_opaque_client_state *s
 		kiln_wipe(ke3, sizeof *ke3);
 		kiln_wipe(login, sizeof *login);
 	}
+	return rc;
+}
+
+enum kiln_code kiln_opaque_generate_ke3(struct kiln_opaque_client_state *state,
+					struct kiln_opaque_bytes password,
+					const struct kiln_opaque_ksf *ksf,
+					const struct kiln_opaque_parameters *parameters,
+					const struct kiln_opaque_ke2 *ke2,
+					struct kiln_opaque_ke3 *ke3,
+					struct kiln_opaque_login *login, struct kiln_error *err)
+{
+	const enum kiln_code rc = finish(state, password, ksf, parameters, ke2, ke3, login, err);
+	kiln_wipe(state, sizeof *state);
+	kiln_opaque_burn();
 	return rc;
 }

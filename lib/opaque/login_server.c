@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "base/bytes.h"
+#include "opaque/burn.h"
 #include "opaque/declassify.h"
 #include "opaque/envelope.h"
 #include "opaque/evaluate.h"
@@ -59,7 +60,7 @@ static enum kiln_code exchange(const struct kiln_opaque_server *server,
 	return rc;
 }
 
-static enum kiln_code
+static KILN_OPAQUE_BELOW enum kiln_code
 generate(const struct kiln_opaque_server *server, const struct kiln_opaque_parameters *parameters,
 	 const struct kiln_opaque_registration_record *record,
 	 struct kiln_opaque_bytes credential_identifier, const struct kiln_opaque_ke1 *ke1,
@@ -121,22 +122,28 @@ out:
 		kiln_wipe(ke2, sizeof *ke2);
 		kiln_wipe(state, sizeof *state);
 	}
+	kiln_opaque_burn();
 	return rc;
 }
 
-enum kiln_code kiln_opaque_server_finish(const struct kiln_opaque_server_state *state,
+/* A state that was used, or never made, is all zero, and so is the key in it: whoever sends a KE3
+ * of zeros must not be let in with it. */
+enum kiln_code kiln_opaque_server_finish(struct kiln_opaque_server_state *state,
 					 const struct kiln_opaque_ke3 *ke3,
 					 uint8_t session_key[KILN_OPAQUE_SESSION_KEY_SIZE],
 					 struct kiln_error *err)
 {
 	memset(session_key, 0, KILN_OPAQUE_SESSION_KEY_SIZE);
-	int differs = sodium_memcmp(state->expected_client_mac, ke3->client_mac,
+	int refused = sodium_memcmp(state->expected_client_mac, ke3->client_mac,
 				    sizeof state->expected_client_mac);
-	KILN_DECLASSIFY(&differs, sizeof differs);
-	if (differs != 0)
+	refused |= sodium_is_zero(state->expected_client_mac, sizeof state->expected_client_mac);
+	KILN_DECLASSIFY(&refused, sizeof refused);
+	if (refused == 0)
+		memcpy(session_key, state->session_key, KILN_OPAQUE_SESSION_KEY_SIZE);
+	kiln_wipe(state, sizeof *state);
+	if (refused != 0)
 		return kiln_fail(err, KILN_E_OPAQUE_AUTH,
 				 "OPAQUE: the client does not know the password, or a message was "
 				 "altered");
-	memcpy(session_key, state->session_key, KILN_OPAQUE_SESSION_KEY_SIZE);
 	return KILN_OK;
 }

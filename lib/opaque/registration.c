@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "base/bytes.h"
+#include "opaque/burn.h"
 #include "opaque/declassify.h"
 #include "opaque/envelope.h"
 #include "opaque/evaluate.h"
@@ -34,6 +35,7 @@ enum kiln_code kiln_opaque_create_registration_request(
 		rc = kiln_opaque_draw_scalar(random, state->blind, err);
 	if (rc == KILN_OK && !kiln_opaque_blind(password, state->blind, request->blinded_message))
 		rc = kiln_fail(err, KILN_E_SYSTEM, "OPAQUE: the drawn blind is zero");
+	kiln_opaque_burn();
 	if (rc != KILN_OK) {
 		kiln_wipe(request, sizeof *request);
 		kiln_wipe(state, sizeof *state);
@@ -52,8 +54,10 @@ enum kiln_code kiln_opaque_create_registration_response(
 	const enum kiln_code rc = kiln_opaque_check_credential(credential_identifier, err);
 	if (rc != KILN_OK)
 		return rc;
-	if (!kiln_opaque_evaluate(server, credential_identifier, request->blinded_message,
-				  response->evaluated_message)) {
+	const bool ok = kiln_opaque_evaluate(server, credential_identifier,
+					     request->blinded_message, response->evaluated_message);
+	kiln_opaque_burn();
+	if (!ok) {
 		memset(response, 0, sizeof *response);
 		return kiln_opaque_bad_element("blinded message", err);
 	}
@@ -84,12 +88,12 @@ static enum kiln_code store(const uint8_t randomized_password[KILN_OPAQUE_HASH_S
 	return KILN_OK;
 }
 
-enum kiln_code kiln_opaque_finalize_registration_request(
-    const struct kiln_opaque_registration_state *state, struct kiln_opaque_bytes password,
-    const struct kiln_opaque_ksf *ksf, const struct kiln_opaque_parameters *parameters,
-    const struct kiln_opaque_registration_response *response,
-    const struct kiln_opaque_random *random, struct kiln_opaque_registration_record *record,
-    uint8_t export_key[KILN_OPAQUE_EXPORT_KEY_SIZE], struct kiln_error *err)
+static KILN_OPAQUE_BELOW enum kiln_code
+finalize(const struct kiln_opaque_registration_state *state, struct kiln_opaque_bytes password,
+	 const struct kiln_opaque_ksf *ksf, const struct kiln_opaque_parameters *parameters,
+	 const struct kiln_opaque_registration_response *response,
+	 const struct kiln_opaque_random *random, struct kiln_opaque_registration_record *record,
+	 uint8_t export_key[KILN_OPAQUE_EXPORT_KEY_SIZE], struct kiln_error *err)
 {
 	struct kiln_opaque_parameters agreed;
 	struct kiln_opaque_ksf stretching;
@@ -101,6 +105,8 @@ enum kiln_code kiln_opaque_finalize_registration_request(
 	    (rc = kiln_opaque_ksf_resolve(ksf, &stretching, err)) ||
 	    (rc = kiln_opaque_take_parameters(parameters, &agreed, err)))
 		return rc;
+	if (kiln_opaque_is_empty(state->blind, sizeof state->blind))
+		return kiln_fail(err, KILN_E_USAGE, "OPAQUE: the client's state has no blind");
 	if (!kiln_opaque_element_valid(response->server_public_key))
 		return kiln_opaque_bad_element("public key", err);
 	if (!kiln_opaque_unblind(password, state->blind, response->evaluated_message, oprf_output))
@@ -118,6 +124,20 @@ enum kiln_code kiln_opaque_finalize_registration_request(
 		kiln_wipe(record, sizeof *record);
 		kiln_wipe(export_key, KILN_OPAQUE_EXPORT_KEY_SIZE);
 	}
+	return rc;
+}
+
+enum kiln_code kiln_opaque_finalize_registration_request(
+    struct kiln_opaque_registration_state *state, struct kiln_opaque_bytes password,
+    const struct kiln_opaque_ksf *ksf, const struct kiln_opaque_parameters *parameters,
+    const struct kiln_opaque_registration_response *response,
+    const struct kiln_opaque_random *random, struct kiln_opaque_registration_record *record,
+    uint8_t export_key[KILN_OPAQUE_EXPORT_KEY_SIZE], struct kiln_error *err)
+{
+	const enum kiln_code rc =
+	    finalize(state, password, ksf, parameters, response, random, record, export_key, err);
+	kiln_wipe(state, sizeof *state);
+	kiln_opaque_burn();
 	return rc;
 }
 

@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "base/bytes.h"
+#include "opaque/burn.h"
 #include "opaque/declassify.h"
 #include "opaque/input.h"
 
@@ -56,6 +57,11 @@ enum kiln_code kiln_opaque_state_seal(const uint8_t key[KILN_OPAQUE_SEAL_KEY_SIZ
 	sealed->version = VERSION;
 	kiln_store_be64(sealed->created_ms, now_ms);
 	enum kiln_code rc = associate(sealed, bound, &associated, err);
+	if (rc == KILN_OK &&
+	    kiln_opaque_is_empty(state->expected_client_mac, sizeof state->expected_client_mac))
+		rc =
+		    kiln_fail(err, KILN_E_USAGE,
+			      "OPAQUE: there is no state to be sealed: it was used, or never made");
 	if (rc == KILN_OK)
 		rc = kiln_opaque_draw(random, sealed->nonce, sizeof sealed->nonce, err);
 	if (rc == KILN_OK &&
@@ -63,6 +69,7 @@ enum kiln_code kiln_opaque_state_seal(const uint8_t key[KILN_OPAQUE_SEAL_KEY_SIZ
 		sealed->sealed, sealed->tag, NULL, (const uint8_t *)state, sizeof *state,
 		associated.bytes, associated.length, NULL, sealed->nonce, key) != 0)
 		rc = kiln_fail(err, KILN_E_SYSTEM, "OPAQUE: a state cannot be sealed");
+	kiln_opaque_burn();
 	if (rc != KILN_OK) {
 		kiln_wipe(sealed, sizeof *sealed);
 		return rc;
@@ -86,6 +93,7 @@ enum kiln_code kiln_opaque_state_open(const uint8_t key[KILN_OPAQUE_SEAL_KEY_SIZ
 	int refused = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
 	    (uint8_t *)state, NULL, sealed->sealed, sizeof sealed->sealed, sealed->tag,
 	    associated.bytes, associated.length, sealed->nonce, key);
+	kiln_opaque_burn();
 	KILN_DECLASSIFY(&refused, sizeof refused);
 	if (refused != 0 || sealed->version != VERSION) {
 		kiln_wipe(state, sizeof *state);
@@ -98,6 +106,8 @@ enum kiln_code kiln_opaque_state_open(const uint8_t key[KILN_OPAQUE_SEAL_KEY_SIZ
 	if (age_ms <= max_age_ms)
 		return KILN_OK;
 	kiln_wipe(state, sizeof *state);
-	return kiln_fail(err, KILN_E_TIMEOUT, "OPAQUE: a sealed state is older than %llu ms",
+	return kiln_fail(err, KILN_E_TIMEOUT,
+			 "OPAQUE: a sealed state is too old, or from the future: by more than %llu "
+			 "ms",
 			 (unsigned long long)max_age_ms);
 }

@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "base/bytes.h"
+#include "opaque/burn.h"
 #include "opaque/declassify.h"
 #include "opaque/evaluate.h"
 #include "opaque/group.h"
@@ -28,6 +29,7 @@ enum kiln_code kiln_opaque_setup_generate(const struct kiln_opaque_random *rando
 	kiln_wipe(seed, sizeof seed);
 	if (rc != KILN_OK)
 		kiln_wipe(setup, sizeof *setup);
+	kiln_opaque_burn();
 	return rc;
 }
 
@@ -52,7 +54,10 @@ enum kiln_code kiln_opaque_public_key(const uint8_t private_key[KILN_OPAQUE_SCAL
 				      struct kiln_error *err)
 {
 	memset(public_key, 0, KILN_OPAQUE_ELEMENT_SIZE);
-	if (!is_private_key(private_key) || !kiln_opaque_multiply_base(private_key, public_key))
+	const bool ok =
+	    is_private_key(private_key) && kiln_opaque_multiply_base(private_key, public_key);
+	kiln_opaque_burn();
+	if (!ok)
 		return kiln_fail(err, KILN_E_OPAQUE_RECORD,
 				 "OPAQUE: the server's private key is zero, or too large");
 	KILN_DECLASSIFY(public_key, KILN_OPAQUE_ELEMENT_SIZE);
@@ -95,7 +100,9 @@ enum kiln_code kiln_opaque_server_init(const struct kiln_opaque_setup *setup,
 				 "OPAQUE: the setup's public key does not belong to its private "
 				 "key");
 	server->setup = *setup;
-	if (make_unknown(server))
+	const bool ok = make_unknown(server);
+	kiln_opaque_burn();
+	if (ok)
 		return KILN_OK;
 	kiln_wipe(server, sizeof *server);
 	return kiln_fail(err, KILN_E_OPAQUE_RECORD, "OPAQUE: the setup's seed is of no use");

@@ -42,6 +42,8 @@ static inline const struct fuzz_opaque *fuzz_opaque(void)
 	uint8_t seed = 1, export_key[KILN_OPAQUE_EXPORT_KEY_SIZE];
 	const struct kiln_opaque_random random = {fuzz_draw, &seed};
 	struct kiln_opaque_setup setup;
+	struct kiln_opaque_registration_state registration_state;
+	struct kiln_opaque_client_state client;
 	if (made)
 		return &w;
 	require(kiln_opaque_setup_generate(&random, &setup, NULL) == KILN_OK);
@@ -50,14 +52,16 @@ static inline const struct fuzz_opaque *fuzz_opaque(void)
 							&w.registration_state, NULL) == KILN_OK);
 	require(kiln_opaque_create_registration_response(&w.server, fuzz_user, &w.request,
 							 &w.response, NULL) == KILN_OK);
-	require(kiln_opaque_finalize_registration_request(&w.registration_state, fuzz_password,
+	registration_state = w.registration_state; /* the library uses up what it is given */
+	require(kiln_opaque_finalize_registration_request(&registration_state, fuzz_password,
 							  &fuzz_ksf, NULL, &w.response, &random,
 							  &w.record, export_key, NULL) == KILN_OK);
 	require(kiln_opaque_generate_ke1(fuzz_password, &random, &w.ke1, &w.client, NULL) ==
 		KILN_OK);
 	require(kiln_opaque_generate_ke2(&w.server, NULL, &w.record, fuzz_user, &w.ke1, &random,
 					 &w.ke2, &w.state, NULL) == KILN_OK);
-	require(kiln_opaque_generate_ke3(&w.client, fuzz_password, &fuzz_ksf, NULL, &w.ke2, &w.ke3,
+	client = w.client;
+	require(kiln_opaque_generate_ke3(&client, fuzz_password, &fuzz_ksf, NULL, &w.ke2, &w.ke3,
 					 &w.login, NULL) == KILN_OK);
 	made = true;
 	return &w;

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct kiln_opaque_server_state state, nobodys;
 	struct kiln_opaque_ke3 ke3;
 	struct kiln_opaque_login login;
+	struct kiln_opaque_client_state client = w->client;
 	struct kiln_error err = {0}, nobodys_err = {0};
 	const bool good = fuzz_message(data, size, &w->ke1, &ke1, sizeof ke1);
 	enum kiln_code rc = kiln_opaque_generate_ke2(&w->server, NULL, &w->record, fuzz_user, &ke1,
@@ -27,8 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_failed(rc, &err, &state, sizeof state);
 		return 0;
 	}
-	rc = kiln_opaque_generate_ke3(&w->client, fuzz_password, &fuzz_ksf, NULL, &ke2, &ke3,
-				      &login, &err);
+	rc = kiln_opaque_generate_ke3(&client, fuzz_password, &fuzz_ksf, NULL, &ke2, &ke3, &login,
+				      &err);
 	require(good == (rc == KILN_OK));
 	if (rc != KILN_OK)
 		fuzz_failed(rc, &err, &login, sizeof login);

@@ -11,10 +11,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct kiln_opaque_ke2 ke2;
 	struct kiln_opaque_ke3 ke3;
 	struct kiln_opaque_login login;
+	struct kiln_opaque_client_state client = w->client;
 	struct kiln_error err = {0};
 	const bool good = fuzz_message(data, size, &w->ke2, &ke2, sizeof ke2);
-	const enum kiln_code rc = kiln_opaque_generate_ke3(&w->client, fuzz_password, &fuzz_ksf,
-							   NULL, &ke2, &ke3, &login, &err);
+	const enum kiln_code rc = kiln_opaque_generate_ke3(&client, fuzz_password, &fuzz_ksf, NULL,
+							   &ke2, &ke3, &login, &err);
 	require(good == (rc == KILN_OK));
 	if (rc != KILN_OK) {
 		fuzz_failed(rc, &err, &ke3, sizeof ke3);

@@ -10,9 +10,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct fuzz_opaque *w = fuzz_opaque();
 	struct kiln_opaque_ke3 ke3;
 	uint8_t session_key[KILN_OPAQUE_SESSION_KEY_SIZE];
+	struct kiln_opaque_server_state state = w->state;
 	struct kiln_error err = {0};
 	const bool good = fuzz_message(data, size, &w->ke3, &ke3, sizeof ke3);
-	const enum kiln_code rc = kiln_opaque_server_finish(&w->state, &ke3, session_key, &err);
+	const enum kiln_code rc = kiln_opaque_server_finish(&state, &ke3, session_key, &err);
 	require(good == (rc == KILN_OK));
 	if (rc != KILN_OK)
 		fuzz_failed(rc, &err, session_key, sizeof session_key);

@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct kiln_opaque_server_state state;
 	struct kiln_opaque_ke3 ke3;
 	struct kiln_opaque_login login;
+	struct kiln_opaque_client_state client = w->client;
 	struct kiln_error err = {0};
 	const bool good = fuzz_message(data, size, &w->record, &record, sizeof record);
 	const enum kiln_code checked = kiln_opaque_check_record(&record, &err);
@@ -25,8 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	require(rc == KILN_OK);
-	rc = kiln_opaque_generate_ke3(&w->client, fuzz_password, &fuzz_ksf, NULL, &ke2, &ke3,
-				      &login, &err);
+	rc = kiln_opaque_generate_ke3(&client, fuzz_password, &fuzz_ksf, NULL, &ke2, &ke3, &login,
+				      &err);
 	require(good == (rc == KILN_OK));
 	if (rc != KILN_OK)
 		fuzz_failed(rc, &err, &login, sizeof login);

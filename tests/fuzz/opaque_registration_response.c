@@ -12,11 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct kiln_opaque_registration_response response;
 	struct kiln_opaque_registration_record record;
 	uint8_t export_key[KILN_OPAQUE_EXPORT_KEY_SIZE];
+	struct kiln_opaque_registration_state state = w->registration_state;
 	struct kiln_error err = {0};
 	const bool good = fuzz_message(data, size, &w->response, &response, sizeof response);
 	const enum kiln_code rc = kiln_opaque_finalize_registration_request(
-	    &w->registration_state, fuzz_password, &fuzz_ksf, NULL, &response, NULL, &record,
-	    export_key, &err);
+	    &state, fuzz_password, &fuzz_ksf, NULL, &response, NULL, &record, export_key, &err);
 	if (rc != KILN_OK) {
 		require(!good && rc == KILN_E_OPAQUE_MESSAGE);
 		fuzz_failed(rc, &err, &record, sizeof record);

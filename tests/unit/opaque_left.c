@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What is left on the stack of a thread that registered a user and let him in: no secret. The
+ * What is left on the stack of a thread that registered a user and let him in: no secret, and
+ * nothing that was computed from one. The
  * messages and the states are elsewhere, with their owner. */
 #include "opaque_rig.h"
 
@@ -17,14 +18,16 @@ static struct rig rig;
 static enum kiln_code outcome;
 static uint8_t drawn[1024];
 static size_t drawn_length;
+static uint64_t drawn_next = 1;
 
 /* Kept, to be looked for. */
 static bool draw(void *user, void *out, size_t length)
 {
-	static uint8_t next = 1;
 	(void)user;
-	for (size_t i = 0; i < length; i++)
-		((uint8_t *)out)[i] = next = (uint8_t)(next * 167 + 13);
+	for (size_t i = 0; i < length; i++) {
+		drawn_next = drawn_next * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		((uint8_t *)out)[i] = (uint8_t)(drawn_next >> 56);
+	}
 	if (length > sizeof drawn - drawn_length)
 		return false;
 	memcpy(drawn + drawn_length, out, length);
@@ -47,9 +50,10 @@ static enum kiln_code respond(void)
 
 static enum kiln_code finalize(void)
 {
-	return kiln_opaque_finalize_registration_request(
-	    &rig.registration_state, rig.password, rig.ksf, NULL, &rig.registration_response,
-	    &source, &rig.record, rig.export_key, &rig.err);
+	struct kiln_opaque_registration_state state = rig.registration_state;
+	return kiln_opaque_finalize_registration_request(&state, rig.password, rig.ksf, NULL,
+							 &rig.registration_response, &source,
+							 &rig.record, rig.export_key, &rig.err);
 }
 
 static enum kiln_code ke1(void)
@@ -201,6 +205,153 @@ static void test_nothing_is_left(void **state)
 	}
 }
 
+/* ---- what cannot be named: libsodium's tables of multiples and what else comes of a secret. Of
+ * two runs with the same secret and other randomness, and one with another secret, these are the
+ * words that the first two have in common, and the third has not. */
+
+static char typed[] = "a password"; /* in one place: where it lies is not what is looked for */
+
+struct secret {
+	char letter; /* of the password */
+	const struct kiln_opaque_setup *setup;
+	uint64_t seed; /* of the randomness */
+};
+
+/* All steps with these, and what one of them leaves. */
+static uint8_t *run_with(const struct secret *secret, enum kiln_code (*what)(void))
+{
+	uint8_t *stack = NULL;
+	typed[0] = secret->letter;
+	rig.password = BYTES(typed);
+	rig_ok(kiln_opaque_server_init(secret->setup, &rig.server, &rig.err), &rig.err);
+	drawn_next = secret->seed;
+	drawn_length = 0;
+	for (size_t i = 0; i < STEPS; i++) {
+		step = steps[i];
+		uint8_t *one = run(run_step);
+		rig_ok(outcome, &rig.err);
+		if (steps[i] == what)
+			stack = one;
+		else
+			assert_int_equal(munmap(one, STACK_SIZE), 0);
+	}
+	if (stack != NULL)
+		return stack;
+	step = what;
+	stack = run(run_step);
+	rig_ok(outcome, &rig.err);
+	return stack;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+#define WORDS (STACK_SIZE / sizeof(uint64_t))
+
+static bool has(const uint8_t *sorted, uint64_t word)
+{
+	return bsearch(&word, sorted, WORDS, sizeof word, compare) != NULL;
+}
+
+/* Not a length, nor two numbers of the thread library's; and nothing that is public. */
+static bool is_telling(uint64_t word, const uint8_t public_key[KILN_OPAQUE_ELEMENT_SIZE])
+{
+	return (uint32_t)word > UINT16_MAX && word >> 32 > UINT16_MAX &&
+	       memmem(public_key, KILN_OPAQUE_ELEMENT_SIZE, &word, sizeof word) == NULL;
+}
+
+/* How many words in what this step leaves come of the secret alone. */
+static size_t common(enum kiln_code (*what)(void), const struct secret runs[3])
+{
+	uint8_t *stacks[3];
+	uint64_t word;
+	size_t count = 0;
+	for (size_t i = 0; i < 3; i++) {
+		stacks[i] = run_with(&runs[i], what);
+		qsort(stacks[i], WORDS, sizeof word, compare);
+	}
+	for (size_t i = 0; i < WORDS; i++) {
+		memcpy(&word, stacks[0] + i * sizeof word, sizeof word);
+		count += is_telling(word, runs[0].setup->server_public_key) &&
+			 has(stacks[1], word) && !has(stacks[2], word);
+	}
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(munmap(stacks[i], STACK_SIZE), 0);
+	return count;
+}
+
+static struct kiln_opaque_setup setups[2];
+
+static void make_setups(void)
+{
+	rig_init(&rig);
+	setups[0] = rig.server.setup;
+	rig_init(&rig);
+	setups[1] = rig.server.setup;
+}
+
+static void nothing_in_common(const struct secret runs[3])
+{
+	for (size_t i = 0; i < STEPS; i++) {
+		const size_t count = common(steps[i], runs);
+		if (count > 0)
+			fail_msg("step %zu leaves %zu words that come of the secret", i, count);
+	}
+}
+
+static void test_nothing_of_the_password(void **state)
+{
+	(void)state;
+	make_setups();
+	const struct secret runs[3] = {{'a', setups, 1}, {'a', setups, 100}, {'b', setups, 201}};
+	nothing_in_common(runs);
+}
+
+static void test_nothing_of_the_servers_keys(void **state)
+{
+	(void)state;
+	make_setups();
+	const struct secret runs[3] = {
+	    {'a', setups, 1}, {'a', setups, 100}, {'a', setups + 1, 201}};
+	nothing_in_common(runs);
+}
+
+/* The same multiplications, and nothing that cleans up after them. */
+static enum kiln_code blind(void)
+{
+	uint8_t blinded[KILN_OPAQUE_ELEMENT_SIZE];
+	return kiln_opaque_blind(rig.password, rig.client_state.blind, blinded) ? KILN_OK
+										: KILN_E_USAGE;
+}
+
+/* Leaves one of the server's keys. */
+static enum kiln_code keep(void)
+{
+	volatile uint8_t copies[256][KILN_OPAQUE_SCALAR_SIZE];
+	for (size_t n = 0; n < sizeof copies / sizeof copies[0]; n++)
+		for (size_t i = 0; i < sizeof copies[0]; i++)
+			copies[n][i] = rig.server.setup.server_private_key[i];
+	return KILN_OK;
+}
+
+static void test_the_comparison(void **state)
+{
+	(void)state;
+	make_setups();
+	const struct secret password[3] = {
+	    {'a', setups, 1}, {'a', setups, 100}, {'b', setups, 201}};
+	const struct secret keys[3] = {
+	    {'a', setups, 1}, {'a', setups, 100}, {'a', setups + 1, 201}};
+	const size_t of_password = common(blind, password), of_keys = common(keep, keys);
+	print_message("unwiped: %zu words of the password, %zu of the server's key\n", of_password,
+		      of_keys);
+	assert_true(of_password > 100); /* a table of eight points has 160 */
+	assert_true(of_keys > 0);
+}
+
 /* The search finds what is there. */
 static void test_the_search(void **state)
 {
@@ -215,6 +366,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_nothing_is_left),
 	    cmocka_unit_test(test_the_search),
+	    cmocka_unit_test(test_nothing_of_the_password),
+	    cmocka_unit_test(test_nothing_of_the_servers_keys),
+	    cmocka_unit_test(test_the_comparison),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

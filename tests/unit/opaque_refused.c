@@ -173,12 +173,13 @@ static void test_wrong_stretching(void **state)
 
 /* ---- bounds */
 
-#define USAGE(call)                                                                                \
+#define USAGE_OF(rig, call)                                                                        \
 	do {                                                                                       \
-		rig.err.code = KILN_OK;                                                            \
+		(rig)->err.code = KILN_OK;                                                         \
 		assert_int_equal((call), KILN_E_USAGE);                                            \
-		assert_int_equal(rig.err.code, KILN_E_USAGE);                                      \
+		assert_int_equal((rig)->err.code, KILN_E_USAGE);                                   \
 	} while (0)
+#define USAGE(call) USAGE_OF(&rig, call)
 
 static void test_bounds(void **state)
 {
@@ -316,7 +317,7 @@ static void test_bad_setup(void **state)
 	rig_ok(kiln_opaque_public_key(setup.server_private_key, public_key, &rig.err), &rig.err);
 }
 
-/* A state that was never filled is not used. */
+/* A state that was never filled is not used, nor blamed on the peer. */
 static void test_empty_states(void **state)
 {
 	(void)state;
@@ -324,10 +325,60 @@ static void test_empty_states(void **state)
 	registered(&rig);
 	rig_ok(rig_ke1(&rig), &rig.err);
 	rig_ok(rig_ke2(&rig), &rig.err);
+	const struct kiln_opaque_client_state good = rig.client_state;
 	memset(&rig.client_state.blind, 0, 32);
-	assert_int_equal(rig_ke3(&rig), KILN_E_USAGE);
+	USAGE(rig_ke3(&rig));
+	rig.client_state = good;
+	memset(&rig.client_state.client_secret, 0, 32);
+	USAGE(rig_ke3(&rig));
 	memset(&rig.registration_state, 0, sizeof rig.registration_state);
-	assert_int_not_equal(rig_finalize(&rig), KILN_OK);
+	USAGE(rig_finalize(&rig));
+}
+
+/* Zeros meet a state of zeros: nobody is let in, least of all with a key that everybody knows. */
+static void zeros_refused(struct rig *rig)
+{
+	const struct kiln_opaque_ke3 zeros = {{0}};
+	const uint8_t key[KILN_OPAQUE_SEAL_KEY_SIZE] = {1};
+	struct kiln_opaque_sealed_state sealed;
+	memset(rig->session_key, 0xaa, sizeof rig->session_key);
+	assert_int_equal(
+	    kiln_opaque_server_finish(&rig->server_state, &zeros, rig->session_key, &rig->err),
+	    KILN_E_OPAQUE_AUTH);
+	assert_int_equal(rig->err.code, KILN_E_OPAQUE_AUTH);
+	assert_true(rig_zero(rig->session_key, sizeof rig->session_key));
+	USAGE_OF(rig, kiln_opaque_state_seal(key, rig->credential, 1, &rig->server_state, NULL,
+					     &sealed, &rig->err));
+	assert_true(rig_zero(&sealed, sizeof sealed));
+}
+
+static void test_used_server_state(void **state)
+{
+	(void)state;
+	struct rig rig;
+	registered(&rig);
+	zeros_refused(&rig); /* never made */
+	rig_ok(rig_login(&rig), &rig.err);
+	rig_ok(kiln_opaque_server_finish(&rig.server_state, &rig.ke3, rig.session_key, &rig.err),
+	       &rig.err);
+	assert_memory_equal(rig.session_key, rig.login.session_key, sizeof rig.session_key);
+	assert_true(rig_zero(&rig.server_state, sizeof rig.server_state));
+	assert_int_equal(
+	    kiln_opaque_server_finish(&rig.server_state, &rig.ke3, rig.session_key, &rig.err),
+	    KILN_E_OPAQUE_AUTH);
+	zeros_refused(&rig);
+
+	/* One wrong KE3, and the right one comes too late. */
+	rig_ok(rig_login(&rig), &rig.err);
+	rig.ke3.client_mac[0] ^= 1;
+	assert_int_equal(
+	    kiln_opaque_server_finish(&rig.server_state, &rig.ke3, rig.session_key, &rig.err),
+	    KILN_E_OPAQUE_AUTH);
+	rig.ke3.client_mac[0] ^= 1;
+	assert_int_equal(
+	    kiln_opaque_server_finish(&rig.server_state, &rig.ke3, rig.session_key, &rig.err),
+	    KILN_E_OPAQUE_AUTH);
+	zeros_refused(&rig);
 }
 
 /* ---- randomness */
@@ -403,6 +454,8 @@ static void test_no_randomness(void **state)
 								 &rig.registration_state, &rig.err),
 			 KILN_E_SYSTEM);
 	assert_true(rig_zero(&rig.registration_state, sizeof rig.registration_state));
+	registered(&rig);
+	rig_ok(rig_login(&rig), &rig.err);
 	assert_int_equal(kiln_opaque_state_seal(key, BYTES("x"), 1, &rig.server_state, &failing,
 						&sealed, &rig.err),
 			 KILN_E_SYSTEM);
@@ -461,6 +514,7 @@ int main(void)
 	    cmocka_unit_test(test_bad_elements),
 	    cmocka_unit_test(test_bad_setup),
 	    cmocka_unit_test(test_empty_states),
+	    cmocka_unit_test(test_used_server_state),
 	    cmocka_unit_test(test_no_randomness),
 	    cmocka_unit_test(test_zero_randomness),
 	    cmocka_unit_test(test_without_error),

@@ -78,9 +78,12 @@ enum kiln_code rig_respond(struct rig *rig)
 
 enum kiln_code rig_finalize(struct rig *rig)
 {
-	return kiln_opaque_finalize_registration_request(
-	    &rig->registration_state, rig->password, rig->ksf, &rig->client_parameters,
-	    &rig->registration_response, NULL, &rig->record, rig->export_key, &rig->err);
+	struct kiln_opaque_registration_state state = rig->registration_state;
+	const enum kiln_code rc = kiln_opaque_finalize_registration_request(
+	    &state, rig->password, rig->ksf, &rig->client_parameters, &rig->registration_response,
+	    NULL, &rig->record, rig->export_key, &rig->err);
+	assert_true(rig_zero(&state, sizeof state));
+	return rc;
 }
 
 enum kiln_code rig_ke1(struct rig *rig)
@@ -98,15 +101,21 @@ enum kiln_code rig_ke2(struct rig *rig)
 
 enum kiln_code rig_ke3(struct rig *rig)
 {
-	return kiln_opaque_generate_ke3(&rig->client_state, rig->password, rig->ksf,
-					&rig->client_parameters, &rig->ke2, &rig->ke3, &rig->login,
-					&rig->err);
+	struct kiln_opaque_client_state state = rig->client_state;
+	const enum kiln_code rc =
+	    kiln_opaque_generate_ke3(&state, rig->password, rig->ksf, &rig->client_parameters,
+				     &rig->ke2, &rig->ke3, &rig->login, &rig->err);
+	assert_true(rig_zero(&state, sizeof state));
+	return rc;
 }
 
 enum kiln_code rig_finish(struct rig *rig)
 {
-	return kiln_opaque_server_finish(&rig->server_state, &rig->ke3, rig->session_key,
-					 &rig->err);
+	struct kiln_opaque_server_state state = rig->server_state;
+	const enum kiln_code rc =
+	    kiln_opaque_server_finish(&state, &rig->ke3, rig->session_key, &rig->err);
+	assert_true(rig_zero(&state, sizeof state));
+	return rc;
 }
 
 enum kiln_code rig_register(struct rig *rig)

@@ -65,7 +65,9 @@ struct rig {
 /* A server with a setup of its own, and a user "alice" with a password, not registered. */
 void rig_init(struct rig *rig);
 
-/* The steps of both sides, each KILN_OK or the code that it gave. */
+/* The steps of both sides, each KILN_OK or the code that it gave. A state that a step uses up is
+ * wiped by the library, whatever comes of it; here that is a copy, so that a step can be taken
+ * again. */
 enum kiln_code rig_request(struct rig *rig);
 enum kiln_code rig_respond(struct rig *rig);
 enum kiln_code rig_finalize(struct rig *rig);

@@ -61,6 +61,7 @@ static void test_time(void **state)
 	assert_int_equal(open_at(&s, bound, NOW + MINUTE + 1), KILN_E_TIMEOUT);
 	assert_int_equal(s.err.code, KILN_E_TIMEOUT);
 	assert_int_equal(open_at(&s, bound, NOW - MINUTE - 1), KILN_E_TIMEOUT);
+	assert_non_null(strstr(s.err.message, "too old, or from the future"));
 	assert_int_equal(open_at(&s, bound, 0), KILN_E_TIMEOUT);
 	assert_int_equal(open_at(&s, bound, UINT64_MAX), KILN_E_TIMEOUT);
 }

@@ -16,8 +16,8 @@
  *	client  kiln_opaque_generate_ke3   -> ke3   64, session key, export key, who the server is
  *	server  kiln_opaque_server_finish  -> session key
  *
- * Names and order are the RFC's. Pure functions: bytes go in, bytes and a verdict come out; there
- *is no connection, no clock, no file, and no memory but the caller's, except Argon2id's.
+ * Names and order are the RFC's. Pure functions: bytes go in, bytes and a verdict come out. They
+ * know no connection, no clock, no file, and no memory but the caller's, except Argon2id's.
  *
  * Messages. A message's struct is its bytes on the wire: arrays of bytes without padding, to be
  * sent, received and stored as they are. There is nothing else in a message, no length and no type.
@@ -30,7 +30,9 @@
  *   KILN_E_OPAQUE_MESSAGE  a message holds no valid group element, or the identity element
  * and what else it gives stands beside it.
  *
- * Secrets. What a call keeps on its stack is wiped. No branch and no index depends on a secret, on
+ * Secrets. What a call keeps on its stack is wiped, and so are the 16 KiB below it, where the
+ * libraries beneath leave theirs. A state is wiped by the call that uses it up, whatever that call
+ * says, and one that was wiped is refused. No branch and no index depends on a secret, on
  * either side (a test under valgrind shows it), outside of Argon2id, which is the client's: its
  * second half reads memory by what it computed. Lengths are no secrets. Structs that hold secrets
  * are marked; the caller wipes them with kiln_opaque_wipe.
@@ -220,10 +222,12 @@ KILN_API enum kiln_code kiln_opaque_create_registration_response(
     const struct kiln_opaque_registration_request *request,
     struct kiln_opaque_registration_response *response, struct kiln_error *err) KILN_NODISCARD;
 
-/* Takes as long as ksf says. Draws: envelope_nonce (32).
+/* Takes as long as ksf says. The state is used up, and wiped, also on failure. Draws:
+ * envelope_nonce (32).
+ *   KILN_E_USAGE      also: the state was used before, or never made
  *   KILN_E_NO_MEMORY  Argon2id's memory cannot be had */
 KILN_API enum kiln_code kiln_opaque_finalize_registration_request(
-    const struct kiln_opaque_registration_state *state, struct kiln_opaque_bytes password,
+    struct kiln_opaque_registration_state *state, struct kiln_opaque_bytes password,
     const struct kiln_opaque_ksf *ksf, const struct kiln_opaque_parameters *parameters,
     const struct kiln_opaque_registration_response *response,
     const struct kiln_opaque_random *random, struct kiln_opaque_registration_record *record,
@@ -281,22 +285,24 @@ struct kiln_opaque_login {
 };
 
 /* With the password and the ksf of the registration. Takes as long as ksf says. The state is used
- * up: it is for one KE2.
+ * up, and wiped, also on failure: it is for one KE2.
+ *   KILN_E_USAGE        also: the state was used before, or never made
  *   KILN_E_OPAQUE_AUTH  the password is wrong, or there is no such user, or the server is not the
  *                       one of the registration, or something was altered on the way; which of them
  *                       cannot be told, and a peer must not learn more either
  *   KILN_E_NO_MEMORY    Argon2id's memory cannot be had */
 KILN_API enum kiln_code
-kiln_opaque_generate_ke3(const struct kiln_opaque_client_state *state,
-			 struct kiln_opaque_bytes password, const struct kiln_opaque_ksf *ksf,
+kiln_opaque_generate_ke3(struct kiln_opaque_client_state *state, struct kiln_opaque_bytes password,
+			 const struct kiln_opaque_ksf *ksf,
 			 const struct kiln_opaque_parameters *parameters,
 			 const struct kiln_opaque_ke2 *ke2, struct kiln_opaque_ke3 *ke3,
 			 struct kiln_opaque_login *login, struct kiln_error *err) KILN_NODISCARD;
 
-/* KILN_OK: the client knew the password, and has the same session key.
+/* KILN_OK: the client knew the password, and has the same session key. The state is used up, and
+ * wiped, also on failure: it is for one KE3.
  *   KILN_E_OPAQUE_AUTH  it did not, or something was altered on the way; the same for a user who
- *                       does not exist */
-KILN_API enum kiln_code kiln_opaque_server_finish(const struct kiln_opaque_server_state *state,
+ *                       does not exist, and for a state that was used before, or never made */
+KILN_API enum kiln_code kiln_opaque_server_finish(struct kiln_opaque_server_state *state,
 						  const struct kiln_opaque_ke3 *ke3,
 						  uint8_t session_key[KILN_OPAQUE_SESSION_KEY_SIZE],
 						  struct kiln_error *err) KILN_NODISCARD;
@@ -319,7 +325,9 @@ struct kiln_opaque_sealed_state {
 };
 #define KILN_OPAQUE_SEALED_STATE_SIZE 177u
 
-/* now_ms: the caller's clock, in ms since 1970. Draws: nonce (24). */
+/* now_ms: the caller's clock, in ms since 1970. The state stays: the caller wipes it. Draws: nonce
+ * (24).
+ *   KILN_E_USAGE  also: the state was used, or never made */
 KILN_API enum kiln_code kiln_opaque_state_seal(const uint8_t key[KILN_OPAQUE_SEAL_KEY_SIZE],
 					       struct kiln_opaque_bytes bound, uint64_t now_ms,
 					       const struct kiln_opaque_server_state *state,
@@ -329,7 +337,7 @@ KILN_API enum kiln_code kiln_opaque_state_seal(const uint8_t key[KILN_OPAQUE_SEA
 
 /* max_age_ms is how far creation and now may be apart, either way: clocks of servers differ.
  *   KILN_E_OPAQUE_STATE  it was altered, sealed under another key, or bound to something else
- *   KILN_E_TIMEOUT       it is good, and too old */
+ *   KILN_E_TIMEOUT       it is good, and too old, or from the future */
 KILN_API enum kiln_code kiln_opaque_state_open(const uint8_t key[KILN_OPAQUE_SEAL_KEY_SIZE],
 					       struct kiln_opaque_bytes bound, uint64_t now_ms,
 					       uint64_t max_age_ms,
