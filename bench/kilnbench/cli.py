@@ -10,18 +10,20 @@ import subprocess
 import sys
 import tempfile
 
-from . import host, markdown, measures, peers, runner, summary, svg
+from . import host, keys_rows, markdown, measures, peers, runner, summary, svg
 
 ROOT = runner.ROOT
 # Left out of a quick run, where they are not asked for by name.
 FULL_ONLY = {"hitch", "stunnel", "kiln-ktls-epoll"}
 TIMED_ONLY = {"kiln-epoll"}
-# Seconds for (mode, quick); the rest of the ten minutes is for building and booting.
+# Seconds for (mode, quick); the rest of twelve minutes is for building and booting.
 BUDGET = {("counted", True): 300, ("timed", True): 170,
           ("counted", False): 5400, ("timed", False): 5400,
-          ("roast", True): 90, ("roast", False): 1200}
+          ("roast", True): 90, ("roast", False): 1200,
+          ("keys", True): 110, ("keys", False): 1800}
 # What each mode consists of: the sessions of a line run at the same time.
-SESSIONS = {"counted": ["counted", "memory"], "timed": ["timed"], "roast": ["roast"]}
+SESSIONS = {"counted": ["counted", "memory"], "timed": ["timed"], "roast": ["roast"],
+            "keys": ["keys"]}
 
 
 class Wrong(Exception):
@@ -41,7 +43,7 @@ def parse(argv, usage):
     parser.add_argument("-h", "--help", action="store_true")
     for flag in ("quick", "no-build", "no-exchange", "render"):
         parser.add_argument(f"--{flag}", action="store_true")
-    parser.add_argument("--mode", choices=("timed", "counted", "roast", "all"), default="all")
+    parser.add_argument("--mode", choices=("timed", "counted", "roast", "keys", "all"), default="all")
     parser.add_argument("--only", default="")
     parser.add_argument("--peers", default="")
     for number in ("rounds", "idle-conns", "budget", "vm-mem"):
@@ -93,8 +95,8 @@ def build(options):
             subprocess.run(["cmake", "-S", str(ROOT), "-B", str(options.build), "-G", "Ninja",
                             "-DCMAKE_BUILD_TYPE=RelWithDebInfo"], check=True,
                            stdout=subprocess.DEVNULL)
-        subprocess.run(["cmake", "--build", str(options.build), "--target", "kiln-load", "kiln"],
-                       check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["cmake", "--build", str(options.build), "--target", "kiln-load", "kiln",
+                        "kiln-keys-load"], check=True, stdout=subprocess.DEVNULL)
     if not options.load.exists():
         raise Wrong(f"{options.load} is not there; run without --no-build")
 
@@ -128,7 +130,7 @@ def measure(options, argv):
         runner.make_certificate(folder)
         for mode, sessions in SESSIONS.items():
             kinds = [k for k in sessions if measures.of_kind(k, options.measures)]
-            if options.mode not in (mode, "all"):
+            if options.mode not in (mode, "all") or not kinds:
                 continue
             reason = runner.vm_is_missing(options) if mode == "counted" else None
             if reason:
@@ -149,6 +151,8 @@ def write(results, options):
     figures = svg.write_all(results, options.out)
     text = markdown.page(results, figures)
     (options.out / "README.md").write_text(text, encoding="utf-8")
+    for line in keys_rows.verdicts(results["summary"].get("keys", {})):
+        runner.say(line)
     runner.say(f"wrote {options.out}/README.md, {options.json.name}, {len(figures)} figures")
     return text
 

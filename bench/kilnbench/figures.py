@@ -1,6 +1,6 @@
 """Which figures there are: one list for the tables and the drawings."""
 
-from . import peers, roast_rows
+from . import keys_rows, peers, roast_rows
 
 
 class Series:
@@ -135,6 +135,34 @@ ALL = [
                Series("before", "beside", "before_kib", "KiB", digits=0),
                Series("after", "beside", "after_kib", "KiB", digits=0)],
            roast_rows.BESIDE),
+    Figure("keys-opaque", "keys", "OPAQUE, the server's side alone",
+           "Without connections, store and log. In parentheses: the ratio to "
+           "@serenity-kit/opaque. Login: KE2 from KE1, and the check of KE3. Registration: the "
+           "response.", [
+               Series("login", "opaque-login", "per_core", "per core-second", digits=0,
+                      better="more"),
+               Series("registration", "opaque-registration", "per_core", "per core-second",
+                      digits=0, better="more")],
+           keys_rows.PEERS),
+    Figure("keys-server", "keys", "The key server",
+           f"kiln keys serve whole, {keys_rows.SOME:,} users in its store, by its processor time; "
+           "beside it @serenity-kit/opaque (in parentheses: the ratio to it) with a Map as its "
+           "store and no network. A registration has a login behind it, on both.", [
+               Series("logins", "keys-login", "per_core", "per core-second", digits=0,
+                      better="more"),
+               Series("registrations", "keys-registration", "per_core", "per core-second",
+                      digits=0, better="more")],
+           keys_rows.PEERS),
+    Figure("keys-growth", "keys", "The key server and the number of its users",
+           "A login of a random user, and a start, which checks every row. In parentheses: the "
+           f"ratio to {keys_rows.SOME:,} users.", [
+               Series("login", "keys-growth", "cost_us", "µs of processor time", digits=0),
+               Series("p50", "keys-growth", "p50_ms", "ms"),
+               Series("p99", "keys-growth", "p99_ms", "ms"),
+               Series("start", "keys-start", "seconds", "s", digits=2),
+               Series("start, processor", "keys-start", "cpu_seconds", "s", digits=2),
+               Series("store", "keys-start", "size_mib", "MiB", digits=0)],
+           keys_rows.STORES),
 ]
 
 

@@ -1,18 +1,19 @@
 """docs/bench/README.md: conditions, tables, figures."""
 
-from . import figures, peers
+from . import figures, keys_rows, peers
 
 HEAD = """# Measured results
 
 Written by `bench/run`; what the figures mean, and what they cannot see, is in
 [bench/README.md](../../bench/README.md). Every value is a median, with its extremes in the figure
-and in `results.json`. In parentheses: the ratio to nginx without kTLS, round by round.
+and in `results.json`. In parentheses: the ratio to nginx without kTLS, or to what a figure's note
+names, round by round.
 """
 
 
 WHERE = {
     "timed": "", "counted": " in QEMU {} (emulated, `-icount`: a nanosecond is an instruction)",
-    "memory": " in QEMU {} (emulated)", "roast": "",
+    "memory": " in QEMU {} (emulated)", "roast": "", "keys": "",
 }
 
 
@@ -85,7 +86,7 @@ def _rates(summary):
 
 def _load(kind, machine):
     """What else the machine was doing spoils clocks, never counts."""
-    if kind not in ("timed", "roast"):
+    if kind not in ("timed", "roast", "keys"):
         return ""
     return f", load average {machine['load_average']:.1f} at its start"
 
@@ -112,6 +113,12 @@ def _conditions(results):
                      "side, STS and the load generator share the other processors: where they "
                      "are few, they limit the rate by the wall clock and the latency. Two Kilns "
                      "choose TLS_AES_256_GCM_SHA384.")
+    if "keys" in results["runs"]:
+        lines.append(f"- Keys: SQLite (WAL, synchronous=FULL), user space TLS where there is no "
+                     f"kTLS, {keys_rows.CONNS} connections with {keys_rows.DEPTH} sessions each "
+                     "under way, every limit counted and none reached, a log line and a line in "
+                     "the audit log for each. A login is a whole session: KE1, KE2, KE3, OPEN, "
+                     "a request that asks for nothing, its answer.")
     lines.append("- All: one worker, TLS 1.3, TLS_AES_128_GCM_SHA256 and no client "
                  "certificate where not said otherwise, X25519, ECDSA P-256 certificate, no "
                  "tickets, loopback.")
@@ -154,6 +161,9 @@ def page(results, drawn):
         parts += [f"## {figure.title}\n", figure.note + "\n", _figure_table(figure, summary)]
         if figure.name in drawn:
             parts.append(f"![{figure.title}]({figure.name}.svg)\n")
+        if figure.name == "keys-server":
+            lines = keys_rows.verdicts(summary)
+            parts += ["\n".join(f"- {line}" for line in lines) + "\n"] if lines else []
     counted = results["summary"].get("counted")
     if counted and counted.keys() - {"idle"}:
         parts += ["## Counted, all sides\n", "Instructions of proxy + backend + client + kernel "

@@ -1,5 +1,7 @@
 """What is measured: the load of each measure and the values read from its result."""
 
+from . import keys_rows
+
 MIB = 1 << 20
 
 
@@ -62,8 +64,9 @@ ALL = [
 ]
 # Between Kilns alone: roast.py.
 ROAST = ["roast", "strangers", "beside"]
+KEYS = keys_rows.MEASURES
 BY_NAME = {measure.name: measure for measure in ALL}
-NAMES = [*BY_NAME, *ROAST]
+NAMES = [*BY_NAME, *ROAST, *KEYS]
 
 
 def of_kind(kind, chosen):
@@ -72,7 +75,9 @@ def of_kind(kind, chosen):
         return [name for name in chosen if name == "idle"]
     if kind == "roast":
         return [name for name in chosen if name in ROAST]
-    chosen = [name for name in chosen if name not in ROAST]
+    if kind == "keys":
+        return [name for name in chosen if name in KEYS]
+    chosen = [name for name in chosen if name in BY_NAME]
     return [name for name in chosen if kind == "timed" or name != "idle"]
 
 

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 
-from . import measures, process, roast_rows
+from . import keys_rows, measures, process, roast_rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "bench" / "run"
 # Of a plan, what is of this machine only and not for the results.
-FILES = ("load", "kiln", "cert", "key", "pem")
+FILES = ("load", "kiln", "cert", "key", "pem", "keys_load", "stores", "scratch")
+# Kinds that run on this machine's kernel.
+HERE = ("timed", "roast", "keys")
 
 
 def say(text):
@@ -23,7 +25,7 @@ def say(text):
 def cpu_shares(kind):
     """The proxy gets a processor of its own where there is more than one."""
     cpus = sorted(os.sched_getaffinity(0))
-    if kind not in ("timed", "roast") or len(cpus) < 2:
+    if kind not in HERE or len(cpus) < 2:
         return [], []
     return cpus[:1], cpus[1:]
 
@@ -36,9 +38,23 @@ def amounts(kind, options):
                 "rounds": options.rounds or roast_rows.ROUNDS[options.quick],
                 "beside_rounds": roast_rows.BESIDE_ROUNDS[options.quick],
                 "at_once": roast_rows.AT_ONCE}
+    if kind == "keys":
+        return {"amounts": keys_rows.AMOUNTS[options.quick], "overrides": {}, "idle_rounds": 0,
+                "rounds": options.rounds or keys_rows.ROUNDS[options.quick],
+                **keys_files(options)}
     return {"amounts": dict(measures.AMOUNTS[key]), "overrides": options.overrides,
             "rounds": options.rounds or measures.ROUNDS[key],
             "idle_rounds": measures.IDLE_ROUNDS[key]}
+
+
+def keys_files(options):
+    """A store with many users takes minutes to fill: a quick run has it only if it is there."""
+    place = options.build / "bench"
+    stores = place / "keys-stores"
+    there = (stores / str(keys_rows.MANY)).is_dir()
+    many = keys_rows.QUICK_MANY if options.quick and not there else keys_rows.MANY
+    return {"keys_load": str(place / "kiln-keys-load"), "stores": str(stores),
+            "scratch": str(place), "users": [keys_rows.FEW, keys_rows.SOME, many]}
 
 
 def make_plan(kind, peers, options, folder):
@@ -51,7 +67,7 @@ def make_plan(kind, peers, options, folder):
         **amounts(kind, options), "cpus_proxy": on_proxy, "cpus_load": on_load,
         "run_timeout": 600,
     }
-    if options.idle_conns and kind != "roast":
+    if options.idle_conns and kind not in ("roast", "keys"):
         plan["amounts"]["idle"] = {"conns": options.idle_conns}
     file = folder / f"plan-{kind}.json"
     file.write_text(json.dumps(plan, indent=1), encoding="utf-8")
@@ -72,7 +88,7 @@ def make_certificate(folder):
 
 def command_for(kind, options, plan_file, budget):
     session = [sys.executable, str(PROGRAM), "--session", str(plan_file)]
-    if kind in ("timed", "roast"):
+    if kind in HERE:
         return session
     memory = options.vm_mem or (3072 if kind == "memory" else 1536)
     how = ["--counted", "--smp", "1"] if kind == "counted" else ["--smp", "2"]

@@ -15,7 +15,7 @@ import tempfile
 import time
 import types
 
-from . import host, measures, memory, peers, process, roast
+from . import host, keys, measures, memory, peers, process, roast
 
 LOG_LINES = 4
 
@@ -222,6 +222,8 @@ def main(plan_file):
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     if plan["kind"] == "roast":
         return roast.main(plan)
+    if plan["kind"] == "keys":
+        return keys.main(plan)
     with tempfile.TemporaryDirectory(prefix="kiln-bench-") as folder:
         os.chmod(folder, 0o755)  # workers that drop their rights find their files
         session = Session(plan, pathlib.Path(folder))

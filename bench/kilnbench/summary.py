@@ -2,7 +2,7 @@
 
 import statistics
 
-from . import peers
+from . import keys_rows, peers
 
 
 def _spread(values):
@@ -43,7 +43,7 @@ def of_run(samples):
     _subtract_direct(found.get("idle", {}))
     result = {}
     for measure, by_peer in found.items():
-        baseline = by_peer.get(peers.BASELINE, {})
+        baseline = by_peer.get(keys_rows.BASELINE.get(measure, peers.BASELINE), {})
         for peer, rounds in by_peer.items():
             metrics = sorted({m for values in rounds.values() for m in values})
             for metric in metrics:

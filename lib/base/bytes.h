@@ -49,9 +49,12 @@ static inline void kiln_store_be64(uint8_t *p, uint64_t v)
 	}
 }
 
-/* explicit_bzero is the C library's promise that the compiler keeps the store. */
+/* explicit_bzero is the C library's promise that the compiler keeps the store. The empty statement
+ * makes it forget what p points to: where that is a struct's first member, gcc (12) takes its size
+ * for the struct's, and warns of an overflow. */
 static inline void kiln_wipe(void *p, size_t len)
 {
+	__asm__("" : "+r"(p));
 	explicit_bzero(p, len);
 }
 

@@ -44,14 +44,20 @@ static enum kiln_code fill(struct kiln_keys *keys, const char *account, const vo
 	return KILN_OK;
 }
 
-static struct kiln_keys_client_options client_options(const struct kiln_keys *keys)
+/* NULL: the program did not ask for it. */
+static const uint8_t *exporter_of(const struct kiln_conn *conn)
 {
 	size_t len;
-	const uint8_t *exporter = kiln_conn_exporter(keys->conn, &len);
+	const uint8_t *exporter = kiln_conn_exporter(conn, &len);
+	return len == KILN_KEYS_EXPORTER_LEN ? exporter : NULL;
+}
+
+static struct kiln_keys_client_options client_options(const struct kiln_keys *keys)
+{
 	return (struct kiln_keys_client_options){
 	    .account = {keys->account, strlen(keys->account)},
 	    .password = {keys->password, keys->password_len},
-	    .exporter = len == KILN_KEYS_EXPORTER_LEN ? exporter : NULL,
+	    .exporter = exporter_of(keys->conn),
 	    .server_identity = keys->server_identity,
 	    .server_key = keys->options.server_key,
 	    .ksf = keys->options.ksf,
@@ -171,16 +177,15 @@ static enum kiln_code reconnect(struct kiln_keys *keys, struct kiln_keys_client 
 				unsigned *times, struct kiln_error *err)
 {
 	const enum kiln_code why = err->code;
-	struct kiln_error own = {0};
 	if (keys->options.reconnect == NULL || why == KILN_E_AGAIN || ++*times > RECONNECTS_MAX ||
-	    kiln_keys_client_resume(client, &own) != KILN_OK)
+	    !kiln_keys_client_resumable(client))
 		return why;
 	struct kiln_conn *conn = keys->options.reconnect(keys->options.arg, err);
 	if (conn == NULL)
 		return err->code;
 	keys->conn = conn;
 	keys->start = keys->end = 0;
-	return KILN_OK;
+	return kiln_keys_client_resume(client, exporter_of(conn), err);
 }
 
 /* One step; KILN_OK: go on, see kiln_keys_client_step. */

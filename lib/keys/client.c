@@ -260,18 +260,32 @@ enum kiln_keys_step kiln_keys_client_stretch(struct kiln_keys_client *client)
 	return kiln_keys_client_step(client);
 }
 
-enum kiln_code kiln_keys_client_resume(struct kiln_keys_client *client, struct kiln_error *err)
+bool kiln_keys_client_resumable(const struct kiln_keys_client *client)
 {
+	return client->keyed && client->stage != STAGE_DONE && client->stage != STAGE_BROKEN;
+}
+
+enum kiln_code kiln_keys_client_resume(struct kiln_keys_client *client, const uint8_t *exporter,
+				       struct kiln_error *err)
+{
+	struct kiln_keys_channel here;
 	struct kiln_keys_message m = {.next = client->received};
 	uint8_t frame[128];
-	if (!client->keyed || client->stage == STAGE_DONE || client->stage == STAGE_BROKEN)
+	if (!kiln_keys_client_resumable(client))
 		return kiln_fail(err, KILN_E_USAGE, "no session is open that could be resumed");
+	if (client->bound && exporter == NULL)
+		return kiln_fail(err, KILN_E_USAGE,
+				 "the session is bound to the TLS exporter, and the connection on "
+				 "which it would go on has none");
+	if (client->bound)
+		memcpy(client->exporter, exporter, sizeof client->exporter);
 	drop_input(client);
 	forget(&client->out, client->out_cap);
 	client->out_start = client->out_end = client->out_cap = 0;
-	const size_t len =
-	    kiln_keys_frame_write(KILN_KEYS_RESUME, client->id, client->resumes++, &m,
-				  client->channel.resume_client, frame, sizeof frame);
+	kiln_keys_channel_on(&client->channel, client->bound ? client->exporter : NULL, &here);
+	const size_t len = kiln_keys_frame_write(KILN_KEYS_RESUME, client->id, client->resumes++,
+						 &m, here.resume_client, frame, sizeof frame);
+	kiln_wipe(&here, sizeof here);
 	if (!kiln_keys_client_put(client, frame, len))
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a frame");
 	client->resuming = true;

@@ -98,8 +98,13 @@ enum kiln_code kiln_keys_client_request(struct kiln_keys_client *client,
 					const struct kiln_keys_ask *ask,
 					struct kiln_error *err) KILN_NODISCARD;
 
-/* On a new connection. KILN_E_USAGE: there is nothing that could be resumed; begin anew. */
-enum kiln_code kiln_keys_client_resume(struct kiln_keys_client *client,
+/* Is there a session that kiln_keys_client_resume would go on with? */
+bool kiln_keys_client_resumable(const struct kiln_keys_client *client);
+
+/* On a new connection; exporter is that connection's, NULL: none. KILN_E_USAGE: there is nothing
+ * that could be resumed, begin anew; or the session has an exporter, and this connection has none.
+ */
+enum kiln_code kiln_keys_client_resume(struct kiln_keys_client *client, const uint8_t *exporter,
 				       struct kiln_error *err) KILN_NODISCARD;
 
 /* Lives as long as the client. */

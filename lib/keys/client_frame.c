@@ -104,14 +104,24 @@ static bool about_connection(const struct kiln_keys_client *c, const struct kiln
 	       memcmp(frame->session, none, sizeof none) == 0;
 }
 
+static bool authentic(const struct kiln_keys_client *c, const struct kiln_keys_frame *frame)
+{
+	struct kiln_keys_channel here;
+	if (!c->keyed)
+		return false;
+	kiln_keys_channel_on(&c->channel, c->bound ? c->exporter : NULL, &here);
+	const bool ok = kiln_keys_frame_authentic(frame, &here);
+	kiln_wipe(&here, sizeof here);
+	return ok;
+}
+
 static const char *check(const struct kiln_keys_client *c, const struct kiln_keys_frame *frame)
 {
 	if (about_connection(c, frame))
 		return NULL;
 	if (memcmp(frame->session, c->id, sizeof c->id) != 0)
 		return "the server sent a frame of another session";
-	if (kiln_keys_has_mac(frame->type) &&
-	    (!c->keyed || !kiln_keys_frame_authentic(frame, &c->channel)))
+	if (kiln_keys_has_mac(frame->type) && !authentic(c, frame))
 		return "a frame is not the server's: its MAC does not hold";
 	if (c->resuming && frame->type != KILN_KEYS_RESUMED && frame->type != KILN_KEYS_ERROR)
 		return "the server did not resume the session first";

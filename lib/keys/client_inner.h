@@ -37,7 +37,7 @@ struct kiln_keys_client {
 	uint8_t name[KILN_KEYS_NAME_MAX];
 	size_t name_len;
 	char *server_identity;
-	uint8_t exporter[KILN_KEYS_EXPORTER_LEN];
+	uint8_t exporter[KILN_KEYS_EXPORTER_LEN]; /* of the connection that it is on */
 	uint8_t server_key[32];
 	const struct kiln_opaque_random *random;
 

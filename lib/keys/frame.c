@@ -91,6 +91,16 @@ void kiln_keys_channel_init(struct kiln_keys_channel *channel, const uint8_t ses
 	derive("resume, server", session_key, session, channel->resume_server);
 }
 
+void kiln_keys_channel_on(const struct kiln_keys_channel *channel, const uint8_t *exporter,
+			  struct kiln_keys_channel *here)
+{
+	*here = *channel;
+	if (exporter == NULL)
+		return;
+	make_mac(channel->resume_client, exporter, KILN_KEYS_EXPORTER_LEN, here->resume_client);
+	make_mac(channel->resume_server, exporter, KILN_KEYS_EXPORTER_LEN, here->resume_server);
+}
+
 const uint8_t *kiln_keys_channel_key(const struct kiln_keys_channel *channel, uint8_t type)
 {
 	switch (type) {

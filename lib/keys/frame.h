@@ -51,6 +51,11 @@ struct kiln_keys_channel {
 void kiln_keys_channel_init(struct kiln_keys_channel *channel, const uint8_t session_key[64],
 			    const uint8_t session[KILN_KEYS_SESSION_ID_LEN]);
 
+/* The channel on a connection: its exporter (NULL: the session is bound to none) is in the keys of
+ * RESUME and RESUMED. */
+void kiln_keys_channel_on(const struct kiln_keys_channel *channel, const uint8_t *exporter,
+			  struct kiln_keys_channel *here);
+
 /* The key of that type's MAC. */
 const uint8_t *kiln_keys_channel_key(const struct kiln_keys_channel *channel, uint8_t type);
 

@@ -77,7 +77,7 @@ static void forget_batch(struct kiln_keys_server *server)
 		struct session *session = server->batch;
 		server->batch = session->in_batch;
 		session->in_batch = NULL;
-		session->touched = false;
+		session->touched = session->resumed_in_batch = false;
 		if (session->state == SESSION_GONE)
 			kiln_keys_session_free(session);
 	}
@@ -163,17 +163,23 @@ enum kiln_keys_error kiln_keys_all_or_nothing(struct turn *turn, step *work)
 	return rc != KILN_KEYS_SUCCESS ? rc : KILN_KEYS_STORE;
 }
 
-/* Nothing of the batch was kept: its answers do not leave, and its sessions end. */
+/* The error's type, as far as the client is. Who waits for RESUMED takes nothing with a MAC before.
+ */
+static uint8_t lost_type(const struct session *s)
+{
+	return s->keyed_at_batch && !s->resumed_in_batch ? KILN_KEYS_FAILURE : KILN_KEYS_ERROR;
+}
+
+/* Nothing of the batch was kept: its answers do not leave, and its sessions end. A session may have
+ * answered on a connection that it has left since, so all of them are looked at. */
 static void undo_batch(struct kiln_keys_server *server)
 {
-	for (struct session *s = server->batch; s != NULL; s = s->in_batch)
-		if (s->conn != NULL)
-			kiln_keys_conn_drop(s->conn);
+	for (struct kiln_keys_conn *conn = server->news; conn != NULL; conn = conn->next_news)
+		kiln_keys_conn_drop(conn);
 	for (struct session *s = server->batch; s != NULL; s = s->in_batch) {
 		struct kiln_keys_message m = {.code = KILN_KEYS_STORE, .retry_after_ms = 1000};
 		uint8_t frame[128];
-		const uint8_t type = s->keyed_at_batch ? KILN_KEYS_FAILURE : KILN_KEYS_ERROR;
-		const size_t len = kiln_keys_frame_write(type, s->id, s->sent_at_batch, &m,
+		const size_t len = kiln_keys_frame_write(lost_type(s), s->id, s->sent_at_batch, &m,
 							 s->channel.server, frame, sizeof frame);
 		if (s->conn != NULL)
 			(void)kiln_keys_conn_put(s->conn, frame, len);

@@ -160,7 +160,7 @@ static bool make_room(struct kiln_keys_conn *conn, size_t len)
 	return true;
 }
 
-const uint8_t *kiln_keys_conn_put(struct kiln_keys_conn *conn, const uint8_t *frame, size_t len)
+static const uint8_t *append(struct kiln_keys_conn *conn, const uint8_t *frame, size_t len)
 {
 	if (len == 0 || !make_room(conn, len)) {
 		kiln_keys_conn_give_up(conn);
@@ -173,6 +173,12 @@ const uint8_t *kiln_keys_conn_put(struct kiln_keys_conn *conn, const uint8_t *fr
 	return at;
 }
 
+const uint8_t *kiln_keys_conn_put(struct kiln_keys_conn *conn, const uint8_t *frame, size_t len)
+{
+	conn->answered = true;
+	return append(conn, frame, len);
+}
+
 void kiln_keys_conn_put_error(struct kiln_keys_conn *conn, const uint8_t *session, uint64_t number,
 			      enum kiln_keys_error code, uint32_t retry_after_ms)
 {
@@ -181,17 +187,22 @@ void kiln_keys_conn_put_error(struct kiln_keys_conn *conn, const uint8_t *sessio
 	uint8_t frame[KILN_KEYS_HEADER_LEN + 8];
 	const size_t len =
 	    kiln_keys_frame_write(KILN_KEYS_ERROR, session, number, &m, NULL, frame, sizeof frame);
-	(void)kiln_keys_conn_put(conn, frame, len);
+	(void)append(conn, frame, len);
 }
 
 void kiln_keys_conn_show(struct kiln_keys_conn *conn)
 {
 	conn->out_shown = conn->out_end;
+	conn->answered = false;
 }
 
 void kiln_keys_conn_drop(struct kiln_keys_conn *conn)
 {
+	if (!conn->answered || conn->out == NULL)
+		return;
+	kiln_wipe(conn->out + conn->out_shown, conn->out_end - conn->out_shown);
 	conn->out_end = conn->out_shown;
+	conn->answered = false;
 }
 
 const uint8_t *kiln_keys_conn_output(const struct kiln_keys_conn *conn, size_t *len)

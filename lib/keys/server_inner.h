@@ -48,13 +48,14 @@ struct session {
 	struct session *in_conn;  /* of the connection's */
 	struct session *in_batch; /* did something in this batch */
 	bool touched;
+	bool resumed_in_batch;
 	bool keyed_at_batch; /* what the client believes, if the batch fails */
 	uint64_t sent_at_batch;
 
 	bool registration; /* or a request session */
 	bool known_user;   /* an account of that name exists (login) */
 	bool known_source;
-	bool exporter_bound;
+	bool exporter_bound; /* to that of each connection it comes to */
 	uint8_t source[KILN_KEYS_SOURCE_LEN];
 	uint8_t exporter[KILN_KEYS_EXPORTER_LEN];
 	uint8_t name[KILN_KEYS_NAME_MAX], name_len;
@@ -86,6 +87,7 @@ struct kiln_keys_conn {
 	struct kiln_keys_server *server;
 	void *user;
 	bool has_exporter, ending, news;
+	bool answered; /* a session's frame is in out[shown, end), and not only refusals */
 	uint8_t source[KILN_KEYS_SOURCE_LEN];
 	uint8_t exporter[KILN_KEYS_EXPORTER_LEN];
 	struct session *sessions;
@@ -149,14 +151,19 @@ void kiln_keys_tell(struct kiln_keys_server *server, const struct kiln_keys_even
 
 /* ---- server_conn.c */
 
-/* Appends a frame to what conn sends after commit. NULL, with conn ending, when memory is short. */
+/* Appends a session's frame to what conn sends after commit. NULL, with conn ending, when memory is
+ * short. */
 const uint8_t *kiln_keys_conn_put(struct kiln_keys_conn *conn, const uint8_t *frame, size_t len);
+
+/* The same with the refusal of a frame that is no session's: it holds whatever becomes of the
+ * batch.
+ */
 void kiln_keys_conn_put_error(struct kiln_keys_conn *conn, const uint8_t *session, uint64_t number,
 			      enum kiln_keys_error code, uint32_t retry_after_ms);
 void kiln_keys_conn_give_up(struct kiln_keys_conn *conn); /* memory is short */
 void kiln_keys_conn_note(struct kiln_keys_conn *conn);    /* there is news */
 void kiln_keys_conn_show(struct kiln_keys_conn *conn);    /* the batch is kept */
-void kiln_keys_conn_drop(struct kiln_keys_conn *conn);    /* it is not */
+void kiln_keys_conn_drop(struct kiln_keys_conn *conn);    /* it is not: answers do not leave */
 
 /* ---- server_frame.c */
 void kiln_keys_take_frame(struct kiln_keys_conn *conn, const uint8_t *whole, size_t len,

@@ -120,7 +120,10 @@ enum kiln_keys_error kiln_keys_request(struct turn *turn)
 		return KILN_KEYS_REFUSED;
 	if (completes != s->registration)
 		return KILN_KEYS_UNEXPECTED;
-	return kiln_keys_all_or_nothing(turn, run_request);
+	const enum kiln_keys_error rc = kiln_keys_all_or_nothing(turn, run_request);
+	if (completes && rc != KILN_KEYS_SUCCESS)
+		s->known_user = false; /* nor is there a log of his */
+	return rc;
 }
 
 enum kiln_keys_error kiln_keys_finish(struct turn *turn)

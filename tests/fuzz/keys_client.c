@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((how & 2) != 0)
 		logged_in(client, fuzz_byte(&in));
 	if ((how & 4) != 0 && client->keyed)
-		(void)kiln_keys_client_resume(client, NULL);
+		(void)kiln_keys_client_resume(client, NULL, NULL);
 	const bool was_in = client->keyed;
 	if ((how & 8) != 0)
 		feed(client, in.data, in.left);

@@ -122,15 +122,24 @@ class Tree(Installation):
             self.assertEqual((done.returncode, done.stdout), (1, ""))
             self.assertIn(f"usage: {name}", done.stderr)
 
+    def help_of(self, *command):
+        return run(str(self.prefix / "bin/kiln"), *command, "--help").stdout
+
+    def flags_of(self, *command):
+        # An X in a flag is a place holder (--allow-X).
+        return set(re.findall(r"(?<![\w-])--([a-z][a-z-]*[a-z])(?![\w-])",
+                              self.help_of(*command))) - {"help"}
+
     def test_manual_knows_every_flag(self):
         """And the program every flag of the manual."""
-        source = (self.prefix / "share/man/man1/kiln.1").read_text()
+        pages = self.prefix / "share/man/man1"
+        source = "".join((pages / page).read_text() for page in ("kiln.1", "kiln-keys.1"))
         written = set(re.findall(r"Fl -([a-z][a-z-]+)", source)) - {"help"}
         known = set()
         for command in ("server", "client", "doctor", "demo", "certs", "sts", "whoami"):
-            text = run(str(self.prefix / "bin/kiln"), command, "--help").stdout
-            # An X in a flag is a place holder (--allow-X).
-            known |= set(re.findall(r"(?<![\w-])--([a-z][a-z-]*[a-z])(?![\w-])", text)) - {"help"}
+            known |= self.flags_of(command)
+        for command in re.findall(r"^  ([a-z-]+) {2,}", self.help_of("keys"), re.M):
+            known |= self.flags_of("keys", command)
         self.assertEqual(written, known)
 
     def test_manual_is_clean(self):

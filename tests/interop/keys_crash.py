@@ -5,16 +5,12 @@ acknowledged is found again, and of what was under way all or nothing.
 usage: keys_crash.py KILN KEYS_STORE_TOOL sqlite|postgresql [SEED]
 """
 
-import os
-import pathlib
 import random
 import select
 import signal
-import subprocess
 import sys
-import tempfile
 
-from harness import postgres
+from harness.keys_store import Store, each_kind, read_batches, read_rest, verify
 
 ROUNDS = 200
 kiln, tool, kind = sys.argv[1:4]
@@ -22,80 +18,24 @@ seed = int(sys.argv[4]) if len(sys.argv) > 4 else random.SystemRandom().randrang
 dice = random.Random(seed)
 
 
-def init(where, key):
-    subprocess.run([kiln, "keys", "init", "--store", where, "--key-file", key], check=True,
-                   stdout=subprocess.DEVNULL, timeout=60)
-
-
-def read_some(pipe, timeout):
-    if not select.select([pipe], [], [], timeout)[0]:
-        return b""
-    return os.read(pipe.fileno(), 1 << 20)
-
-
-def parse(text):
-    """What is acknowledged, and what was tried last without an answer: {user: state} each."""
-    acknowledged, tried, batches = {}, {}, 0
-    for line in text.splitlines():
-        if line == "try":
-            tried = {}
-        elif line == "ok":
-            acknowledged.update(tried)
-            tried = {}
-            batches += 1
-        elif line != "fail":
-            user, _, state = line.partition(" ")
-            tried[int(user)] = state
-    return acknowledged, tried, batches
-
-
-def run_writer(where, key, base, kill):
+def run_writer(store, base, kill):
     """Writes until kill(writer) was called, at some moment after the first acknowledgement."""
-    writer = subprocess.Popen([tool, "write", where, key, str(base), str(dice.randrange(1 << 30))],
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    out = b""
-    while b"ok\n" not in out:
-        some = read_some(writer.stdout, 60)
-        assert some, "the writer acknowledged nothing"
-        out += some
-    # The moment: so many acknowledged batches later, and then anywhere within a batch.
-    target = out.count(b"ok\n") + dice.randrange(0, 12)
-    while out.count(b"ok\n") < target:
-        some = read_some(writer.stdout, 60)
-        assert some, "the writer stopped"
-        out += some
-    # Anywhere in what a batch takes: not a wait for something.
-    select.select([], [], [], dice.random() * 0.004)
-    kill(writer)
-    while some := read_some(writer.stdout, 60):
-        out += some
-    writer.wait(timeout=60)
-    text = out.decode()
-    if not text.endswith("\n"):  # torn by the kill: it was not acknowledged
-        text = text[:text.rfind("\n") + 1]
-    return text
+    with store.work("write", base, dice.randrange(1 << 30)) as writer:
+        # The moment: so many acknowledged batches later, and then anywhere within a batch.
+        out = read_batches(writer, 1)
+        out = read_batches(writer, out.count(b"ok\n") + dice.randrange(0, 12), out)
+        # Anywhere in what a batch takes: not a wait for something.
+        select.select([], [], [], dice.random() * 0.004)
+        kill(writer)
+        return read_rest(writer, out)
 
 
-def verify(where, key, base, text):
-    acknowledged, tried, batches = parse(text)
-    users = max([*acknowledged, *tried], default=base) - base + 2
-    done = subprocess.run([tool, "dump", where, key, str(base), str(users)], check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, text=True)
-    assert done.returncode == 0, f"the store does not open: {done.stderr}"
-    found = dict(line.split(" ", 1) for line in done.stdout.splitlines())
-    found = {int(user): state for user, state in found.items() if state != "absent"}
-    assert found in (acknowledged, {**acknowledged, **tried}), \
-        f"found {found}\nacknowledged {acknowledged}\nunder way {tried}"
-    return batches, found != acknowledged
-
-
-def rounds(where, key, kill, after=lambda: None):
+def rounds(store, kill, after=lambda: None):
     batches = more = 0
-    init(where, key)
     for i in range(ROUNDS):
-        text = run_writer(where, key, i * 10000, kill)
+        text = run_writer(store, i * 10000, kill)
         after()
-        here, beyond = verify(where, key, i * 10000, text)
+        here, beyond = verify(store, i * 10000, text)
         batches += here
         more += beyond
     print(f"{kind}: {ROUNDS} kills, {batches} acknowledged batches found again; "
@@ -103,48 +43,42 @@ def rounds(where, key, kill, after=lambda: None):
     assert batches >= ROUNDS
 
 
-def sqlite(folder):
-    rounds(str(folder / "store"), str(folder / "key"), lambda writer: writer.kill())
+def postgresql(store, server):
+    killed = {"servers": 0, "down": False}
+
+    def kill(writer):
+        what = dice.randrange(8)
+        if what > 1:
+            writer.kill()
+            return
+        killed["servers"] += 1
+        killed["down"] = True
+        if what == 0:
+            server.kill_all()
+        else:
+            server.stop("immediate")
+        if dice.random() < 0.5:
+            writer.kill()  # otherwise it has to see it for itself, and acknowledge nothing
+
+    def after():
+        if killed["down"]:
+            server.start()
+            killed["down"] = False
+
+    rounds(store, kill, after)
+    print(f"postgresql: {killed['servers']} of them of the server")
+    assert killed["servers"] > 0
 
 
-def postgresql(folder):
-    with postgres.Postgres() as server:
-        killed = {"servers": 0, "down": False}
-
-        def kill(writer):
-            what = dice.randrange(8)
-            if what > 1:
-                writer.kill()
-                return
-            killed["servers"] += 1
-            killed["down"] = True
-            if what == 0:
-                server.kill_all()
-            else:
-                server.stop("immediate")
-            if dice.random() < 0.5:
-                writer.kill()  # otherwise it has to see it for itself, and acknowledge nothing
-
-        def after():
-            if killed["down"]:
-                server.start()
-                killed["down"] = False
-
-        rounds(f"postgresql:{server.settings}", str(folder / "key"), kill, after)
-        print(f"postgresql: {killed['servers']} of them of the server")
-        assert killed["servers"] > 0
-
-
-def main():
-    print(f"seed {seed}", flush=True)
-    if kind == "postgresql" and (missing := postgres.why_not()):
-        print(f"skipped: {missing}")
-        return 77
-    with tempfile.TemporaryDirectory(prefix="kiln-crash.") as folder:
-        {"sqlite": sqlite, "postgresql": postgresql}[kind](pathlib.Path(folder))
-    return 0
+def run(folder, where, server):
+    store = Store(kiln, tool, where, folder / "key")
+    if server:
+        postgresql(store, server)
+    else:
+        rounds(store, lambda writer: writer.kill())
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.exit(main())
+    print(f"seed {seed}", flush=True)
+    sys.exit(each_kind(kind, run))

@@ -223,7 +223,7 @@ class Hostile(RoastTest):
         self.server.settle()
         for kind in self.fast:
             after = []
-            for _ in range(2):
+            for _ in range(3):
                 crowd = Crowd(self.server.listen, SOURCES, AT_ONCE)
                 crowd.run(Piece(kind.name, kind.messages[i % hostile.POOL], kind.how)
                           for i in range(OF_A_KIND))
@@ -231,7 +231,9 @@ class Hostile(RoastTest):
                 wait_until("all to be gone", lambda: self.server.active() == 0)
                 after.append(memory_kib(self.server))
             with self.subTest(kind=kind.name):
-                self.assertLess(after[1] - after[0], OF_A_KIND)  # KiB: 1 KiB for each
+                # In KiB, 1 for each. What leaks does so every time, what the allocator holds
+                # back for so many at once does not.
+                self.assertLess(min(after[1] - after[0], after[2] - after[1]), OF_A_KIND)
 
     @unittest.skipIf(hostile.uncovered() is None, "no golden data (set KILN_GOLDEN)")
     def test_every_recorded_case_has_a_kind(self):

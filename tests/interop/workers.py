@@ -34,11 +34,12 @@ class SpreadLoad:
         return sum(load.total()["failed"] for load in self.loads)
 
     def wait_rest_move(self):
-        """Until each connection that has not failed has had one more answer."""
+        """Until each connection has had one more answer, or is known to have failed: the load may
+        hear of that later than we do."""
         for load in self.loads:
-            left = load.connections - load.total()["failed"]
-            if left > 0:
-                load.wait_all_move(left)
+            load.mark()
+            load.wait_stat("those that are left to go on", lambda s, load=load:
+                           s["moved"] + s["total"]["failed"] == load.connections)
 
     def finish(self):
         """Returns how many have failed in all."""

@@ -92,6 +92,7 @@ struct ends {
 	struct kiln_conn *conn;
 	size_t next;
 	unsigned stretched;
+	bool unbound; /* the next connection is to have no exporter */
 };
 
 /* The next connection; the one before is closed. */
@@ -104,8 +105,9 @@ static struct kiln_conn *next_connection(void *arg, struct kiln_error *err)
 		(void)kiln_fail(err, KILN_E_TARGET, "no more connections");
 		return NULL;
 	}
-	if (kiln_tls_connect_fd(rig_client, e->server->fds[e->next++][1], &bound, &e->conn, err) <
-	    0)
+	static const struct kiln_conn_options unbound = {.ktls = KILN_KTLS_OFF};
+	if (kiln_tls_connect_fd(rig_client, e->server->fds[e->next++][1],
+				e->unbound ? &unbound : &bound, &e->conn, err) < 0)
 		return NULL;
 	return e->conn;
 }
@@ -245,6 +247,22 @@ static void test_cut(void **state)
 	}
 }
 
+/* A session that is bound to its connection does not go on where there is nothing to bind to. */
+static void test_cut_unbound(void **state)
+{
+	struct ends e = {.server = start(8, 0)};
+	struct kiln_keys *keys = open_keys(&e, "password", NULL);
+	struct kiln_keys_secret made;
+	struct kiln_error err;
+	(void)state;
+	OK(kiln_keys_register(keys, NULL, &err));
+	e.unbound = true;
+	assert_int_equal(kiln_keys_generate(keys, KILN_KEYS_BACKED_UP, &made, &err), KILN_E_USAGE);
+	assert_non_null(strstr(err.message, "exporter"));
+	kiln_keys_close(keys);
+	stop(&e);
+}
+
 static void test_bad_arguments(void **state)
 {
 	struct ends e = {.server = start(0, 0)};
@@ -265,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_call),
 	    cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_cut_unbound),
 	    cmocka_unit_test(test_bad_arguments),
 	};
 	return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);

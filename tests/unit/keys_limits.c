@@ -241,6 +241,33 @@ static void test_store_faults(void **state)
 	assert_in_range(n, 20, 200);
 }
 
+static enum kiln_store_result remember_nothing(void *ctx, const struct kiln_keys_known *known,
+					       uint64_t now_ms, struct kiln_error *err)
+{
+	(void)ctx;
+	(void)known;
+	(void)now_ms;
+	(void)kiln_fail(err, KILN_E_SYSTEM, "no");
+	return KILN_STORE_FAILED;
+}
+
+/* The last step of a registration fails: there is no user, and the line goes to nobody's log. */
+static void test_registration_undone(void **state)
+{
+	struct rig rig;
+	struct kiln_keys_store calls = memory_store_calls;
+	(void)state;
+	calls.known_put = remember_nothing;
+	rig_init(&rig);
+	rig.options.store = &calls;
+	rig_start(&rig);
+	assert_int_equal(try_register(&rig, NAME, ""), KILN_E_KEYS_BUSY);
+	assert_int_equal(rig.store->now.user_count, 0);
+	assert_int_equal(
+	    memory_count_lines(rig.store, NULL, KILN_KEYS_DID_REGISTER, KILN_KEYS_STORE), 1);
+	rig_end(&rig);
+}
+
 /* A batch of two sessions whose commit fails: both are told, and nothing was done. */
 static void test_commit_fails(void **state)
 {
@@ -279,9 +306,13 @@ static void test_commit_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_back_off),          cmocka_unit_test(test_source),
-	    cmocka_unit_test(test_registration),      cmocka_unit_test(test_registration_limit),
-	    cmocka_unit_test(test_indistinguishable), cmocka_unit_test(test_store_faults),
+	    cmocka_unit_test(test_back_off),
+	    cmocka_unit_test(test_source),
+	    cmocka_unit_test(test_registration),
+	    cmocka_unit_test(test_registration_limit),
+	    cmocka_unit_test(test_indistinguishable),
+	    cmocka_unit_test(test_store_faults),
+	    cmocka_unit_test(test_registration_undone),
 	    cmocka_unit_test(test_commit_fails),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

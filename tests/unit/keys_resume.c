@@ -34,7 +34,7 @@ static void move(struct rig_link *link, uint8_t source)
 	(void)rig_commit(rig);
 	rig_connect(link, rig, source, NULL);
 	link->client = client;
-	assert_int_equal(kiln_keys_client_resume(client, NULL), KILN_OK);
+	assert_int_equal(kiln_keys_client_resume(client, NULL, NULL), KILN_OK);
 }
 
 /* Whichever frame was lost, request or answer, the request is executed once. */
@@ -143,6 +143,125 @@ static void test_forged(void **state)
 	assert_true(n > 0);
 	assert_int_equal(rig_ask(&link, &generate), KILN_KEYS_DONE);
 	rig_disconnect(&thief);
+	rig_disconnect(&link);
+	rig_end(&rig);
+}
+
+static void log_in_bound(struct rig_link *link, struct rig *rig, const uint8_t *exporter)
+{
+	struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
+	options.exporter = exporter;
+	rig_connect(link, rig, 1, exporter);
+	(void)rig_client(link, &options);
+	assert_int_equal(rig_run(link), KILN_KEYS_WANT_REQUEST);
+}
+
+/* What the client sends to go on where it has `ours`, to a server that has `theirs` there. */
+static void test_bound(void **state)
+{
+	static const uint8_t first[32] = {1}, ours[32] = {2}, theirs[32] = {3};
+	static const struct {
+		const uint8_t *client, *server;
+		uint8_t answer;
+	} cases[] = {
+	    {ours, NULL, KILN_KEYS_ERROR},   {ours, theirs, KILN_KEYS_ERROR},
+	    {first, ours, KILN_KEYS_ERROR},  {ours, first, KILN_KEYS_ERROR},
+	    {ours, ours, KILN_KEYS_RESUMED}, {first, first, KILN_KEYS_RESUMED},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct rig rig;
+		struct rig_link link, other;
+		uint8_t answer[1024];
+		size_t len;
+		init(&rig);
+		log_in_bound(&link, &rig, first);
+		rig_connect(&other, &rig, 2, cases[i].server);
+		const size_t plain = make_resume(&link, 0, answer); /* no exporter in the MAC */
+		len = rig_raw(&other, answer, plain, answer, sizeof answer);
+		assert_int_equal(rig_error_code(answer, len), KILN_KEYS_UNKNOWN_SESSION);
+		other.client = link.client;
+		link.client = NULL;
+		assert_int_equal(kiln_keys_client_resume(other.client, NULL, NULL), KILN_E_USAGE);
+		assert_int_equal(kiln_keys_client_resume(other.client, cases[i].client, NULL),
+				 KILN_OK);
+		const uint8_t *out = kiln_keys_client_output(other.client, &len);
+		len = rig_raw(&other, out, len, answer, sizeof answer);
+		assert_int_equal(answer[4], cases[i].answer);
+		assert_int_equal(kiln_keys_server_count(rig.server).open, 1);
+		rig_disconnect(&other);
+		rig_disconnect(&link);
+		rig_end(&rig);
+	}
+}
+
+/* The client goes on with no server that has another exporter, and with one that has its own. */
+static void test_bound_client(void **state)
+{
+	static const uint8_t first[32] = {1}, ours[32] = {2};
+	const uint8_t *const exporters[] = {NULL, first, ours};
+	const struct kiln_keys_message m = {.next = 2};
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct rig rig;
+		struct rig_link link;
+		struct kiln_keys_channel here;
+		uint8_t frame[128];
+		size_t consumed;
+		init(&rig);
+		log_in_bound(&link, &rig, first);
+		assert_int_equal(kiln_keys_client_resume(link.client, ours, NULL), KILN_OK);
+		kiln_keys_channel_on(&link.client->channel, exporters[i], &here);
+		const size_t len = kiln_keys_frame_write(KILN_KEYS_RESUMED, link.client->id, 0, &m,
+							 here.resume_server, frame, sizeof frame);
+		assert_int_equal(kiln_keys_client_feed(link.client, frame, len, &consumed),
+				 exporters[i] == ours ? KILN_KEYS_WANT_REQUEST : KILN_KEYS_BROKEN);
+		rig_disconnect(&link);
+		rig_end(&rig);
+	}
+}
+
+static unsigned next_frame(struct rig_link *link)
+{
+	size_t len;
+	const uint8_t *out = kiln_keys_conn_output(link->conn, &len);
+	return out != NULL ? out[4] : 0;
+}
+
+/* An answer, and its session on to another connection, in a batch that is lost: the answer does not
+ * leave by the connection it was written for. What was refused without the store still is. */
+static void test_moved_in_lost_batch(void **state)
+{
+	struct rig rig;
+	struct rig_link link, other, stranger;
+	const uint8_t nonsense[29] = {0, 0, 0, 25, 0x77};
+	size_t len;
+	(void)state;
+	init(&rig);
+	rig_login(&link, &rig, NAME, PASS);
+	rig_connect(&other, &rig, 2, NULL);
+	rig_connect(&stranger, &rig, 3, NULL);
+	assert_int_equal(kiln_keys_client_request(link.client, &generate, NULL), KILN_OK);
+	const uint8_t *out = kiln_keys_client_output(link.client, &len);
+	kiln_keys_conn_feed(link.conn, out, len, rig.now);
+	assert_int_equal(kiln_keys_client_resume(link.client, NULL, NULL), KILN_OK);
+	out = kiln_keys_client_output(link.client, &len);
+	kiln_keys_conn_feed(other.conn, out, len, rig.now);
+	kiln_keys_client_sent(link.client, len);
+	kiln_keys_conn_feed(stranger.conn, nonsense, sizeof nonsense, rig.now);
+	rig.store->fail_commit = true;
+	assert_false(rig_commit(&rig));
+	rig.store->fail_commit = false;
+	assert_int_equal(rig.store->now.key_count, 0);
+	assert_int_equal(next_frame(&link), 0);
+	assert_int_equal(next_frame(&other), KILN_KEYS_ERROR);
+	assert_int_equal(next_frame(&stranger), KILN_KEYS_ERROR);
+	other.client = link.client;
+	link.client = NULL;
+	assert_int_equal(rig_run(&other), KILN_KEYS_BROKEN);
+	assert_int_equal(kiln_keys_client_error(other.client, NULL)->code, KILN_E_KEYS_BUSY);
+	rig_disconnect(&stranger);
+	rig_disconnect(&other);
 	rig_disconnect(&link);
 	rig_end(&rig);
 }
@@ -333,10 +452,17 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_executed_once),  cmocka_unit_test(test_open_lost),
-	    cmocka_unit_test(test_forged),         cmocka_unit_test(test_multiplexed),
-	    cmocka_unit_test(test_bounds),         cmocka_unit_test(test_deadlines),
-	    cmocka_unit_test(test_moved_for_ever), cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_executed_once),
+	    cmocka_unit_test(test_open_lost),
+	    cmocka_unit_test(test_forged),
+	    cmocka_unit_test(test_multiplexed),
+	    cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_deadlines),
+	    cmocka_unit_test(test_moved_in_lost_batch),
+	    cmocka_unit_test(test_bound),
+	    cmocka_unit_test(test_bound_client),
+	    cmocka_unit_test(test_moved_for_ever),
+	    cmocka_unit_test(test_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

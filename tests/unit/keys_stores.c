@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "keys/store/internal.h"
 #include "keys_stores_rig.h"
 
 static struct rig rig;
@@ -531,6 +532,64 @@ static void test_wrong_key(void **state)
 	kiln_store_key_free(other);
 }
 
+/* Rows that were put back behind a running server's back: each opens, as it did once. */
+static void test_user_put_back(void **state)
+{
+	(void)state;
+	struct kiln_keys_user user, got;
+	struct kiln_store_cell old;
+	rig_add_user(&rig, 1);
+	rig_user(&user, 1);
+	const struct kiln_db_value uid[] = {KILN_DB_BYTES(user.user_id, sizeof user.user_id)};
+	OK(CALL->begin(S, &err));
+	OK(kiln_store_get(S, KILN_SQL_USERS_LOCK, uid, &old, &err));
+	memset(user.record, 0x55, sizeof user.record);
+	OK(CALL->user_change(S, &user, &err));
+	OK(CALL->user_by_name(S, user.name, user.name_len, &got, &err));
+	const struct kiln_db_value back[] = {uid[0], KILN_DB_BYTES(old.bytes, old.len)};
+	OK(kiln_store_put(S, KILN_SQL_USERS_SET, back, KILN_STORE_ABSENT, &err));
+	OK(CALL->commit(S, &err));
+	OK(CALL->begin(S, &err));
+	IS(CALL->user_by_name(S, user.name, user.name_len, &got, &err), FAILED);
+	assert_non_null(strstr(err.message, "another password"));
+	IS(CALL->user_by_id(S, user.user_id, &got, &err), FAILED);
+	IS(CALL->user_change(S, &user, &err), FAILED);
+	IS(CALL->user_by_name(S, (const uint8_t *)"nobody", 6, &got, &err), ABSENT);
+	CALL->rollback(S);
+}
+
+static void test_key_put_back(void **state)
+{
+	(void)state;
+	struct kiln_keys_user user;
+	struct kiln_keys_key key, other, got;
+	struct kiln_store_cell old;
+	rig_add_user(&rig, 1);
+	rig_user(&user, 1);
+	rig_key(&key, &user, 1);
+	rig_key(&other, &user, 2);
+	const struct kiln_db_value id[] = {KILN_DB_BYTES(key.owner, sizeof key.owner),
+					   KILN_DB_BYTES(key.key_id, sizeof key.key_id)};
+	OK(CALL->begin(S, &err));
+	IS(CALL->key_get(S, key.key_id, user.user_id, &got, &err), ABSENT);
+	OK(CALL->key_create(S, &key, &err));
+	OK(CALL->key_create(S, &other, &err));
+	OK(kiln_store_get(S, KILN_SQL_KEYS_LOCK, id, &old, &err));
+	OK(CALL->key_delete(S, key.key_id, user.user_id, 5, &err));
+	IS(CALL->key_get(S, key.key_id, user.user_id, &got, &err), ABSENT);
+	OK(CALL->key_get(S, other.key_id, user.user_id, &got, &err));
+	assert_memory_equal(&got, &other, sizeof other);
+	const struct kiln_db_value back[] = {id[0], id[1], KILN_DB_BYTES(old.bytes, old.len)};
+	OK(kiln_store_put(S, KILN_SQL_KEYS_SET, back, KILN_STORE_ABSENT, &err));
+	OK(CALL->commit(S, &err));
+	OK(CALL->begin(S, &err));
+	IS(CALL->key_get(S, key.key_id, user.user_id, &got, &err), FAILED);
+	assert_non_null(strstr(err.message, "deleted keys"));
+	IS(CALL->key_retrieved(S, key.key_id, user.user_id, 9, &err), FAILED);
+	IS(CALL->key_delete(S, key.key_id, user.user_id, 9, &err), FAILED);
+	CALL->rollback(S);
+}
+
 static int make(void **state)
 {
 	(void)state;
@@ -550,11 +609,13 @@ static int take_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_users),         T(test_long_names),  T(test_change_password), T(test_keys),
-	    T(test_too_many_keys), T(test_audit),       T(test_nobodys_log),     T(test_undo),
-	    T(test_large_batch),   T(test_limits),      T(test_known),           T(test_tokens),
-	    T(test_setup),         T(test_two_servers), T(test_backup),          T(test_anchor),
-	    T(test_rotation),      T(test_wrong_key),
+	    T(test_users),         T(test_long_names),    T(test_change_password),
+	    T(test_keys),          T(test_too_many_keys), T(test_audit),
+	    T(test_nobodys_log),   T(test_undo),          T(test_large_batch),
+	    T(test_limits),        T(test_known),         T(test_tokens),
+	    T(test_setup),         T(test_two_servers),   T(test_backup),
+	    T(test_anchor),        T(test_rotation),      T(test_wrong_key),
+	    T(test_user_put_back), T(test_key_put_back),
 	};
 	kind = argc > 1 ? argv[1] : "sqlite";
 	return cmocka_run_group_tests(tests, NULL, NULL);

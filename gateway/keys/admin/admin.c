@@ -82,9 +82,9 @@ static int rotate(const struct kiln_admin_options *o, struct kiln_store_options 
 	kiln_store_key_free(fresh);
 	if (code != KILN_OK)
 		return NOT_DONE;
-	(void)printf("%llu rows are sealed under %s now, none under the old key. Make a backup: "
-		     "older ones need the old key.\n",
-		     (unsigned long long)sealed, o->new_key_file);
+	(void)printf("Everything is sealed under %s now (%llu rows by this call), nothing under "
+		     "the old key. Make a backup: older ones need the old key.\n",
+		     o->new_key_file, (unsigned long long)sealed);
 	return DONE;
 }
 

@@ -115,10 +115,10 @@ static enum kiln_code make_server(struct kiln_keyd *keyd, struct kiln_store *sto
 	    .event_arg = keyd,
 	};
 	memcpy(options.limits, o->limits, sizeof options.limits);
-	const enum kiln_code rc = find_setup(store, &setup, err);
-	if (rc == KILN_OK)
+	if (find_setup(store, &setup, err) == KILN_OK) {
 		keyd->server = kiln_keys_server_new(&options, err);
-	memcpy(keyd->server_key, setup.server_public_key, sizeof keyd->server_key);
+		memcpy(keyd->server_key, setup.server_public_key, sizeof keyd->server_key);
+	}
 	kiln_wipe(&setup, sizeof setup);
 	return keyd->server != NULL ? KILN_OK : err->code;
 }

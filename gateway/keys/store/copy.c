@@ -91,7 +91,7 @@ static enum kiln_code move_to_file(struct kiln_store *from, const char *to, stru
 {
 	struct kiln_store *store;
 	struct kiln_store_options options = *from->options;
-	char lock[PATH_MAX];
+	char lock[PATH_MAX + sizeof ".lock"];
 	options.where = to;
 	enum kiln_code code = kiln_store_connect(&options, KILN_DB_CREATE, &store, err);
 	if (code != KILN_OK)

@@ -2,22 +2,29 @@
  * Heads: what holds a user's rows together; see rows.h. */
 #include "keys/store/internal.h"
 
+enum kiln_store_result kiln_store_head_open(const struct kiln_store *store, const uint8_t *user_id,
+					    const uint8_t *sealed, size_t len,
+					    struct kiln_store_head *head, struct kiln_error *err)
+{
+	uint8_t plain[KILN_ROW_HEAD_LEN];
+	const struct kiln_row row = kiln_row_of(KILN_TABLE_HEADS, user_id, KILN_KEYS_USER_ID_LEN);
+	if (!kiln_unseal_exactly(store->sealer, &row, sealed, len, plain, sizeof plain))
+		return kiln_store_damaged(&row, "it is missing, or its seal does not open", err);
+	kiln_row_read_head(plain, head);
+	return KILN_STORE_OK;
+}
+
 enum kiln_store_result kiln_store_head_get(struct kiln_store *store, const uint8_t *user_id,
 					   bool lock, struct kiln_store_head *head,
 					   struct kiln_error *err)
 {
-	uint8_t plain[KILN_ROW_HEAD_LEN];
 	struct kiln_store_cell cell;
 	const struct kiln_db_value values[] = {KILN_DB_BYTES(user_id, KILN_KEYS_USER_ID_LEN)};
 	const enum kiln_store_result result = kiln_store_get(
 	    store, lock ? KILN_SQL_HEADS_LOCK : KILN_SQL_HEADS_GET, values, &cell, err);
 	if (result != KILN_STORE_OK)
 		return result;
-	const struct kiln_row row = kiln_row_of(KILN_TABLE_HEADS, user_id, KILN_KEYS_USER_ID_LEN);
-	if (!kiln_unseal_exactly(store->sealer, &row, cell.bytes, cell.len, plain, sizeof plain))
-		return kiln_store_damaged(&row, "its seal does not open", err);
-	kiln_row_read_head(plain, head);
-	return KILN_STORE_OK;
+	return kiln_store_head_open(store, user_id, cell.bytes, cell.len, head, err);
 }
 
 enum kiln_store_result kiln_store_head_set(struct kiln_store *store, const uint8_t *user_id,

@@ -27,6 +27,7 @@ struct kiln_store {
 	uint8_t store_id[KILN_STORE_ID_LEN];
 	int schema;
 	bool rotating;
+	bool sealed_by_other; /* options->other_key is the one that seals */
 	uint32_t keys_max;
 	bool in_batch, in_frame;
 	bool wrote;     /* in this batch */
@@ -73,6 +74,9 @@ enum kiln_store_result kiln_store_damaged(const struct kiln_row *row, const char
 const char *kiln_store_table_name(uint8_t table);
 
 /* ---- heads */
+enum kiln_store_result kiln_store_head_open(const struct kiln_store *store, const uint8_t *user_id,
+					    const uint8_t *sealed, size_t len,
+					    struct kiln_store_head *head, struct kiln_error *err);
 enum kiln_store_result kiln_store_head_get(struct kiln_store *store, const uint8_t *user_id,
 					   bool lock, struct kiln_store_head *head,
 					   struct kiln_error *err);

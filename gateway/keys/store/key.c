@@ -119,22 +119,53 @@ static bool write_key(int fd, const struct kiln_store_key *key)
 	       fsync(fd) == 0;
 }
 
+static int sync_folder(const char *file)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(file, '/');
+	(void)snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - file + 1) : 1,
+		       slash != NULL ? file : ".");
+	const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const int result = fd >= 0 ? fsync(fd) : -1;
+	const int failed = errno;
+	if (fd >= 0)
+		(void)close(fd);
+	errno = failed;
+	return result;
+}
+
+/* It gets its name when it is complete: whoever is interrupted here finds no key, or all of it, and
+ * what is sealed under it later is not on the disk before it. */
+static int make_file(const char *file, const struct kiln_store_key *key)
+{
+	char partial[PATH_MAX];
+	const int n = snprintf(partial, sizeof partial, "%s.partial", file);
+	if (n < 0 || (size_t)n >= sizeof partial) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	(void)unlink(partial); /* of who was interrupted */
+	const int fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -1;
+	const int result = write_key(fd, key) && link(partial, file) == 0 ? 0 : -1;
+	const int failed = errno;
+	(void)close(fd);
+	(void)unlink(partial);
+	errno = failed;
+	return result == 0 ? sync_folder(file) : -1;
+}
+
 struct kiln_store_key *kiln_store_key_make(const char *file, struct kiln_error *err)
 {
 	struct kiln_store_key *key = allocate(err);
 	if (key == NULL)
 		return NULL;
 	randombytes_buf(key->bytes, sizeof key->bytes);
-	const int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool good = fd >= 0 && write_key(fd, key);
-	if (!good) {
+	if (make_file(file, key) != 0) {
 		(void)kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.150s cannot be made", file);
-		if (fd >= 0)
-			(void)unlink(file);
 		kiln_store_key_free(key);
 		key = NULL;
 	}
-	if (fd >= 0)
-		(void)close(fd);
 	return key;
 }

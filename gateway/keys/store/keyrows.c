@@ -28,31 +28,106 @@ static enum kiln_store_result put(struct kiln_store *store, const struct kiln_ke
 			      add ? KILN_STORE_TAKEN : KILN_STORE_ABSENT, err);
 }
 
+/* The key, and with it all deleted ones of its owner. Who puts a deleted key's row back opens a key
+ * that was right once; but then there is one deleted key less than the owner's head says, and none
+ * can take its place: a live key's row was never sealed as a deleted one. */
+struct finding_key {
+	struct kiln_store *store;
+	struct kiln_keys_key *key; /* owner and key_id are set */
+	struct kiln_store_head head;
+	uint8_t last[KILN_KEYS_KEY_ID_LEN];
+	uint32_t rows, deleted;
+	bool live;
+};
+
+static enum kiln_store_result count_key(struct finding_key *f, const struct kiln_db_value *key_id,
+					const struct kiln_db_value *sealed, struct kiln_error *err)
+{
+	struct kiln_keys_key key = {.kind = 0};
+	uint8_t plain[KILN_ROW_KEY_MAX];
+	size_t len;
+	uint64_t deleted_ms;
+	const struct kiln_row row = row_of(f->key->owner, key_id->data);
+	const bool good = kiln_unseal(f->store->sealer, &row, sealed->data, sealed->len, plain,
+				      sizeof plain, &len) &&
+			  kiln_row_read_key(plain, len, &key, &deleted_ms);
+	kiln_wipe(plain, sizeof plain);
+	if (!good)
+		return kiln_store_damaged(&row, "its seal does not open", err);
+	f->deleted += deleted_ms != 0;
+	if (deleted_ms == 0 && memcmp(key_id->data, f->key->key_id, sizeof f->key->key_id) == 0) {
+		memcpy(key.owner, f->key->owner, sizeof key.owner);
+		memcpy(key.key_id, f->key->key_id, sizeof key.key_id);
+		*f->key = key;
+		f->live = true;
+	}
+	kiln_wipe(&key, sizeof key);
+	return KILN_STORE_OK;
+}
+
+static enum kiln_store_result take_key(void *ctx, const struct kiln_db_value *columns,
+				       struct kiln_error *err)
+{
+	struct finding_key *f = ctx;
+	if (f->rows++ == 0) {
+		const enum kiln_store_result result = kiln_store_head_open(
+		    f->store, f->key->owner, columns[1].data, columns[1].len, &f->head, err);
+		if (result != KILN_STORE_OK)
+			return result;
+	}
+	/* No seal is that short: the owner has no such rows. */
+	if (columns[2].len == KILN_KEYS_USER_ID_LEN)
+		return KILN_STORE_OK;
+	/* One row twice would hide that another is missing. */
+	if (columns[0].len != sizeof f->last ||
+	    (f->rows > 1 && memcmp(columns[0].data, f->last, sizeof f->last) <= 0)) {
+		(void)kiln_fail(err, KILN_E_STORE,
+				"the store is damaged: kiln_keys has a row twice, or one with a "
+				"wrong key_id; restore a backup");
+		return KILN_STORE_FAILED;
+	}
+	memcpy(f->last, columns[0].data, sizeof f->last);
+	return count_key(f, &columns[0], &columns[2], err);
+}
+
+static enum kiln_store_result find_key(struct kiln_store *store, struct kiln_keys_key *key,
+				       struct kiln_error *err)
+{
+	struct finding_key f = {.store = store, .key = key};
+	const struct kiln_db_value values[] = {
+	    KILN_DB_BYTES(key->owner, sizeof key->owner),
+	    KILN_DB_BYTES(key->key_id, sizeof key->key_id),
+	    KILN_DB_NUMBER(KILN_ROW_KEY_DELETED_LEN + KILN_STORE_SEAL_OVERHEAD),
+	};
+	enum kiln_store_result result =
+	    kiln_store_run(store, KILN_SQL_KEYS_GET, values, take_key, &f, NULL, err);
+	if (result == KILN_STORE_OK && f.rows > 0 && f.deleted != f.head.deleted) {
+		const struct kiln_row row =
+		    kiln_row_of(KILN_TABLE_HEADS, key->owner, sizeof key->owner);
+		result = kiln_store_damaged(
+		    &row, "the user has not as many deleted keys as it says", err);
+	}
+	if (result == KILN_STORE_OK && !f.live)
+		result = KILN_STORE_ABSENT;
+	if (result != KILN_STORE_OK)
+		kiln_wipe(key, sizeof *key);
+	return result;
+}
+
 static enum kiln_store_result get(struct kiln_store *store, const uint8_t *key_id,
 				  const uint8_t *owner, bool lock, struct kiln_keys_key *key,
 				  struct kiln_error *err)
 {
-	uint8_t plain[KILN_ROW_KEY_MAX];
-	size_t len;
-	uint64_t deleted_ms;
 	struct kiln_store_cell cell;
 	const struct kiln_db_value values[] = {KILN_DB_BYTES(owner, KILN_KEYS_USER_ID_LEN),
 					       KILN_DB_BYTES(key_id, KILN_KEYS_KEY_ID_LEN)};
-	const enum kiln_store_result result = kiln_store_get(
-	    store, lock ? KILN_SQL_KEYS_LOCK : KILN_SQL_KEYS_GET, values, &cell, err);
-	if (result != KILN_STORE_OK)
-		return result;
+	enum kiln_store_result result = KILN_STORE_OK;
+	if (lock)
+		result = kiln_store_get(store, KILN_SQL_KEYS_LOCK, values, &cell, err);
 	memset(key, 0, sizeof *key);
 	memcpy(key->owner, owner, sizeof key->owner);
 	memcpy(key->key_id, key_id, sizeof key->key_id);
-	const struct kiln_row row = row_of(owner, key_id);
-	const bool good =
-	    kiln_unseal(store->sealer, &row, cell.bytes, cell.len, plain, sizeof plain, &len) &&
-	    kiln_row_read_key(plain, len, key, &deleted_ms);
-	kiln_wipe(plain, sizeof plain);
-	if (!good)
-		return kiln_store_damaged(&row, "its seal does not open", err);
-	return deleted_ms != 0 ? KILN_STORE_ABSENT : KILN_STORE_OK;
+	return result == KILN_STORE_OK ? find_key(store, key, err) : result;
 }
 
 enum kiln_store_result kiln_store_key_create(void *ctx, const struct kiln_keys_key *key,

@@ -141,8 +141,10 @@ static bool try_keys(struct kiln_store *store, uint8_t epoch, const struct kiln_
 			continue;
 		kiln_sealer_add(store->sealer, epoch, keys[i]->bytes);
 		if (kiln_unseal_exactly(store->sealer, &row, cell->bytes, cell->len, plain,
-					sizeof plain))
+					sizeof plain)) {
+			store->sealed_by_other = i == 1; /* epochs rise: the last one seals */
 			return true;
+		}
 		kiln_sealer_drop(store->sealer, epoch);
 	}
 	return false;

@@ -36,7 +36,7 @@ void kiln_pg_disconnect(struct kiln_pg_link *link)
 static void say_lost(struct kiln_pg_link *link, const char *what, struct kiln_error *err)
 {
 	const char *text = link->conn != NULL ? kiln_pq.errorMessage(link->conn) : "";
-	(void)kiln_fail(err, KILN_E_STORE, "%s PostgreSQL: %.*s", what,
+	(void)kiln_fail(err, KILN_E_TARGET, "%s PostgreSQL: %.*s", what,
 			(int)(strcspn(text, "\n") < 160 ? strcspn(text, "\n") : 160),
 			text[0] != '\0' ? text : "no connection");
 }
@@ -57,7 +57,8 @@ static bool wait_for_answer(struct kiln_pg_link *link, struct kiln_error *err)
 		struct pollfd p = {.fd = kiln_pq.socket(link->conn),
 				   .events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0))};
 		if (now >= end || p.fd < 0) {
-			(void)kiln_fail(err, KILN_E_STORE, "PostgreSQL did not answer within %u s",
+			(void)kiln_fail(err, KILN_E_TIMEOUT,
+					"PostgreSQL did not answer within %u s",
 					KILN_PG_ANSWER_MS / 1000);
 			return false;
 		}
@@ -79,8 +80,11 @@ static void say_refused(const PGresult *result, struct kiln_error *err)
 {
 	const char *text = kiln_pq.resultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	const char *state = kiln_pq.resultErrorField(result, PG_DIAG_SQLSTATE);
-	(void)kiln_fail(err, KILN_E_STORE, "PostgreSQL says: %.150s (%.5s)",
-			text != NULL ? text : "nothing", state != NULL ? state : "-----");
+	/* XX: its files are damaged; all else says nothing of what is in the store. */
+	const bool damaged = state != NULL && strncmp(state, "XX", 2) == 0;
+	(void)kiln_fail(err, damaged ? KILN_E_STORE : KILN_E_TARGET,
+			"PostgreSQL says: %.150s (%.5s)", text != NULL ? text : "nothing",
+			state != NULL ? state : "-----");
 }
 
 /* The last of the answers, or the first that is a refusal. A connection on which an answer did not
@@ -241,7 +245,7 @@ static enum kiln_store_result set_up(struct kiln_pg_link *link, struct kiln_erro
 				     link->apart ? sync_off : sync_on};
 	if (kiln_pq.setnonblocking(link->conn, 1) != 0 ||
 	    kiln_pq.serverVersion(link->conn) < 130000) {
-		(void)kiln_fail(err, KILN_E_STORE, "PostgreSQL 13 or later is needed");
+		(void)kiln_fail(err, KILN_E_UNSUPPORTED, "PostgreSQL 13 or later is needed");
 		return KILN_STORE_FAILED;
 	}
 	(void)kiln_pq.setNoticeProcessor(link->conn, be_silent, NULL);
@@ -264,7 +268,7 @@ enum kiln_store_result kiln_pg_connect(struct kiln_pg_link *link, struct kiln_er
 		return KILN_STORE_OK;
 	kiln_pg_disconnect(link);
 	if (now_ms() < link->retry_at_ms) {
-		(void)kiln_fail(err, KILN_E_STORE,
+		(void)kiln_fail(err, KILN_E_TARGET,
 				"no connection to PostgreSQL; trying again soon");
 		return KILN_STORE_FAILED;
 	}

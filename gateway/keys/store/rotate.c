@@ -134,6 +134,22 @@ static enum kiln_store_result rotate(struct kiln_store *store, const struct kiln
 	return result == KILN_STORE_OK ? finish(store, err) : result;
 }
 
+/* Interrupted, the same call goes on; another one must not end with the wrong key thrown away. */
+static enum kiln_store_result go_on(struct kiln_store *store, const struct kiln_store_key *fresh,
+				    uint64_t *sealed, struct kiln_error *err)
+{
+	if (store->rotating && !store->sealed_by_other) {
+		(void)kiln_fail(err, KILN_E_CONFIG,
+				"the two keys are exchanged: the store is on its way to the one "
+				"that was given as the old one; name it as the new one");
+		return KILN_STORE_FAILED;
+	}
+	/* Interrupted when all was done but to overwrite what is left of the old rows. */
+	if (!store->rotating && store->sealed_by_other)
+		return store->db->driver->scrub(store->db, err);
+	return rotate(store, fresh, sealed, err);
+}
+
 enum kiln_code kiln_store_rotate(const struct kiln_store_options *options,
 				 const struct kiln_store_key *fresh, uint64_t *sealed,
 				 struct kiln_error *err)
@@ -154,7 +170,7 @@ enum kiln_code kiln_store_rotate(const struct kiln_store_options *options,
 				 "the store is damaged (`kiln keys check` says where): its key "
 				 "cannot be changed");
 	if (code == KILN_OK)
-		code = kiln_store_code(rotate(store, fresh, sealed, err), err);
+		code = kiln_store_code(go_on(store, fresh, sealed, err), err);
 	kiln_store_close(store);
 	return code;
 }

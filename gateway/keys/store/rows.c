@@ -85,7 +85,7 @@ bool kiln_row_read_user(const uint8_t *in, size_t len, struct kiln_keys_user *us
 	return true;
 }
 
-#define KEY_FIXED (1 + 1 + 1 + 8 + 8 + 8 + 2)
+#define KEY_FIXED KILN_ROW_KEY_DELETED_LEN
 
 size_t kiln_row_write_key(const struct kiln_keys_key *key, uint64_t deleted_ms,
 			  uint8_t out[KILN_ROW_KEY_MAX])

@@ -12,7 +12,8 @@
 enum {
 	/* Names are padded to a multiple of 64 bytes: their length is not to be seen. */
 	KILN_ROW_USER_MAX = 8 + 8 + KILN_KEYS_RECORD_LEN + KILN_KEYS_WRAPPED_LEN + 256,
-	KILN_ROW_KEY_MAX = 1 + 1 + 1 + 8 + 8 + 8 + 2 + KILN_KEYS_SEALED_MAX,
+	KILN_ROW_KEY_DELETED_LEN = 1 + 1 + 1 + 8 + 8 + 8 + 2,
+	KILN_ROW_KEY_MAX = KILN_ROW_KEY_DELETED_LEN + KILN_KEYS_SEALED_MAX,
 	KILN_ROW_HEAD_LEN = 8 + 32 + 8 + 32 + 4 + 4 + 8,
 	KILN_ROW_AUDIT_LEN = 53 + 32,
 	KILN_ROW_BUCKET_LEN = 4 + 8 + 8 + 1 + 8,

@@ -38,6 +38,27 @@ static enum kiln_store_result exec(struct kiln_db *db, const char *text, struct 
 	return KILN_STORE_OK;
 }
 
+static enum kiln_store_result control(struct kiln_db *db, enum kiln_sqlite_control which,
+				      struct kiln_error *err)
+{
+	static const char *const texts[KILN_SQLITE_CONTROLS] = {
+	    [KILN_SQLITE_BEGIN] = "BEGIN IMMEDIATE",
+	    [KILN_SQLITE_COMMIT] = "COMMIT",
+	    [KILN_SQLITE_SAVEPOINT] = "SAVEPOINT frame",
+	    [KILN_SQLITE_RELEASE] = "RELEASE frame",
+	};
+	struct kiln_sqlite *s = of(db);
+	sqlite3_stmt **statement = &s->controls[which];
+	enum kiln_store_result result = KILN_STORE_OK;
+	if ((*statement == NULL &&
+	     sqlite3_prepare_v3(s->handle, texts[which], -1, SQLITE_PREPARE_PERSISTENT, statement,
+				NULL) != SQLITE_OK) ||
+	    sqlite3_step(*statement) != SQLITE_DONE)
+		result = kiln_sqlite_fail(s, texts[which], err);
+	(void)sqlite3_reset(*statement);
+	return result;
+}
+
 static enum kiln_store_result prepare(struct kiln_sqlite *s, enum kiln_sql sql,
 				      struct kiln_error *err)
 {
@@ -132,7 +153,7 @@ static void rollback(struct kiln_db *db)
 
 static enum kiln_store_result begin(struct kiln_db *db, struct kiln_error *err)
 {
-	return exec(db, "BEGIN IMMEDIATE", err);
+	return control(db, KILN_SQLITE_BEGIN, err);
 }
 
 static enum kiln_store_result snapshot(struct kiln_db *db, struct kiln_error *err)
@@ -143,7 +164,7 @@ static enum kiln_store_result snapshot(struct kiln_db *db, struct kiln_error *er
 static enum kiln_store_result commit(struct kiln_db *db, bool wrote, struct kiln_error *err)
 {
 	(void)wrote;
-	const enum kiln_store_result result = exec(db, "COMMIT", err);
+	const enum kiln_store_result result = control(db, KILN_SQLITE_COMMIT, err);
 	if (result != KILN_STORE_OK)
 		rollback(db);
 	return result;
@@ -151,12 +172,12 @@ static enum kiln_store_result commit(struct kiln_db *db, bool wrote, struct kiln
 
 static enum kiln_store_result savepoint(struct kiln_db *db, struct kiln_error *err)
 {
-	return exec(db, "SAVEPOINT frame", err);
+	return control(db, KILN_SQLITE_SAVEPOINT, err);
 }
 
 static enum kiln_store_result release(struct kiln_db *db, struct kiln_error *err)
 {
-	return exec(db, "RELEASE frame", err);
+	return control(db, KILN_SQLITE_RELEASE, err);
 }
 
 /* A full disk, or one that fails, ends the whole transaction: then there is no savepoint either. */

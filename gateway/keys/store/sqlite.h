@@ -8,10 +8,20 @@
 
 #include "keys/store/db.h"
 
+/* What every frame and every batch does: prepared once, as the statements of sql.h are. */
+enum kiln_sqlite_control {
+	KILN_SQLITE_BEGIN,
+	KILN_SQLITE_COMMIT,
+	KILN_SQLITE_SAVEPOINT,
+	KILN_SQLITE_RELEASE,
+	KILN_SQLITE_CONTROLS,
+};
+
 struct kiln_sqlite {
 	struct kiln_db db;
 	sqlite3 *handle;
 	sqlite3_stmt *statements[KILN_SQL_COUNT];
+	sqlite3_stmt *controls[KILN_SQLITE_CONTROLS];
 	int lock; /* of the file beside it that says who writes; -1 */
 	char path[PATH_MAX];
 	/* while verify runs */

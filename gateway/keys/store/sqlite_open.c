@@ -21,6 +21,11 @@
 static enum kiln_code create_file(const char *path, struct kiln_error *err)
 {
 	const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "%.150s is there already, and nothing is overwritten: move it "
+				 "away, or take another name",
+				 path);
 	if (fd < 0)
 		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.150s cannot be made", path);
 	(void)close(fd);
@@ -197,6 +202,8 @@ void kiln_sqlite_close(struct kiln_db *db)
 	struct kiln_sqlite *s = (struct kiln_sqlite *)db;
 	for (size_t i = 0; i < KILN_SQL_COUNT; i++)
 		(void)sqlite3_finalize(s->statements[i]);
+	for (size_t i = 0; i < KILN_SQLITE_CONTROLS; i++)
+		(void)sqlite3_finalize(s->controls[i]);
 	(void)sqlite3_close(s->handle);
 	drop_lock(s);
 	free(s);

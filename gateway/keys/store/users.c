@@ -49,31 +49,61 @@ void kiln_store_make_decoy(struct kiln_store *store)
 	store->decoy_len = seal_user(store, &user, store->decoy);
 }
 
+/* A user's row and his head, of one moment. */
 struct finding_user {
-	struct kiln_store_cell sealed;
+	struct kiln_store_cell sealed, head;
 	uint8_t user_id[KILN_KEYS_USER_ID_LEN];
 };
+
+static bool take_bytes(struct kiln_store_cell *cell, const struct kiln_db_value *column)
+{
+	if (column->len > sizeof cell->bytes)
+		return false;
+	memcpy(cell->bytes, column->data, column->len);
+	cell->len = column->len;
+	return cell->there = true;
+}
 
 static enum kiln_store_result take_user(void *ctx, const struct kiln_db_value *columns,
 					struct kiln_error *err)
 {
 	struct finding_user *found = ctx;
-	if (columns[1].len > sizeof found->sealed.bytes) {
+	if (columns[0].len != sizeof found->user_id || !take_bytes(&found->head, &columns[1]) ||
+	    !take_bytes(&found->sealed, &columns[2])) {
 		(void)kiln_fail(err, KILN_E_STORE,
-				"the store is damaged: kiln_users has a row of %zu bytes; restore "
-				"a backup",
-				columns[1].len);
+				"the store is damaged: kiln_users or kiln_heads has a row of a "
+				"wrong size; restore a backup");
 		return KILN_STORE_FAILED;
 	}
-	/* The other key of the row: its user_id, or the hash of its name. */
-	memcpy(found->user_id, columns[0].data,
-	       columns[0].len < sizeof found->user_id ? columns[0].len : sizeof found->user_id);
-	memcpy(found->sealed.bytes, columns[1].data, columns[1].len);
-	found->sealed.len = columns[1].len;
-	found->sealed.there = true;
+	memcpy(found->user_id, columns[0].data, sizeof found->user_id);
 	return KILN_STORE_OK;
 }
 
+/* Opens both. A row that was put back opens as it did when it was written: that the password has
+ * changed since then, the head knows. */
+static enum kiln_store_result open_found(const struct kiln_store *store,
+					 const struct finding_user *found,
+					 struct kiln_keys_user *user, struct kiln_error *err)
+{
+	struct kiln_store_head head;
+	memset(user, 0, sizeof *user);
+	memcpy(user->user_id, found->user_id, sizeof user->user_id);
+	enum kiln_store_result result =
+	    open_user(store, found->sealed.bytes, found->sealed.len, user, err);
+	if (result == KILN_STORE_OK)
+		result = kiln_store_head_open(store, found->user_id, found->head.bytes,
+					      found->head.len, &head, err);
+	if (result == KILN_STORE_OK && user->generation != head.generation) {
+		const struct kiln_row row = row_of(user->user_id);
+		result =
+		    kiln_store_damaged(&row, "it is of another password than its head says", err);
+	}
+	if (result != KILN_STORE_OK)
+		kiln_wipe(user, sizeof *user);
+	return result;
+}
+
+/* For a name that nobody has, the decoy is opened with nobody's head: the work is the same. */
 enum kiln_store_result kiln_store_user_by_name(void *ctx, const uint8_t *name, size_t len,
 					       struct kiln_keys_user *user, struct kiln_error *err)
 {
@@ -81,21 +111,18 @@ enum kiln_store_result kiln_store_user_by_name(void *ctx, const uint8_t *name, s
 	struct finding_user found = {.sealed.there = false};
 	uint8_t hash[KILN_STORE_HASH_LEN];
 	kiln_store_name_hash(store, name, len, hash);
-	const struct kiln_db_value values[] = {KILN_DB_BYTES(hash, sizeof hash)};
+	const struct kiln_db_value values[] = {
+	    KILN_DB_BYTES(hash, sizeof hash),
+	    KILN_DB_BYTES(kiln_store_nobody, sizeof kiln_store_nobody),
+	    KILN_DB_BYTES(store->decoy, store->decoy_len),
+	};
 	enum kiln_store_result result =
 	    kiln_store_run(store, KILN_SQL_USERS_BY_NAME, values, take_user, &found, NULL, err);
+	if (result == KILN_STORE_OK)
+		result = open_found(store, &found, user, err);
 	if (result != KILN_STORE_OK)
 		return result;
-	if (!found.sealed.there) {
-		memcpy(found.sealed.bytes, store->decoy, store->decoy_len);
-		found.sealed.len = store->decoy_len;
-	}
-	memset(user, 0, sizeof *user);
-	memcpy(user->user_id, found.user_id, sizeof user->user_id);
-	result = open_user(store, found.sealed.bytes, found.sealed.len, user, err);
-	if (result != KILN_STORE_OK)
-		return result;
-	if (!found.sealed.there)
+	if (memcmp(found.user_id, kiln_store_nobody, sizeof found.user_id) == 0)
 		return KILN_STORE_ABSENT;
 	if (user->name_len != len || memcmp(user->name, name, len) != 0) {
 		const struct kiln_row row = row_of(user->user_id);
@@ -104,25 +131,29 @@ enum kiln_store_result kiln_store_user_by_name(void *ctx, const uint8_t *name, s
 	return KILN_STORE_OK;
 }
 
-static enum kiln_store_result by_id(struct kiln_store *store, const uint8_t *user_id, bool lock,
-				    struct kiln_keys_user *user, struct kiln_error *err)
-{
-	struct kiln_store_cell cell;
-	const struct kiln_db_value values[] = {KILN_DB_BYTES(user_id, KILN_KEYS_USER_ID_LEN)};
-	const enum kiln_store_result result = kiln_store_get(
-	    store, lock ? KILN_SQL_USERS_LOCK : KILN_SQL_USERS_GET, values, &cell, err);
-	if (result != KILN_STORE_OK)
-		return result;
-	memset(user, 0, sizeof *user);
-	memcpy(user->user_id, user_id, sizeof user->user_id);
-	return open_user(store, cell.bytes, cell.len, user, err);
-}
-
 enum kiln_store_result kiln_store_user_by_id(void *ctx,
 					     const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
 					     struct kiln_keys_user *user, struct kiln_error *err)
 {
-	return by_id(ctx, user_id, false, user, err);
+	struct kiln_store *store = ctx;
+	struct finding_user found = {.sealed.there = false};
+	const struct kiln_db_value values[] = {KILN_DB_BYTES(user_id, KILN_KEYS_USER_ID_LEN)};
+	const enum kiln_store_result result =
+	    kiln_store_run(store, KILN_SQL_USERS_GET, values, take_user, &found, NULL, err);
+	if (result != KILN_STORE_OK)
+		return result;
+	return found.sealed.there ? open_found(store, &found, user, err) : KILN_STORE_ABSENT;
+}
+
+/* Nobody else changes the user until the transaction ends. */
+static enum kiln_store_result lock_user(struct kiln_store *store, const uint8_t *user_id,
+					struct kiln_keys_user *user, struct kiln_error *err)
+{
+	struct kiln_store_cell cell;
+	const struct kiln_db_value values[] = {KILN_DB_BYTES(user_id, KILN_KEYS_USER_ID_LEN)};
+	const enum kiln_store_result result =
+	    kiln_store_get(store, KILN_SQL_USERS_LOCK, values, &cell, err);
+	return result == KILN_STORE_OK ? kiln_store_user_by_id(store, user_id, user, err) : result;
 }
 
 enum kiln_store_result kiln_store_user_create(void *ctx, const struct kiln_keys_user *user,
@@ -156,7 +187,7 @@ enum kiln_store_result kiln_store_user_change(void *ctx, const struct kiln_keys_
 	struct kiln_keys_user row;
 	struct kiln_store_head head;
 	uint8_t sealed[KILN_ROW_MAX];
-	enum kiln_store_result result = by_id(store, user->user_id, true, &row, err);
+	enum kiln_store_result result = lock_user(store, user->user_id, &row, err);
 	if (result == KILN_STORE_OK && row.generation != user->generation)
 		result = KILN_STORE_STALE;
 	if (result == KILN_STORE_OK)

@@ -151,8 +151,9 @@ struct kiln_keys_options {
 
 	/* The connection broke off while a session is open: gives another one to the same server,
 	 * on which the session goes on, so that what was asked for is done once and its answer is
-	 * had. NULL with *err filled: no. The old connection is the caller's to close, here or
-	 * later. Called at most 3 times in a call. */
+	 * had. NULL with *err filled: no. If the first one has the TLS exporter's value this one
+	 * has to have its own (else: KILN_E_USAGE). The old connection is the caller's to close,
+	 * here or later. Called at most 3 times in a call. */
 	struct kiln_conn *(*reconnect)(void *arg, struct kiln_error *err);
 	void *arg;
 };

@@ -311,7 +311,8 @@ static void do_resume(char **arguments)
 	(void)poll(&readable, 1, 60000);
 	kiln_conn_close(conn);
 	conn = dial();
-	if (kiln_keys_client_resume(client, &err) != KILN_OK)
+	size_t len;
+	if (kiln_keys_client_resume(client, kiln_conn_exporter(conn, &len), &err) != KILN_OK)
 		die("resume", &err);
 	until(conn, client, KILN_KEYS_DONE);
 	print_key(kiln_keys_client_answer(client)->key_id);

@@ -9,6 +9,7 @@
  *	keys_store_tool measure STORE KEY COUNT SECONDS BATCH
  *	    what the store does for a login, of random users of COUNT; and how long the check takes
  *
+ * KEY is a file, or two with a comma between them: while there is a rotation.
  * A user is "NUMBER generation keys deleted lines", or "NUMBER absent". */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,15 +40,30 @@ static void say(void *ctx, const char *what, int percent)
 	(void)fprintf(stderr, "%s %d ...\n", what, percent);
 }
 
-static struct kiln_store_key *key;
+static struct kiln_store_key *key, *other;
 
-static void open_store(const char *where, const char *key_file, bool unchecked)
+static struct kiln_store_key *read_key(const char *file)
 {
-	const struct kiln_store_key_source source = {.file = key_file, .fd = -1};
-	key = kiln_store_key_read(&source, &err);
-	const struct kiln_store_options options = {
-	    .where = where, .key = key, .unchecked = unchecked, .progress = say};
-	if (key == NULL || kiln_store_open(&options, &store, &err) != KILN_OK) {
+	const struct kiln_store_key_source source = {.file = file, .fd = -1};
+	struct kiln_store_key *k = kiln_store_key_read(&source, &err);
+	need(k != NULL ? KILN_STORE_OK : KILN_STORE_FAILED, file);
+	return k;
+}
+
+static void open_store(const char *where, char *key_files, bool unchecked)
+{
+	char *second = strchr(key_files, ',');
+	if (second != NULL) {
+		*second = '\0';
+		other = read_key(second + 1);
+	}
+	key = read_key(key_files);
+	const struct kiln_store_options options = {.where = where,
+						   .key = key,
+						   .other_key = other,
+						   .unchecked = unchecked,
+						   .progress = say};
+	if (kiln_store_open(&options, &store, &err) != KILN_OK) {
 		(void)fprintf(stderr, "%s\n", err.message);
 		exit(3);
 	}
@@ -378,5 +394,6 @@ int main(int argc, char **argv)
 	}
 	kiln_store_close(store);
 	kiln_store_key_free(key);
+	kiln_store_key_free(other);
 	return status;
 }

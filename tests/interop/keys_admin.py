@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""`kiln keys init|check|backup|restore|anchor`: what they make is private, they overwrite nothing,
+they work while a writer writes, and what they refuse they say with the way out.
+
+usage: keys_admin.py KILN KEYS_STORE_TOOL sqlite|postgresql
+"""
+
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import sys
+
+from harness.keys_store import Store, each_kind, parse, read_batches, read_rest, verify
+
+kiln, tool, kind = sys.argv[1:4]
+
+
+def private(*paths):
+    for path in paths:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        assert mode == 0o600, f"{path}: {mode:o}"
+
+
+def refused(done, *words, status=1):
+    """With that status, on standard error alone, and a sentence with those words."""
+    assert done.returncode == status, done
+    assert not done.stdout, done.stdout
+    for word in words:
+        assert word in done.stderr, (word, done.stderr)
+
+
+def keys(store, folder):
+    """Wrong, missing, open to others, of another size."""
+    other, short, open_to_all = folder / "other", folder / "short", folder / "open"
+    for path, content in ((other, os.urandom(32)), (short, b"abc"),
+                          (open_to_all, pathlib.Path(store.key).read_bytes())):
+        path.write_bytes(content)
+        path.chmod(0o600)
+    open_to_all.chmod(0o644)
+    for name, more in (("check", ()), ("backup", ("--to", folder / "none"))):
+        for key, word in ((other, "does not open the store"), (folder / "gone", "No such file"),
+                          (short, "no store key"), (open_to_all, "chmod 600")):
+            refused(store.command(name, "--key-file", key, *more), word)
+        refused(store.command(name, *more), "--key-file", status=2)
+    refused(store.command("init", "--key-file", store.key),
+            "there is a store" if kind == "postgresql" else "nothing is overwritten")
+    assert not (folder / "none").exists() and not (folder / "none.partial").exists()
+    with open(store.key, "rb") as key:
+        done = subprocess.run([kiln, "keys", "check", "--store", store.where, "--key-fd",
+                               str(key.fileno())], pass_fds=[key.fileno()], check=False,
+                              stdout=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 0 and "All is well." in done.stdout, done
+
+
+def while_written(store, folder):
+    """Backup and check beside a writer; the backup has all that was acknowledged before."""
+    backup = folder / "backup"
+    with store.work("write", 0, 1) as writer:
+        try:
+            before = read_batches(writer, 20)
+            store.check()
+            store.ran("backup", "--key-file", store.key, "--to", backup)
+            after = read_batches(writer, before.count(b"ok\n") + 3, before)  # it was not held up
+        finally:
+            writer.kill()
+        text = read_rest(writer, after)
+    verify(store, 0, text)
+    private(backup)
+    assert not list(folder.glob("backup?*")), list(folder.glob("backup?*"))
+    refused(store.command("backup", "--key-file", store.key, "--to", backup), str(backup), "exists")
+    held = parse(before.decode()[:before.rfind(b"\n") + 1])[0]
+    return backup, held
+
+
+def restores(store, folder, backup, held):
+    """Into SQLite, whatever it came from; not over a store."""
+    refused(store.command("restore", "--key-file", store.key, "--from", backup), "move it away")
+    place = folder / "restored"
+    anchor = folder / "anchor"
+    again = Store.__new__(Store)
+    again.kiln, again.tool, again.where, again.key = kiln, tool, str(place), store.key
+    again.ran("restore", "--key-file", store.key, "--from", backup, "--anchor", anchor)
+    private(place, anchor)
+    found = again.users(0, max(held) + 1)
+    assert held.keys() <= found.keys(), held.keys() - found.keys()
+    for user, state in held.items():  # numbers only rise: generation, keys ever made, lines
+        was, now = list(map(int, state.split())), list(map(int, found[user].split()))
+        assert now[0] >= was[0] and now[1] + now[2] >= was[1] + was[2] and now[3] >= was[3]
+    return again, anchor
+
+
+def anchors(again, folder, anchor):
+    """An older copy is refused with the anchor of the later one."""
+    again.check("--key-file", again.key, "--anchor", anchor)
+    refused(again.command("anchor", "--key-file", again.key, "--anchor", anchor), "File exists")
+    refused(again.command("anchor", "--key-file", again.key), "--anchor FILE", status=2)
+    copy = folder / "older"
+    again.ran("backup", "--key-file", again.key, "--to", copy)
+    later = folder / "anchor2"
+    again.ran("anchor", "--key-file", again.key, "--anchor", later)
+    private(later)
+    again.check("--key-file", again.key, "--anchor", later)
+    shutil.copy(copy, again.where)
+    for end in ("-wal", "-shm"):
+        pathlib.Path(again.where + end).unlink(missing_ok=True)
+    done = again.command("check", "--key-file", again.key, "--anchor", later)
+    refused(done, "older than its anchor", status=3)
+
+
+def damaged(store, folder, backup):
+    """A byte of each page: never well with other content, and a backup of it is not made."""
+    bad = folder / "bad"
+    data = bytearray(backup.read_bytes())
+    at = len(data) // 2
+    data[at:at + 64] = bytes(64)
+    bad.write_bytes(data)
+    bad.chmod(0o600)
+    done = subprocess.run([kiln, "keys", "check", "--store", bad, "--key-file", store.key],
+                          check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=60)
+    assert done.returncode == 3 and "amaged" in done.stdout + done.stderr, done
+    new = folder / "new"
+    done = subprocess.run([kiln, "keys", "restore", "--store", new, "--key-file", store.key,
+                           "--from", bad], check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=60)
+    refused(done, "damaged")
+    assert not new.exists()
+
+
+def run(folder, where, _):
+    store = Store(kiln, tool, where, folder / "key")
+    private(store.key, *([where] if kind == "sqlite" else []))
+    keys(store, folder)
+    backup, held = while_written(store, folder)
+    again, anchor = restores(store, folder, backup, held)
+    anchors(again, folder, anchor)
+    damaged(store, folder, backup)
+    print(f"{kind}: a backup beside a writer has its {len(held)} users")
+
+
+if __name__ == "__main__":
+    sys.exit(each_kind(kind, run))
