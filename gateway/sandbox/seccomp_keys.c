@@ -73,6 +73,7 @@ static const int allowed[] = {
     SCMP_SYS(epoll_ctl),
     SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(timerfd_settime), /* the pause of the hand-off listener */
     SCMP_SYS(epoll_wait),
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),

@@ -4,8 +4,10 @@
 #include "worker/handoff.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 
 #define RETRY_FIRST_MS 10u
 #define RETRY_MAX_MS   1000u
+#define ANSWERS_MAX    64u /* read in one go, so that an application that talks delays nobody */
 
 static struct kiln_handoff_channel *of(const void *member, size_t offset)
 {
@@ -31,41 +34,6 @@ static void retry_soon(struct kiln_handoff_channel *c)
 	c->failures++;
 	kiln_deadline_set(&c->worker->wheel, &c->retry, c->worker->now,
 			  ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS);
-}
-
-/* ---- the end of a channel ------------------------------------------------------------------ */
-
-/* Everything that was not taken is offered anew. */
-static void rewind_queue(struct kiln_handoff_channel *c)
-{
-	c->unsent = c->first;
-	for (struct kiln_handing *h = c->first; h != NULL; h = h->next)
-		h->message.number = 0;
-}
-
-static void close_when_quiet(struct kiln_handoff_channel *c)
-{
-	if (c->in.armed || c->room.armed)
-		return;
-	kiln_io_forget(c->worker->io, c->fd);
-	(void)close(c->fd);
-	c->fd = -1;
-	c->lost = c->full = false;
-	kiln_handoff_flush(c);
-}
-
-static void lose(struct kiln_handoff_channel *c, int why)
-{
-	if (c->lost)
-		return;
-	c->lost = true;
-	c->worker->counters->handoff_lost++;
-	kiln_log_handoff_channel(c->worker, "handoff_lost", why);
-	rewind_queue(c);
-	retry_soon(c); /* who lets us in only to send us away is not asked without a pause */
-	kiln_io_cancel(c->worker->io, &c->in);
-	kiln_io_cancel(c->worker->io, &c->room);
-	close_when_quiet(c);
 }
 
 /* ---- what the application says ------------------------------------------------------------- */
@@ -97,8 +65,14 @@ static void hear(struct kiln_handoff_channel *c, const uint8_t *data, size_t len
 	}
 }
 
-/* False when the channel has ended. An error is told once, and hides nothing that came before. */
-static bool listen_to(struct kiln_handoff_channel *c, int *why)
+enum heard {
+	HEARD_ALL,
+	HEARD_SOME, /* there may be more */
+	HEARD_END,
+};
+
+/* At most so many. An error is told once, and hides nothing that came before. */
+static enum heard listen_to(struct kiln_handoff_channel *c, unsigned most, int *why)
 {
 	uint8_t data[KILN_HANDOFF_SHORT_MAX];
 	ssize_t n;
@@ -107,14 +81,71 @@ static bool listen_to(struct kiln_handoff_channel *c, int *why)
 		if (n > 0)
 			hear(c, data, (size_t)n);
 		else if (errno == EAGAIN)
-			return *why == 0;
+			return *why == 0 ? HEARD_ALL : HEARD_END;
 		else if (errno != EINTR && *why != 0)
-			return false;
+			return HEARD_END;
 		else if (errno != EINTR)
 			*why = errno;
+		if (n > 0 && --most == 0 && *why == 0)
+			return HEARD_SOME;
 	}
-	return false;
+	return HEARD_END;
 }
+
+/* ---- the end of a channel ------------------------------------------------------------------ */
+
+/* Everything that was not taken is offered anew. */
+static void rewind_queue(struct kiln_handoff_channel *c)
+{
+	c->unsent = c->first;
+	for (struct kiln_handing *h = c->first; h != NULL; h = h->next)
+		h->message.number = 0;
+}
+
+static void close_when_quiet(struct kiln_handoff_channel *c)
+{
+	if (c->in.armed || c->room.armed)
+		return;
+	kiln_io_forget(c->worker->io, c->fd);
+	(void)close(c->fd);
+	c->fd = -1;
+	c->lost = c->full = false;
+	kiln_handoff_flush(c);
+}
+
+/* What was taken is somebody else's already, and must not be offered again: the answers that are in
+ * the channel count, and from here on none can be added, so that nothing more is taken on it. */
+static void hear_out(struct kiln_handoff_channel *c)
+{
+	int why;
+	(void)shutdown(c->fd, SHUT_RDWR);
+	(void)listen_to(c, UINT_MAX, &why);
+}
+
+void kiln_handoff_finish(struct kiln_handoff_channel *c)
+{
+	if (c->fd < 0 || c->lost)
+		return;
+	c->lost = true;
+	hear_out(c);
+}
+
+static void lose(struct kiln_handoff_channel *c, int why)
+{
+	if (c->lost)
+		return;
+	c->lost = true;
+	hear_out(c);
+	c->worker->counters->handoff_lost++;
+	kiln_log_handoff_channel(c->worker, "handoff_lost", why);
+	rewind_queue(c);
+	retry_soon(c); /* who lets us in only to send us away is not asked without a pause */
+	kiln_io_cancel(c->worker->io, &c->in);
+	kiln_io_cancel(c->worker->io, &c->room);
+	close_when_quiet(c);
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
 
 static void on_readable(struct kiln_op *op, const struct kiln_event *event)
 {
@@ -124,10 +155,13 @@ static void on_readable(struct kiln_op *op, const struct kiln_event *event)
 		close_when_quiet(c);
 		return;
 	}
-	if (event->result >= 0 && !listen_to(c, &why)) {
+	const enum heard heard = event->result >= 0 ? listen_to(c, ANSWERS_MAX, &why) : HEARD_ALL;
+	if (heard == HEARD_END) {
 		lose(c, why);
 		return;
 	}
+	if (heard == HEARD_SOME) /* what is there already makes an event only when armed anew */
+		kiln_io_cancel(c->worker->io, op);
 	if (!op->armed)
 		kiln_io_poll(c->worker->io, op, c->fd);
 }
@@ -157,34 +191,38 @@ static bool is_expected(const struct kiln_settings *settings, int fd)
 	return peer.uid == settings->handoff_user;
 }
 
-static int connect_to(const struct kiln_worker *worker)
+/* -1 with *failed. */
+static int connect_to(const struct kiln_worker *worker, int *failed)
 {
 	const struct kiln_endpoint *at = &worker->targets.at[0];
 	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int why = 0;
-	if (fd < 0)
+	if (fd < 0) {
+		*failed = errno;
 		return -1;
+	}
 	if (connect(fd, (const struct sockaddr *)&at->addr, at->len) != 0)
 		why = errno; /* also EAGAIN: its backlog is full */
 	else if (!is_expected(&worker->settings, fd))
-		why = EPERM;
+		why = KILN_HANDOFF_STRANGER;
 	if (why == 0)
 		return fd;
 	(void)close(fd);
-	errno = why;
+	*failed = why;
 	return -1;
 }
 
 static bool open_channel(struct kiln_handoff_channel *c)
 {
+	int why = 0;
 	if (c->fd >= 0)
 		return !c->lost;
 	if (kiln_deadline_is_set(&c->retry))
 		return false;
-	c->fd = connect_to(c->worker);
+	c->fd = connect_to(c->worker, &why);
 	if (c->fd < 0) {
 		if (!c->said)
-			kiln_log_handoff_channel(c->worker, "handoff_unreachable", errno);
+			kiln_log_handoff_channel(c->worker, "handoff_unreachable", why);
 		c->said = true;
 		retry_soon(c);
 		return false;

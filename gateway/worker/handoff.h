@@ -16,6 +16,9 @@
 struct kiln_link;
 struct kiln_worker;
 
+/* In place of an errno: another user than the expected one listens there. */
+#define KILN_HANDOFF_STRANGER (-1)
+
 /* A connection that is being handed off. */
 struct kiln_handing {
 	struct kiln_handing *next, *prev;
@@ -40,6 +43,10 @@ struct kiln_handoff_channel {
 
 void kiln_handoff_prepare(struct kiln_handoff_channel *channel, struct kiln_worker *worker);
 void kiln_handoff_end(struct kiln_handoff_channel *channel);
+
+/* Nothing more can be taken, and what was taken is known, when this returns: then the rest can be
+ * ended. */
+void kiln_handoff_finish(struct kiln_handoff_channel *channel);
 
 /* Sends what waits, as far as that goes. */
 void kiln_handoff_flush(struct kiln_handoff_channel *channel);

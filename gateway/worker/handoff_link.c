@@ -16,6 +16,8 @@
 #include "worker/path.h"
 #include "worker/worker.h"
 
+#define FATAL 2u /* an alert's level, RFC 8446 6 */
+
 /* ---- the message --------------------------------------------------------------------------- */
 
 static void fill_identity(const struct kiln_link *conn, const struct kiln_session *session,
@@ -287,12 +289,29 @@ void kiln_link_notify(const struct kiln_link *conn, uint8_t level, uint8_t alert
 		(void)send(conn->notice_fd, notice, sizeof notice, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-bool kiln_link_plain_ended(const struct kiln_link *conn, int result)
+/* An application that closed without having read our alert (as when it answers and leaves) leaves
+ * ECONNRESET, once, in front of its own. */
+static ssize_t receive_notice(const struct kiln_link *conn, uint8_t notice[2])
+{
+	bool reset = false;
+	for (;;) {
+		const ssize_t n = recv(conn->notice_fd, notice, 2, MSG_DONTWAIT);
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			return n;
+		reset |= errno == ECONNRESET;
+	}
+}
+
+bool kiln_link_plain_ended(struct kiln_link *conn, int result)
 {
 	uint8_t notice[2];
 	if (!conn->has_notice)
 		return result == 0;
-	return recv(conn->notice_fd, notice, sizeof notice, MSG_DONTWAIT) ==
-		   (ssize_t)sizeof notice &&
-	       notice[1] == KILN_ALERT_CLOSE_NOTIFY;
+	if (receive_notice(conn, notice) != (ssize_t)sizeof notice)
+		return false;
+	if (notice[1] == KILN_ALERT_CLOSE_NOTIFY)
+		return true;
+	if (notice[0] == FATAL)
+		conn->alert_plain = notice[1];
+	return false;
 }

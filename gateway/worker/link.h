@@ -130,7 +130,8 @@ struct kiln_link {
 
 	enum kiln_code code; /* why it ended */
 	uint8_t alert_sent, alert_received, alert_due;
-	char *why; /* sentence, NULL when there is nothing to say */
+	uint8_t alert_plain; /* the application's, on notice_fd, for the peer; 0: none */
+	char *why;           /* sentence, NULL when there is nothing to say */
 };
 
 _Static_assert(sizeof(struct kiln_link) <= 832, "what an idle connection costs: architecture, A4");
@@ -172,8 +173,9 @@ void kiln_link_hand_off(struct kiln_link *conn);
 void kiln_link_unhand(struct kiln_link *conn, const struct kiln_error *err);
 /* Tells the application that relays through us of an alert; nobody otherwise. */
 void kiln_link_notify(const struct kiln_link *conn, uint8_t level, uint8_t alert);
-/* The plain side's receiving gave result: is that the end of its stream? */
-bool kiln_link_plain_ended(const struct kiln_link *conn, int result);
+/* The plain side's receiving gave result: is that the end of its stream? If not, alert_plain tells
+ * what the application said of it. */
+bool kiln_link_plain_ended(struct kiln_link *conn, int result);
 
 /* install.c */
 void kiln_link_install(struct kiln_link *conn);

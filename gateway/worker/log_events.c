@@ -94,7 +94,7 @@ void kiln_log_handoff_channel(const struct kiln_worker *worker, const char *even
 	struct kiln_log_line line;
 	kiln_log_begin(&line, lost ? KILN_LOG_WARNING : KILN_LOG_INFO, event);
 	kiln_log_str(&line, "application", worker->settings.target_name);
-	if (why == EPERM)
+	if (why == KILN_HANDOFF_STRANGER)
 		kiln_log_str(&line, "error", "another user listens there (--handoff-user)");
 	else if (why != 0)
 		kiln_log_str(&line, "error", strerror(why));

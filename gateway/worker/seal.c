@@ -133,7 +133,9 @@ static void send_next(struct kiln_link *conn)
 		if (down->end == KILN_FLOW_BROKEN) {
 			struct kiln_error err = {0};
 			(void)kiln_fail(&err, KILN_E_TARGET, "the plain side broke off");
-			fail_internal(conn, &err);
+			err.alert =
+			    conn->alert_plain != 0 ? conn->alert_plain : KILN_ALERT_INTERNAL_ERROR;
+			kiln_link_fail(conn, &err);
 			return;
 		}
 	}

@@ -354,6 +354,7 @@ static void cut_off(struct kiln_worker *worker)
 	(void)kiln_fail(&err, KILN_E_TIMEOUT,
 			"still open when the gateway had to end (--shutdown-timeout)");
 	err.alert = KILN_ALERT_INTERNAL_ERROR;
+	kiln_handoff_finish(&worker->handoff); /* what the application took already is not ours */
 	for (struct kiln_link *conn = worker->conns, *next; conn != NULL; conn = next) {
 		next = conn->next;
 		kiln_link_fail(conn, &err);

@@ -6,15 +6,25 @@
 
 #include "driver/driver.h"
 
+/* A gateway that closed without having read our alert leaves ECONNRESET, once, in front of its own.
+ */
+static ssize_t receive_alert(const struct kiln_conn *conn, uint8_t alert[2])
+{
+	bool reset = false;
+	for (;;) {
+		const ssize_t n = conn->sys->recv(conn->notice_fd, alert, 2, MSG_DONTWAIT);
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			return n;
+		reset |= errno == ECONNRESET;
+	}
+}
+
 /* The stream is over, or broke: the alert that was sent before tells which. */
 static enum kiln_code judge_end(struct kiln_conn *conn, struct kiln_error *err)
 {
 	struct kiln_error why = {0};
 	uint8_t alert[2];
-	ssize_t n;
-	do
-		n = conn->sys->recv(conn->notice_fd, alert, sizeof alert, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	const ssize_t n = receive_alert(conn, alert);
 	if (n == (ssize_t)sizeof alert)
 		return kiln_driver_take_control(conn, KILN_RECORD_ALERT, alert, sizeof alert, err);
 	(void)kiln_fail(&why, KILN_E_TLS_TRUNCATED,

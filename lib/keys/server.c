@@ -78,6 +78,7 @@ static void forget_batch(struct kiln_keys_server *server)
 		server->batch = session->in_batch;
 		session->in_batch = NULL;
 		session->touched = session->resumed_in_batch = false;
+		session->logged_in = session->answered = false;
 		if (session->state == SESSION_GONE)
 			kiln_keys_session_free(session);
 	}
@@ -163,6 +164,27 @@ enum kiln_keys_error kiln_keys_all_or_nothing(struct turn *turn, step *work)
 	return rc != KILN_KEYS_SUCCESS ? rc : KILN_KEYS_STORE;
 }
 
+/* What sessions did is told when it is known whether it is so. */
+static void tell_batch(struct kiln_keys_server *server, bool kept)
+{
+	for (const struct session *s = server->batch; s != NULL; s = s->in_batch) {
+		struct kiln_keys_event event = {
+		    .what = KILN_KEYS_EVENT_LOGIN,
+		    .outcome = kept ? KILN_KEYS_SUCCESS : KILN_KEYS_STORE,
+		    .user_id = kept || !s->registration ? s->user_id : NULL,
+		    .account = s->name,
+		    .account_len = s->name_len,
+		    .source = s->source,
+		};
+		if (s->logged_in)
+			kiln_keys_tell(server, &event);
+		event.what = s->registration ? KILN_KEYS_EVENT_REGISTER : KILN_KEYS_EVENT_REQUEST;
+		event.operation = s->operation;
+		if (s->answered)
+			kiln_keys_tell(server, &event);
+	}
+}
+
 /* The error's type, as far as the client is. Who waits for RESUMED takes nothing with a MAC before.
  */
 static uint8_t lost_type(const struct session *s)
@@ -199,6 +221,7 @@ bool kiln_keys_server_commit(struct kiln_keys_server *server, struct kiln_keys_n
 		if (!kept)
 			(void)kiln_keys_store_failed(server, &err);
 	}
+	tell_batch(server, kept);
 	if (!kept)
 		undo_batch(server);
 	for (struct kiln_keys_conn *conn = server->news; conn != NULL; conn = conn->next_news)

@@ -49,7 +49,8 @@ struct session {
 	struct session *in_batch; /* did something in this batch */
 	bool touched;
 	bool resumed_in_batch;
-	bool keyed_at_batch; /* what the client believes, if the batch fails */
+	bool logged_in, answered; /* in this batch: to be told of when it is kept */
+	bool keyed_at_batch;      /* what the client believes, if the batch fails */
 	uint64_t sent_at_batch;
 
 	bool registration; /* or a request session */

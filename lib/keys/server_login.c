@@ -144,14 +144,7 @@ enum kiln_keys_error kiln_keys_ke3(struct turn *turn)
 		rc = kiln_keys_all_or_nothing(turn, write_login);
 	if (rc != KILN_KEYS_SUCCESS)
 		return rc;
-	if (!s->registration) {
-		const struct kiln_keys_event event = {.what = KILN_KEYS_EVENT_LOGIN,
-						      .user_id = s->user_id,
-						      .account = s->name,
-						      .account_len = s->name_len,
-						      .source = s->source};
-		kiln_keys_tell(turn->server, &event);
-	}
+	s->logged_in = !s->registration;
 	memcpy(turn->out.user_id, s->user_id, sizeof turn->out.user_id);
 	turn->out.request_ms = turn->server->options.request_ms;
 	turn->reply = KILN_KEYS_OPEN;

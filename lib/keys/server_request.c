@@ -61,15 +61,6 @@ static enum kiln_keys_error write_success(struct turn *turn)
 {
 	static const uint8_t none[KILN_KEYS_KEY_ID_LEN];
 	struct session *s = turn->session;
-	const struct kiln_keys_event event = {
-	    .what = s->registration ? KILN_KEYS_EVENT_REGISTER : KILN_KEYS_EVENT_REQUEST,
-	    .operation = s->operation,
-	    .user_id = s->user_id,
-	    .account = s->name,
-	    .account_len = s->name_len,
-	    .source = s->source,
-	};
-	kiln_keys_tell(turn->server, &event);
 	if (s->operation == KILN_KEYS_AUDIT || s->operation == KILN_KEYS_NOTHING)
 		return KILN_KEYS_SUCCESS;
 	const bool has_key = memcmp(s->key_id, none, sizeof none) != 0;
@@ -121,6 +112,7 @@ enum kiln_keys_error kiln_keys_request(struct turn *turn)
 	if (completes != s->registration)
 		return KILN_KEYS_UNEXPECTED;
 	const enum kiln_keys_error rc = kiln_keys_all_or_nothing(turn, run_request);
+	s->answered = rc == KILN_KEYS_SUCCESS && turn->reply == KILN_KEYS_RESPONSE;
 	if (completes && rc != KILN_KEYS_SUCCESS)
 		s->known_user = false; /* nor is there a log of his */
 	return rc;
@@ -130,7 +122,9 @@ enum kiln_keys_error kiln_keys_finish(struct turn *turn)
 {
 	if (turn->in.operation != turn->session->operation)
 		return KILN_KEYS_UNEXPECTED;
-	return kiln_keys_all_or_nothing(turn, run_finish);
+	const enum kiln_keys_error rc = kiln_keys_all_or_nothing(turn, run_finish);
+	turn->session->answered = rc == KILN_KEYS_SUCCESS && turn->reply == KILN_KEYS_RESPONSE;
+	return rc;
 }
 
 /* ---- the two that are about no key ---------------------------------------------------------- */

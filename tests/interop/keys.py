@@ -2,6 +2,7 @@
 dies."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -236,6 +237,23 @@ class Life(KeysTest):
         self.keys.wait_event("keys_conn", close="idle_timeout")
         waiting.communicate(b"\n", timeout=settings.PATIENCE)
         self.assertNotEqual(waiting.returncode, 0)
+
+    def raw(self):
+        """A connection that speaks TLS, and not yet what is ours."""
+        return connect_tls(self.gate.listen, client_context(alpn=["kiln-keys/1"]))
+
+    def test_connections_without_a_session_are_ended(self):
+        self.replace("--login-timeout", "1s")
+        with contextlib.suppress(OSError), self.raw() as tls:
+            tls.sendall(b"\0")
+            self.keys.wait_event("keys_conn", close="no_session")
+
+    def test_frames_of_no_session_are_not_answered_for_ever(self):
+        request = bytes([0x42]) + b"s" * 16 + bytes(8) + b"\x02" + bytes(32)
+        with contextlib.suppress(OSError), self.raw() as tls:
+            for _ in range(40):
+                tls.sendall(len(request).to_bytes(4, "big") + request)
+            self.keys.wait_event("keys_conn", close="refused_frames")
 
     def test_confined(self):
         text = pathlib.Path(f"/proc/{self.keys.process.pid}/status").read_text(encoding="ascii")

@@ -268,6 +268,50 @@ static void test_registration_undone(void **state)
 	rig_end(&rig);
 }
 
+/* A login and a request are told of as done when they are kept, and not before. */
+static void test_told_when_kept(void **state)
+{
+	static const uint16_t outcomes[] = {KILN_KEYS_STORE, KILN_KEYS_SUCCESS};
+	const struct kiln_keys_ask ask = {.operation = KILN_KEYS_GENERATE_SERVER};
+	struct rig rig;
+	struct rig_link link;
+	size_t len;
+	(void)state;
+	init(&rig);
+	for (unsigned i = 0; i < 4; i++) {
+		const struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
+		const int what = i < 2 ? KILN_KEYS_EVENT_LOGIN : KILN_KEYS_EVENT_REQUEST;
+		const uint8_t *out;
+		rig_connect(&link, &rig, 1, NULL);
+		(void)rig_client(&link, &options);
+		if (i < 2) {
+			uint8_t answer[1024];
+			size_t consumed;
+			out = kiln_keys_client_output(link.client, &len);
+			const size_t n = rig_raw(&link, out, len, answer, sizeof answer);
+			kiln_keys_client_sent(link.client, len);
+			(void)kiln_keys_client_feed(link.client, answer, n, &consumed);
+			(void)kiln_keys_client_stretch(link.client);
+		} else {
+			assert_int_equal(rig_run(&link), KILN_KEYS_WANT_REQUEST);
+			assert_int_equal(kiln_keys_client_request(link.client, &ask, NULL),
+					 KILN_OK);
+		}
+		const unsigned before = rig.events[what];
+		out = kiln_keys_client_output(link.client, &len);
+		kiln_keys_conn_feed(link.conn, out, len, rig.now);
+		assert_int_equal(rig.events[what], before);
+		rig.store->fail_commit = i % 2 == 0;
+		assert_int_equal(rig_commit(&rig), i % 2 == 1);
+		rig.store->fail_commit = false;
+		assert_int_equal(rig.events[what], before + 1);
+		assert_int_equal(rig.event.what, what);
+		assert_int_equal(rig.event.outcome, outcomes[i % 2]);
+		rig_disconnect(&link);
+	}
+	rig_end(&rig);
+}
+
 /* A batch of two sessions whose commit fails: both are told, and nothing was done. */
 static void test_commit_fails(void **state)
 {
@@ -313,6 +357,7 @@ int main(void)
 	    cmocka_unit_test(test_indistinguishable),
 	    cmocka_unit_test(test_store_faults),
 	    cmocka_unit_test(test_registration_undone),
+	    cmocka_unit_test(test_told_when_kept),
 	    cmocka_unit_test(test_commit_fails),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -532,6 +532,22 @@ static void test_wrong_key(void **state)
 	kiln_store_key_free(other);
 }
 
+/* Root made it, and the server is another user. */
+static void test_files_of_another(void **state)
+{
+	(void)state;
+	if (geteuid() != 0 || strcmp(kind, "sqlite") != 0)
+		skip();
+	rig_close(&rig);
+	assert_int_equal(chmod(rig.dir, 0755), 0);
+	assert_int_equal(seteuid(65534), 0);
+	const enum kiln_code code = kiln_store_open(&rig.options, &rig.store, &err);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(code, KILN_E_CONFIG);
+	assert_non_null(strstr(err.message, ".lock belongs to user root (0)"));
+	assert_non_null(strstr(err.message, "(65534)"));
+}
+
 /* Rows that were put back behind a running server's back: each opens, as it did once. */
 static void test_user_put_back(void **state)
 {
@@ -615,7 +631,7 @@ int main(int argc, char **argv)
 	    T(test_limits),        T(test_known),         T(test_tokens),
 	    T(test_setup),         T(test_two_servers),   T(test_backup),
 	    T(test_anchor),        T(test_rotation),      T(test_wrong_key),
-	    T(test_user_put_back), T(test_key_put_back),
+	    T(test_user_put_back), T(test_key_put_back),  T(test_files_of_another),
 	};
 	kind = argc > 1 ? argv[1] : "sqlite";
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,8 @@
 #define READ_PIECE 16384u
 #define ACCEPT_MAX 64 /* connections in one turn */
 #define BUSY_MS    5000u
+/* Frames outside of any session: who sends more has not mistaken himself. */
+#define REFUSED_MAX 16u
 
 /* ---- queues --------------------------------------------------------------------------------- */
 
@@ -104,7 +106,7 @@ static void add(struct kiln_keyd *keyd, struct kiln_conn *tls)
 	conn->started_ms = keyd->now.steady_ms;
 	keyd->conn_count++;
 	keyd->counters.connections++;
-	enter_queue(conn, &keyd->idle);
+	enter_queue(conn, &keyd->fresh);
 	if (begin(conn, &err) != KILN_OK)
 		kiln_keyd_end(conn, "refused", &err);
 	else
@@ -245,10 +247,13 @@ static void feed(struct kiln_keyd_conn *conn, const uint8_t *data, size_t len)
 	conn->bytes_in += len;
 	if (conn->keys == NULL)
 		return; /* closing: too late */
-	enter_queue(conn, &keyd->idle);
+	const unsigned refused = conn->refused;
 	keyd->feeding = conn;
 	kiln_keys_conn_feed(conn->keys, data, len, keyd->now);
 	keyd->feeding = NULL;
+	conn->unwanted = conn->refused != refused;
+	if (conn->refused > REFUSED_MAX)
+		kiln_keyd_begin_close(conn, "refused_frames");
 }
 
 /* The peer has ended. It gets what it asked for before: that is looked at when the turn's batch is
@@ -311,7 +316,9 @@ static bool send_output(struct kiln_keyd_conn *conn)
 			return false;
 		conn->bytes_out += (size_t)n;
 		kiln_keys_conn_sent(conn->keys, (size_t)n);
-		enter_queue(conn, &conn->keyd->idle);
+		/* Bytes alone give it no time, and refusals do not: a session must go on. */
+		if (!conn->unwanted)
+			enter_queue(conn, &conn->keyd->idle);
 	}
 	if (!kiln_conn_unsent(conn->tls))
 		return true;

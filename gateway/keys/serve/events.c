@@ -99,6 +99,8 @@ void kiln_keyd_on_event(void *arg, const struct kiln_keys_event *event)
 	char source[INET6_ADDRSTRLEN];
 	uint64_t suppressed;
 	count(&keyd->counters, event);
+	if (event->what == KILN_KEYS_EVENT_REFUSED && keyd->feeding != NULL)
+		keyd->feeding->refused++;
 	if (!worth_a_line(keyd, event, &suppressed))
 		return;
 	kiln_log_begin(&line, level_of(event), "keys_session");

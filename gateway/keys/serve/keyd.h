@@ -34,7 +34,7 @@ struct kiln_keyd_conn {
 	struct kiln_keys_conn *keys; /* NULL: the machine has done with it */
 	uint64_t id;
 
-	struct kiln_keyd_queue *queue; /* idle, or closing */
+	struct kiln_keyd_queue *queue; /* fresh, idle, or closing */
 	struct kiln_keyd_conn *next, *prev;
 	uint64_t deadline;
 	struct kiln_keyd_conn *next_more;
@@ -46,6 +46,8 @@ struct kiln_keyd_conn {
 	bool eof;         /* the peer has ended; closed when it has what is its */
 	bool closing;     /* our end is said; waits for the peer's */
 	bool ended;       /* freed at the end of the turn */
+	bool unwanted;    /* what it sent last was of no session */
+	unsigned refused; /* frames of no session */
 
 	uint64_t started_ms, bytes_in, bytes_out;
 	const char *close; /* for the log; NULL: by the peer, as it should be */
@@ -64,7 +66,7 @@ struct kiln_keyd {
 	int epoll, signals;
 	struct kiln_keys_now now;
 
-	struct kiln_keyd_queue idle, closing;
+	struct kiln_keyd_queue fresh, idle, closing; /* fresh: no session has got an answer */
 	struct kiln_keyd_conn *more, *eofs, *ended;
 	struct kiln_keyd_conn *feeding; /* whose frame is worked on; NULL: none's */
 	unsigned conn_count;

@@ -56,6 +56,9 @@ static bool watch(struct kiln_keyd *keyd, int fd, void *what)
 enum kiln_code kiln_keyd_open(struct kiln_keyd *keyd, struct kiln_error *err)
 {
 	keyd->idle.wait_ms = keyd->options->idle_ms;
+	keyd->fresh.wait_ms = keyd->options->login_ms < keyd->options->idle_ms
+				  ? keyd->options->login_ms
+				  : keyd->options->idle_ms;
 	keyd->closing.wait_ms = CLOSE_MS;
 	keyd->now = kiln_keyd_clock();
 	if (open_signals(keyd, err) != KILN_OK)
@@ -78,6 +81,7 @@ static void end_all(struct kiln_keyd_queue *queue, const char *why)
 
 void kiln_keyd_close(struct kiln_keyd *keyd)
 {
+	end_all(&keyd->fresh, "shutdown");
 	end_all(&keyd->idle, "shutdown");
 	end_all(&keyd->closing, NULL);
 	(void)kiln_keyd_reap(keyd);
@@ -182,6 +186,8 @@ static uint64_t earliest(const struct kiln_keyd *keyd)
 	const uint64_t machine = kiln_keys_server_deadline(keyd->server);
 	if (machine < due)
 		due = machine;
+	if (keyd->fresh.first != NULL && keyd->fresh.first->deadline < due)
+		due = keyd->fresh.first->deadline;
 	if (keyd->idle.first != NULL && keyd->idle.first->deadline < due)
 		due = keyd->idle.first->deadline;
 	if (keyd->closing.first != NULL && keyd->closing.first->deadline < due)
@@ -228,6 +234,8 @@ static void read_more(struct kiln_keyd *keyd)
 static void on_deadlines(struct kiln_keyd *keyd)
 {
 	const uint64_t now = keyd->now.steady_ms;
+	while (keyd->fresh.first != NULL && keyd->fresh.first->deadline <= now)
+		kiln_keyd_begin_close(keyd->fresh.first, "no_session");
 	while (keyd->idle.first != NULL && keyd->idle.first->deadline <= now)
 		kiln_keyd_begin_close(keyd->idle.first, "idle_timeout");
 	while (keyd->closing.first != NULL && keyd->closing.first->deadline <= now)

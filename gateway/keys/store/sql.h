@@ -66,29 +66,26 @@
 		      "= ?2 OR length(k.sealed) = ?3) WHERE h.uid = ?1 ORDER BY k.key_id",         \
 		      "bbn", "bbb",                                                                \
 		      0) x(KEYS_LOCK,                                                              \
-			   "SELECT sealed FROM kiln_keys WHERE owner = ?1 AND key_id = ?2",        \
-			   "bb", "b", LOCK)                                                        \
+			   "SELECT sealed FROM kiln_keys WHERE owner = ?1 AND key_id = ?2", "bb",  \
+			   "b", LOCK)                                                              \
 			x(KEYS_TAKEN, "SELECT key_id FROM kiln_keys WHERE key_id = ?1", "b", "b",  \
 			  0) x(KEYS_ADD,                                                           \
 			       "INSERT INTO kiln_keys (owner, key_id, sealed) "                    \
 			       "VALUES (?1, ?2, ?3) ON CONFLICT DO "                               \
 			       "NOTHING",                                                          \
-			       "bbb",                                                              \
-			       "", WRITE)                                                          \
-			    x(KEYS_SET,                                                            \
-			      "UPDATE kiln_keys SET sealed = ?3 "                                  \
-			      "WHERE owner = ?1 AND key_id = ?2",                                  \
-			      "bbb", "", WRITE)                                                    \
-				x(KEYS_SCAN,                                                       \
-				  "SELECT owner, key_id, sealed FROM kiln_keys WHERE (owner, "     \
-				  "key_id) > (?1, ?2) ORDER BY "                                   \
-				  "owner, key_id LIMIT 512",                                       \
-				  "bb",                                                            \
-				  "bbb", 0) x(AUDIT_GET,                                           \
-					      "SELECT sealed FROM kiln_audit WHERE uid = ?1 AND "  \
-					      "number = ?2",                                       \
-					      "bn", "b",                                           \
-					      0) x(AUDIT_ADD,                                      \
+			       "bbb", "", WRITE) x(KEYS_SET,                                       \
+						   "UPDATE kiln_keys SET sealed = ?3 "             \
+						   "WHERE owner = ?1 AND key_id = ?2",             \
+						   "bbb", "", WRITE)                               \
+			    x(KEYS_SCAN,                                                           \
+			      "SELECT owner, key_id, sealed FROM kiln_keys WHERE (owner, "         \
+			      "key_id) > (?1, ?2) ORDER BY "                                       \
+			      "owner, key_id LIMIT 512",                                           \
+			      "bb", "bbb",                                                         \
+			      0) x(AUDIT_GET,                                                      \
+				   "SELECT sealed FROM kiln_audit WHERE uid = ?1 AND "             \
+				   "number = ?2",                                                  \
+				   "bn", "b", 0) x(AUDIT_ADD,                                      \
 						   "INSERT INTO kiln_audit (uid, number, "         \
 						   "sealed) VALUES (?1, ?2, ?3) ON CONFLICT DO "   \
 						   "NOTHING",                                      \
@@ -97,156 +94,133 @@
 								       "sealed = ?3 WHERE uid "    \
 								       "= ?1 AND number = ?2",     \
 								       "bnb", "", WRITE)           \
-				    x(                                                             \
-					AUDIT_DROP,                                                \
-					"DELETE FROM kiln_audit WHERE uid = ?1 AND number < ?2",   \
-					"bn", "",                                                  \
-					WRITE) x(AUDIT_LIST,                                       \
-						 "SELECT number, sealed FROM kiln_audit WHERE "    \
-						 "uid = ?1 AND number >= ?2 ORDER BY number "      \
-						 "LIMIT 512",                                      \
-						 "bn", "nb",                                       \
-						 0) x(AUDIT_SCAN,                                  \
-						      "SELECT uid, number, sealed FROM "           \
-						      "kiln_audit WHERE "                          \
-						      "(uid, number) > (?1, ?2) ORDER BY "         \
-						      "uid, number LIMIT 512",                     \
-						      "bn", "bnb", 0) x(LIMITS_GET,                \
-									"SELECT stale, sealed "    \
-									"FROM kiln_limits WHERE "  \
-									"id = ?1",                 \
-									"b", "nb", APART)          \
-					x(LIMITS_ADD,                                              \
-					  "INSERT INTO kiln_limits (id, stale, "                   \
-					  "sealed) VALUES (?1, ?2, ?3) ON "                        \
-					  "CONFLICT DO "                                           \
-					  "NOTHING",                                               \
-					  "bnb", "",                                               \
-					  WRITE |                                                  \
-					      APART) x(LIMITS_SWAP,                                \
+				x(AUDIT_DROP,                                                      \
+				  "DELETE FROM kiln_audit WHERE uid = ?1 AND number < ?2", "bn",   \
+				  "", WRITE) x(AUDIT_LIST,                                         \
+					       "SELECT number, sealed FROM kiln_audit WHERE "      \
+					       "uid = ?1 AND number >= ?2 ORDER BY number "        \
+					       "LIMIT 512",                                        \
+					       "bn", "nb",                                         \
+					       0) x(AUDIT_SCAN,                                    \
+						    "SELECT uid, number, sealed FROM "             \
+						    "kiln_audit WHERE "                            \
+						    "(uid, number) > (?1, ?2) ORDER BY "           \
+						    "uid, number LIMIT 512",                       \
+						    "bn", "bnb", 0) x(LIMITS_GET,                  \
+								      "SELECT stale, sealed "      \
+								      "FROM kiln_limits WHERE "    \
+								      "id = ?1",                   \
+								      "b", "nb", APART)            \
+				    x(LIMITS_ADD,                                                  \
+				      "INSERT INTO kiln_limits (id, stale, "                       \
+				      "sealed) VALUES (?1, ?2, ?3) ON "                            \
+				      "CONFLICT DO "                                               \
+				      "NOTHING",                                                   \
+				      "bnb", "",                                                   \
+				      WRITE | APART) x(LIMITS_SWAP,                                \
 						       "UPDATE kiln_limits SET stale = ?2, "       \
 						       "sealed = "                                 \
 						       "?3 WHERE id = ?1 AND sealed = ?4",         \
-						       "bnbb",                                     \
-						       "",                                         \
-						       WRITE |                                     \
-							   APART) x(LIMITS_SET,                    \
-								    "UPDATE kiln_limits SET "      \
-								    "stale = "                     \
-								    "?2, sealed = ?3 WHERE id = "  \
-								    "?1",                          \
-								    "bnb", "", WRITE)              \
-					    x(                                                     \
-						LIMITS_DROP,                                       \
-						"DELETE FROM kiln_limits WHERE id = ?1 AND "       \
-						"sealed = ?2",                                     \
-						"bb",                                              \
-						"",                                                \
-						WRITE |                                            \
-						    APART) x(LIMITS_SWEEP,                         \
-							     "DELETE FROM kiln_limits "            \
-							     "WHERE id IN (SELECT id FROM "        \
-							     "kiln_limits WHERE stale <= "         \
-							     "?1 "                                 \
-							     "LIMIT 512)",                         \
-							     "n", "", WRITE | APART)               \
-						x(LIMITS_SCAN,                                     \
-						  "SELECT id, stale, sealed FROM "                 \
-						  "kiln_limits WHERE id > ?1 ORDER BY id "         \
-						  "LIMIT 512",                                     \
-						  "b", "bnb",                                      \
-						  0) x(KNOWN_GET,                                  \
-						       "SELECT sealed FROM kiln_known "            \
-						       "WHERE account = ?1 AND source = "          \
-						       "?2",                                       \
-						       "bb",                                       \
-						       "b",                                        \
-						       0)                                          \
-						    x(KNOWN_ALL,                                   \
-						      "SELECT source, sealed FROM "                \
-						      "kiln_known WHERE account = ?1",             \
-						      "b", "bb",                                   \
-						      0) x(KNOWN_ADD,                              \
-							   "INSERT INTO kiln_known "               \
-							   "(account, source, sealed) "            \
-							   "VALUES (?1, ?2, ?3) ON "               \
-							   "CONFLICT DO "                          \
-							   "NOTHING",                              \
-							   "bbb",                                  \
-							   "",                                     \
-							   WRITE)                                  \
-							x(KNOWN_SET,                               \
-							  "UPDATE kiln_known "                     \
-							  "SET sealed = ?3 "                       \
-							  "WHERE account = "                       \
-							  "?1 AND source = "                       \
-							  "?2",                                    \
-							  "bbb", "", WRITE)                        \
-							    x(                                     \
-								KNOWN_DROP,                        \
-								"DELETE FROM kiln_known WHERE "    \
-								"account = ?1 AND source = ?2",    \
-								"bb",                              \
-								"",                                \
-								WRITE) x(KNOWN_SCAN,               \
-									 "SELECT account, "        \
-									 "source, sealed FROM "    \
-									 "kiln_known WHERE "       \
-									 "(account, source) > "    \
-									 "(?1, ?2) "               \
-									 "ORDER BY account, "      \
-									 "source LIMIT 512",       \
-									 "bb",                     \
-									 "bbb", 0) x(TOKENS_GET,   \
-										     "SELECT "     \
-										     "sealed "     \
-										     "FROM "       \
-										     "kiln_"       \
-										     "tokens "     \
-										     "WHERE id = " \
-										     "?1",         \
-										     "b", "b", 0)  \
-								x(TOKENS_ADD,                      \
-								  "INSERT INTO "                   \
-								  "kiln_tokens (id, "              \
-								  "sealed) VALUES (?1, "           \
-								  "?2) ON CONFLICT DO "            \
-								  "NOTHING",                       \
-								  "bb",                            \
-								  "",                              \
-								  WRITE) x(TOKENS_SET,             \
-									   "UPDATE "               \
-									   "kiln_tokens "          \
-									   "SET sealed "           \
-									   "= ?2 WHERE "           \
-									   "id = ?1",              \
-									   "bb",                   \
-									   "",                     \
-									   WRITE)                  \
-								    x(                             \
-									TOKENS_DROP,               \
-									"DELETE FROM "             \
-									"kiln_tokens WHERE id "    \
-									"= ?1",                    \
-									"b", "",                   \
-									WRITE) x(TOKENS_SCAN,      \
-										 "SELECT id, "     \
-										 "sealed FROM "    \
-										 "kiln_tokens "    \
-										 "WHERE id > "     \
-										 "?1 ORDER BY "    \
-										 "id LIMIT 512",   \
-										 "b",              \
-										 "bb", 0)          \
-									x(                         \
-									    ANCHORS_GET,           \
-									    "SELECT sealed "       \
-									    "FROM "                \
-									    "kiln_anchors "        \
-									    "WHERE writer = "      \
-									    "?1",                  \
-									    "b", "b",              \
-									    0) x(ANCHORS_ADD,      \
+						       "bnbb", "", WRITE | APART)                  \
+					x(LIMITS_SET,                                              \
+					  "UPDATE kiln_limits SET "                                \
+					  "stale = "                                               \
+					  "?2, sealed = ?3 WHERE id = "                            \
+					  "?1",                                                    \
+					  "bnb", "",                                               \
+					  WRITE) x(LIMITS_DROP,                                    \
+						   "DELETE FROM kiln_limits WHERE id = ?1 AND "    \
+						   "sealed = ?2",                                  \
+						   "bb", "",                                       \
+						   WRITE | APART) x(LIMITS_SWEEP,                  \
+								    "DELETE FROM kiln_limits "     \
+								    "WHERE id IN (SELECT id FROM " \
+								    "kiln_limits WHERE stale <= "  \
+								    "?1 "                          \
+								    "LIMIT 512)",                  \
+								    "n", "", WRITE | APART)        \
+					    x(LIMITS_SCAN,                                         \
+					      "SELECT id, stale, sealed FROM "                     \
+					      "kiln_limits WHERE id > ?1 ORDER BY id "             \
+					      "LIMIT 512",                                         \
+					      "b", "bnb",                                          \
+					      0) x(KNOWN_GET,                                      \
+						   "SELECT sealed FROM kiln_known "                \
+						   "WHERE account = ?1 AND source = "              \
+						   "?2",                                           \
+						   "bb", "b",                                      \
+						   0) x(KNOWN_ALL,                                 \
+							"SELECT source, sealed FROM "              \
+							"kiln_known WHERE account = ?1",           \
+							"b", "bb", 0)                              \
+						x(KNOWN_ADD,                                       \
+						  "INSERT INTO kiln_known "                        \
+						  "(account, source, sealed) "                     \
+						  "VALUES (?1, ?2, ?3) ON "                        \
+						  "CONFLICT DO "                                   \
+						  "NOTHING",                                       \
+						  "bbb", "", WRITE)                                \
+						    x(KNOWN_SET,                                   \
+						      "UPDATE kiln_known "                         \
+						      "SET sealed = ?3 "                           \
+						      "WHERE account = "                           \
+						      "?1 AND source = "                           \
+						      "?2",                                        \
+						      "bbb", "",                                   \
+						      WRITE) x(KNOWN_DROP,                         \
+							       "DELETE FROM kiln_known WHERE "     \
+							       "account = ?1 AND source = ?2",     \
+							       "bb", "",                           \
+							       WRITE) x(KNOWN_SCAN,                \
+									"SELECT account, "         \
+									"source, sealed FROM "     \
+									"kiln_known WHERE "        \
+									"(account, source) > "     \
+									"(?1, ?2) "                \
+									"ORDER BY account, "       \
+									"source LIMIT 512",        \
+									"bb", "bbb", 0)            \
+							x(TOKENS_GET,                              \
+							  "SELECT "                                \
+							  "sealed "                                \
+							  "FROM "                                  \
+							  "kiln_"                                  \
+							  "tokens "                                \
+							  "WHERE id = "                            \
+							  "?1",                                    \
+							  "b", "b", 0) x(TOKENS_ADD,               \
+									 "INSERT INTO "            \
+									 "kiln_tokens (id, "       \
+									 "sealed) VALUES (?1, "    \
+									 "?2) ON CONFLICT DO "     \
+									 "NOTHING",                \
+									 "bb", "",                 \
+									 WRITE) x(TOKENS_SET,      \
+										  "UPDATE "        \
+										  "kiln_tokens "   \
+										  "SET sealed "    \
+										  "= ?2 WHERE "    \
+										  "id = ?1",       \
+										  "bb", "", WRITE) \
+							    x(TOKENS_DROP,                         \
+							      "DELETE FROM "                       \
+							      "kiln_tokens WHERE id "              \
+							      "= ?1",                              \
+							      "b", "", WRITE) x(TOKENS_SCAN,       \
+										"SELECT id, "      \
+										"sealed FROM "     \
+										"kiln_tokens "     \
+										"WHERE id > "      \
+										"?1 ORDER BY "     \
+										"id LIMIT 512",    \
+										"b", "bb", 0)      \
+								x(ANCHORS_GET,                     \
+								  "SELECT sealed "                 \
+								  "FROM "                          \
+								  "kiln_anchors "                  \
+								  "WHERE writer = "                \
+								  "?1",                            \
+								  "b", "b", 0) x(ANCHORS_ADD,      \
 										 "INSERT "         \
 										 "INTO "           \
 										 "kiln_"           \
@@ -259,28 +233,26 @@
 										 "CONFLICT "       \
 										 "DO NOTHING",     \
 										 "bb", "", WRITE)  \
-									    x(ANCHORS_SET,         \
-									      "UPDATE "            \
-									      "kiln_anchors "      \
-									      "SET sealed = "      \
-									      "?2 WHERE "          \
-									      "writer = ?1",       \
-									      "bb",                \
-									      "",                  \
-									      WRITE)               \
-										x(ANCHORS_SCAN,    \
-										  "SELECT "        \
-										  "writer, "       \
-										  "sealed "        \
-										  "FROM "          \
-										  "kiln_"          \
-										  "anchors "       \
-										  "WHERE "         \
-										  "writer > "      \
-										  "?1 ORDER "      \
-										  "BY writer "     \
-										  "LIMIT 512",     \
-										  "b", "bb", 0)
+								    x(ANCHORS_SET,                 \
+								      "UPDATE "                    \
+								      "kiln_anchors "              \
+								      "SET sealed = "              \
+								      "?2 WHERE "                  \
+								      "writer = ?1",               \
+								      "bb", "", WRITE)             \
+									x(ANCHORS_SCAN,            \
+									  "SELECT "                \
+									  "writer, "               \
+									  "sealed "                \
+									  "FROM "                  \
+									  "kiln_"                  \
+									  "anchors "               \
+									  "WHERE "                 \
+									  "writer > "              \
+									  "?1 ORDER "              \
+									  "BY writer "             \
+									  "LIMIT 512",             \
+									  "b", "bb", 0)
 
 enum kiln_sql {
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a name takes none */

@@ -2,6 +2,7 @@
  * Opening a store in a SQLite file, and copying one; see db.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,29 @@ static enum kiln_code create_file(const char *path, struct kiln_error *err)
 	return KILN_OK;
 }
 
+static const char *user_name(uid_t uid, char out[64])
+{
+	const struct passwd *user = getpwuid(uid);
+	if (user != NULL)
+		(void)snprintf(out, 64, "%.40s (%u)", user->pw_name, (unsigned)uid);
+	else
+		(void)snprintf(out, 64, "%u", (unsigned)uid);
+	return out;
+}
+
+/* Whose file is it that we may not open? Most often root made the store. */
+static enum kiln_code cannot_open(const char *path, int error, struct kiln_error *err)
+{
+	struct stat st;
+	char owner[64], self[64];
+	if ((error != EACCES && error != EPERM) || stat(path, &st) != 0 || st.st_uid == geteuid())
+		return kiln_fail_errno(err, KILN_E_CONFIG, error, "%.150s cannot be opened", path);
+	return kiln_fail(err, KILN_E_CONFIG,
+			 "%.100s belongs to user %s, and this process runs as user %s: chown the "
+			 "store's files to that user",
+			 path, user_name(st.st_uid, owner), user_name(geteuid(), self));
+}
+
 static enum kiln_code check_file(const char *path, struct kiln_error *err)
 {
 	struct stat st;
@@ -54,7 +78,7 @@ static enum kiln_code take_lock(struct kiln_sqlite *s, bool wanted, struct kiln_
 	(void)snprintf(name, sizeof name, "%s.lock", s->path);
 	s->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->lock < 0)
-		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.150s cannot be opened", name);
+		return cannot_open(name, errno, err);
 	if (flock(s->lock, LOCK_EX | LOCK_NB) == 0) {
 		const int n = snprintf(holder, sizeof holder, "%d\n", (int)getpid());
 		if (wanted &&

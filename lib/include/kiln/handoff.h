@@ -20,7 +20,7 @@
  * counts (what came with the handshake) with kiln_conn_read. When read() gives 0, EIO, or any
  * other error but EAGAIN, call kiln_conn_read: it tells an end from a truncation, and follows a
  * KeyUpdate. End with kiln_conn_shutdown_write or kiln_conn_close; a bare close() is, to the
- *client, a truncation.
+ * client, a truncation.
  *
  * Whoever may connect to the socket's path could hand off invented identities, and who listens at
  * it gets the clients. So both sides look at the other's user (SO_PEERCRED).
@@ -73,11 +73,15 @@ KILN_API struct kiln_handoff *kiln_handoff_listen(const char *path,
  * connection. It belongs to the listener. */
 KILN_API int kiln_handoff_fd(const struct kiln_handoff *listener);
 
-/* Takes the next connection, waiting for up to timeout_ms (-1: for ever, 0: not at all). Returns
- * its fd (close-on-exec; blocking unless the options say otherwise), which belongs to *conn; or -1
- * with *conn NULL and *err filled: KILN_E_AGAIN      none came in that time KILN_E_NO_MEMORY  one
- * came and had to be refused (its client gets an alert): go on KILN_E_SYSTEM     waiting failed The
- * gateway is told that the connection was taken before this returns. */
+/* Takes the next connection, waiting for up to timeout_ms (-1: for ever, 0: not at all); signals do
+ * not end the wait, for which there is poll(). Returns its fd (close-on-exec; blocking unless the
+ * options say otherwise), which belongs to *conn; or -1 with *conn NULL and *err filled:
+ *   KILN_E_AGAIN      none came in that time
+ *   KILN_E_NO_MEMORY  one came and had to be refused (its client gets an alert): go on
+ *   KILN_E_SYSTEM     for want of descriptors or memory (sys_errno EMFILE, ENFILE, ENOMEM, ENOBUFS)
+ *                     one had to be refused, or a worker waits, which is tried again: go on.
+ *                     Otherwise waiting failed
+ * The gateway is told that the connection was taken before this returns. */
 KILN_API int kiln_handoff_accept(struct kiln_handoff *listener, int timeout_ms,
 				 struct kiln_conn **conn, struct kiln_error *err) KILN_NODISCARD;
 
