@@ -15,6 +15,7 @@ import sys
 from harness.keys_store import Store, each_kind, parse, read_batches, read_rest, verify
 
 kiln, tool, kind = sys.argv[1:4]
+PAGE = 4096  # SQLite's
 
 
 def private(*paths):
@@ -110,11 +111,11 @@ def anchors(again, folder, anchor):
 
 
 def damaged(store, folder, backup):
-    """A byte of each page: never well with other content, and a backup of it is not made."""
+    """A spot in each page: it is not well, and no store is made of it."""
     bad = folder / "bad"
     data = bytearray(backup.read_bytes())
-    at = len(data) // 2
-    data[at:at + 64] = bytes(64)
+    for at in range(PAGE // 2, len(data), PAGE):
+        data[at:at + 64] = bytes(64)
     bad.write_bytes(data)
     bad.chmod(0o600)
     done = subprocess.run([kiln, "keys", "check", "--store", bad, "--key-file", store.key],

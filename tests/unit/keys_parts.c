@@ -153,8 +153,9 @@ static void test_limit(void **state)
 	uint64_t now = 1000000;
 	(void)state;
 	assert_true(kiln_keys_bucket_fresh(&b, &limit, now));
-	for (int i = 0; i < 3; i++)
-		assert_true(kiln_keys_bucket_take(&b, &limit, now).allowed);
+	/* One of the three at a server whose clock is behind. */
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(kiln_keys_bucket_take(&b, &limit, now - i % 2).allowed);
 	v = kiln_keys_bucket_take(&b, &limit, now);
 	assert_true(!v.allowed && v.first && v.retry_after_ms == 1000);
 	v = kiln_keys_bucket_take(&b, &limit, now + 999);
