@@ -229,7 +229,7 @@ static enum kiln_code set_up(struct kiln_keyd *keyd, struct kiln_store **store,
 			     struct kiln_error *err)
 {
 	const struct kiln_keys_serve_options *o = keyd->options;
-	struct keys keys = {NULL};
+	struct keys keys = {0};
 	raise_descriptors();
 	enum kiln_code rc = read_keys(o, &keys, err);
 	if (rc == KILN_OK)
