@@ -272,6 +272,7 @@ class Trouble(RoastTest):
         self.behave()
         self.assertEqual(self.echo(), b"hello")
 
+    @unittest.skipIf(settings.EXPECT_PATH, "the agent's descriptors are the same on every kernel")
     def test_many_regions_are_silent(self):
         """Whoever names them leaves descriptors for what honest peers need."""
         self.both("--roast-rate", "0", workers=4,

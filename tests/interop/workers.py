@@ -37,9 +37,14 @@ class SpreadLoad:
         """Until each connection has had one more answer, or is known to have failed: the load may
         hear of that later than we do."""
         for load in self.loads:
-            load.mark()
-            load.wait_stat("those that are left to go on", lambda s, load=load:
-                           s["moved"] + s["total"]["failed"] == load.connections)
+            try:
+                load.mark()
+                load.wait_stat("those that are left to go on", lambda s, load=load:
+                               s["moved"] + s["total"]["failed"] == load.connections)
+            except (BrokenPipeError, AssertionError):
+                # One that has no connection left ends, and says so.
+                if load.wait("end")["total"]["failed"] != load.connections:
+                    raise
 
     def finish(self):
         """Returns how many have failed in all."""

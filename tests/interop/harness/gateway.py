@@ -191,8 +191,12 @@ def name_of(pid):
 
 
 def descriptors(pid):
-    """Number and target of each that is open."""
-    return {int(link.name): os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
+    """Number and target of each that is open; one that is closed meanwhile is not."""
+    found = {}
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[int(link.name)] = os.readlink(link)
+    return found
 
 
 def fd_count(pid):
