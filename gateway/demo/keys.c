@@ -215,7 +215,7 @@ static enum kiln_code read_log(struct scene *s, struct kiln_error *err)
 	struct kiln_keys *keys = NULL;
 	enum kiln_code rc = open_keys(s, PASSWORD, &keys, err);
 	if (rc == KILN_OK)
-		rc = kiln_keys_audit(keys, NULL, &s->entries, &s->entry_count, err);
+		rc = kiln_keys_audit(keys, NULL, &s->entries, &s->entry_count, NULL, err);
 	kiln_keys_close(keys);
 	return rc;
 }

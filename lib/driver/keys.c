@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "driver/driver.h"
-#include "keys/client.h"
+#include "driver/keys_session.h"
 #include "keys/export.h"
 
 #define RECONNECTS_MAX 3
@@ -227,10 +227,9 @@ static enum kiln_code run(struct kiln_keys *keys, struct kiln_keys_client *clien
 	}
 }
 
-/* A whole session. On success *out is the client, with the answer, for the caller to free. */
-static enum kiln_code session(struct kiln_keys *keys, const struct kiln_keys_ask *ask,
-			      const char *token, struct kiln_keys_client **out,
-			      struct kiln_error *err)
+enum kiln_code kiln_keys_session(struct kiln_keys *keys, const struct kiln_keys_ask *ask,
+				 const char *token, struct kiln_keys_client **out,
+				 struct kiln_error *err)
 {
 	struct kiln_error own = {0};
 	struct kiln_keys_client_options options = client_options(keys);
@@ -258,7 +257,7 @@ static enum kiln_code ask_for(struct kiln_keys *keys, const struct kiln_keys_ask
 			      struct kiln_keys_answer *answer, struct kiln_error *err)
 {
 	struct kiln_keys_client *client;
-	const enum kiln_code rc = session(keys, ask, NULL, &client, err);
+	const enum kiln_code rc = kiln_keys_session(keys, ask, NULL, &client, err);
 	memset(answer, 0, sizeof *answer);
 	if (client == NULL)
 		return rc;
@@ -273,7 +272,7 @@ static enum kiln_code ask_for(struct kiln_keys *keys, const struct kiln_keys_ask
 enum kiln_code kiln_keys_register(struct kiln_keys *keys, const char *token, struct kiln_error *err)
 {
 	struct kiln_keys_client *client;
-	const enum kiln_code rc = session(keys, NULL, token, &client, err);
+	const enum kiln_code rc = kiln_keys_session(keys, NULL, token, &client, err);
 	kiln_keys_client_free(client);
 	return rc;
 }
@@ -449,29 +448,4 @@ enum kiln_code kiln_keys_public_key(struct kiln_keys *keys,
 	const enum kiln_code rc = ask_for(keys, &ask, &answer, err);
 	memcpy(public_key, answer.public_key, KILN_KEYS_PUBLIC_LEN);
 	return rc;
-}
-
-enum kiln_code kiln_keys_audit(struct kiln_keys *keys, const struct kiln_keys_query *query,
-			       struct kiln_keys_audit **entries, size_t *count,
-			       struct kiln_error *err)
-{
-	static const struct kiln_keys_query everything;
-	const struct kiln_keys_query *q = query != NULL ? query : &everything;
-	struct kiln_keys_client *client;
-	const struct kiln_keys_ask ask = {
-	    .operation = KILN_KEYS_AUDIT,
-	    .which = q->which != 0 ? q->which : KILN_KEYS_AUDIT_ALL,
-	    .after_ms = q->after_ms,
-	    .before_ms = q->before_ms,
-	    .key_ids = q->key_ids,
-	    .key_id_count = q->key_id_count,
-	};
-	const enum kiln_code rc = session(keys, &ask, NULL, &client, err);
-	*entries = NULL;
-	*count = 0;
-	if (client == NULL)
-		return rc;
-	*entries = kiln_keys_client_take_entries(client, count);
-	kiln_keys_client_free(client);
-	return KILN_OK;
 }

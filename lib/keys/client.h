@@ -50,7 +50,8 @@ struct kiln_keys_ask {
 	const void *secret; /* import */
 	size_t secret_len;
 	enum kiln_keys_which which;
-	uint64_t after_ms, before_ms;
+	uint64_t after_ms, before_ms, from_number;
+	uint32_t limit; /* 0: none */
 	const uint8_t (*key_ids)[KILN_KEYS_KEY_ID_LEN];
 	size_t key_id_count;
 	const uint8_t *private_key; /* import a signing key */
@@ -72,6 +73,7 @@ struct kiln_keys_answer {
 	uint8_t signature[KILN_KEYS_SIGNATURE_LEN];
 	struct kiln_keys_audit *entries;
 	size_t entry_count;
+	uint64_t next; /* number of the line that the log goes on with; 0: these are all */
 };
 
 struct kiln_keys_client;

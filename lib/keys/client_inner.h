@@ -57,6 +57,7 @@ struct kiln_keys_client {
 	uint8_t operation;
 	uint8_t key_id[KILN_KEYS_KEY_ID_LEN];
 	uint32_t pages;
+	uint64_t asked_from, line_min; /* of a log: where it begins; the next line, at least */
 
 	uint8_t first[KILN_KEYS_LENGTH_LEN];
 	uint8_t *in;

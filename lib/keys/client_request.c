@@ -100,6 +100,9 @@ static bool fill(struct kiln_keys_client *c, const struct kiln_keys_ask *ask,
 	m->which = (uint8_t)ask->which;
 	m->after_ms = ask->after_ms;
 	m->before_ms = ask->before_ms;
+	m->from_number = ask->from_number;
+	m->limit = ask->limit;
+	c->asked_from = c->line_min = ask->from_number;
 	m->key_ids = (struct kiln_keys_list){(const uint8_t *)ask->key_ids, ask->key_id_count};
 	m->secret = (struct kiln_keys_list){ask->secret, ask->secret_len};
 	if (ask->operation == KILN_KEYS_IMPORT_SIGNING)
@@ -176,22 +179,39 @@ static void send_backup(struct kiln_keys_client *c, struct kiln_keys_message *m)
 	kiln_wipe(plain, sizeof plain);
 }
 
-static bool take_entries(struct kiln_keys_client *c, const struct kiln_keys_list *list)
+static bool make_room(struct kiln_keys_answer *a, size_t more)
 {
-	struct kiln_keys_answer *a = &c->answer;
-	if (list->count == 0)
+	if (more == 0)
 		return true;
 	struct kiln_keys_audit *entries =
-	    realloc(a->entries, (a->entry_count + list->count) * sizeof *entries);
-	if (entries == NULL) {
+	    realloc(a->entries, (a->entry_count + more) * sizeof *entries);
+	if (entries != NULL)
+		a->entries = entries;
+	return entries != NULL;
+}
+
+/* A page of a log. Numbers rise, and what is to come is behind what came: who reads on and on comes
+ * to an end. */
+static bool take_page(struct kiln_keys_client *c, const struct kiln_keys_message *m)
+{
+	struct kiln_keys_answer *a = &c->answer;
+	if (!make_room(a, m->entries.count)) {
 		short_of_memory(c);
 		return false;
 	}
-	a->entries = entries;
-	for (size_t i = 0; i < list->count; i++)
-		kiln_keys_audit_read(list->data + i * KILN_KEYS_AUDIT_LEN,
-				     &entries[a->entry_count++]);
-	return true;
+	bool ordered = true;
+	for (size_t i = 0; i < m->entries.count; i++) {
+		struct kiln_keys_audit *entry = &a->entries[a->entry_count++];
+		kiln_keys_audit_read(m->entries.data + i * KILN_KEYS_AUDIT_LEN, entry);
+		ordered = ordered && entry->number >= c->line_min && entry->number < UINT64_MAX;
+		c->line_min = entry->number + 1;
+	}
+	a->next = m->next;
+	ordered = ordered && (m->next == 0 || (m->next >= c->line_min && m->next > c->asked_from));
+	if (!ordered)
+		kiln_keys_client_break(c, KILN_E_KEYS_PROTOCOL,
+				       "the lines of the log are out of order");
+	return ordered;
 }
 
 void kiln_keys_client_continue(struct kiln_keys_client *c, struct kiln_keys_message *m)
@@ -202,7 +222,7 @@ void kiln_keys_client_continue(struct kiln_keys_client *c, struct kiln_keys_mess
 		return;
 	}
 	if (c->operation == KILN_KEYS_AUDIT) {
-		if (take_entries(c, &m->entries))
+		if (take_page(c, m))
 			send_finish(c, m);
 	} else if (c->operation == KILN_KEYS_CHANGE_PASSWORD) {
 		memcpy(&c->registration_response, m->registration_response,
@@ -324,7 +344,7 @@ void kiln_keys_client_finished(struct kiln_keys_client *c, struct kiln_keys_mess
 	if (c->operation == KILN_KEYS_RETRIEVE)
 		take_key(c, m);
 	if (c->operation == KILN_KEYS_AUDIT)
-		(void)take_entries(c, &m->entries);
+		(void)take_page(c, m);
 	if (c->operation == KILN_KEYS_GENERATE) {
 		memcpy(a->secret, c->secret, c->secret_len);
 		a->secret_len = c->secret_len;

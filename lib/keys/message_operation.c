@@ -51,10 +51,10 @@ static const struct {
     [KILN_KEYS_AUDIT] =
 	{
 	    .continues = true,
-	    .request = FORM(NUM(which), NUM(after_ms), NUM(before_ms),
+	    .request = FORM(NUM(which), NUM(after_ms), NUM(before_ms), NUM(from_number), NUM(limit),
 			    LIST(key_ids, KILN_KEYS_KEY_ID_LEN, 0, KILN_KEYS_AUDIT_IDS_MAX)),
-	    .go_on = FORM(ENTRIES),
-	    .response = FORM(ENTRIES),
+	    .go_on = FORM(NUM(next), ENTRIES),
+	    .response = FORM(NUM(next), ENTRIES),
 	},
     [KILN_KEYS_GENERATE_SIGNING] = {.response = FORM(KEY_ID, BYTES(public_key))},
     [KILN_KEYS_IMPORT_SIGNING] =

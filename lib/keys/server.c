@@ -23,6 +23,7 @@ static void set_defaults(struct kiln_keys_server_options *o)
 	o->request_ms = or_default(o->request_ms, 60000);
 	o->closed_ms = or_default(o->closed_ms, 30000);
 	o->detached_ms = or_default(o->detached_ms, 30000);
+	o->audit_pages_max = or_default(o->audit_pages_max, KILN_KEYS_AUDIT_PAGES_MAX);
 	for (size_t i = 0; i < 5; i++)
 		if (o->limits[i].free == 0)
 			o->limits[i] = kiln_keys_default_limits[i];

@@ -76,6 +76,8 @@ struct kiln_keys_server_options {
 	uint32_t closed_ms;   /* 30000: how long an answer can be asked for again */
 	uint32_t detached_ms; /* 30000: without a connection */
 
+	uint32_t audit_pages_max; /* 256, and not more: of a log, in one session */
+
 	const struct kiln_opaque_random *random; /* NULL: the system's; must outlive the server */
 	void (*event)(void *arg, const struct kiln_keys_event *event); /* NULL: none */
 	void *event_arg;

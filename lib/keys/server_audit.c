@@ -13,17 +13,21 @@ static enum kiln_keys_error show_page(struct turn *turn)
 	const struct kiln_keys_server_options *o = &turn->server->options;
 	struct kiln_keys_audit entries[KILN_KEYS_AUDIT_PAGE];
 	struct kiln_error err = {0};
-	size_t count = page;
+	size_t count = s->lines_left > 0 && s->lines_left < page ? s->lines_left : page;
+	uint64_t next = 0;
 	s->filter.key_ids = (const uint8_t(*)[KILN_KEYS_KEY_ID_LEN])s->filter_ids;
-	if (o->store->audit_list(o->store_ctx, s->user_id, &s->filter, entries, &count, &err) !=
-	    KILN_STORE_OK)
+	if (o->store->audit_list(o->store_ctx, s->user_id, &s->filter, entries, &count, &next,
+				 &err) != KILN_STORE_OK)
 		return kiln_keys_store_failed(turn->server, &err);
 	for (size_t i = 0; i < count; i++)
 		kiln_keys_audit_write(&entries[i], turn->entries + i * KILN_KEYS_AUDIT_LEN);
 	turn->out.entries = (struct kiln_keys_list){turn->entries, count};
-	if (count > 0)
-		s->filter.from_number = entries[count - 1].number + 1;
-	if (count == page && ++s->pages < KILN_KEYS_AUDIT_PAGES_MAX)
+	turn->out.next = next;
+	s->filter.from_number = next;
+	const bool enough = s->lines_left > 0 && count == s->lines_left;
+	if (s->lines_left > 0)
+		s->lines_left -= (uint32_t)count;
+	if (next != 0 && !enough && ++s->pages < o->audit_pages_max)
 		turn->reply = KILN_KEYS_CONTINUE;
 	return KILN_KEYS_SUCCESS;
 }
@@ -40,7 +44,8 @@ enum kiln_keys_error kiln_keys_do_audit(struct turn *turn, struct kiln_keys_user
 	    in->which == KILN_KEYS_AUDIT_SYSTEM ? KILN_KEYS_FIRST_KEY_ACTION - 1 : UINT8_MAX;
 	s->filter.after_ms = in->after_ms;
 	s->filter.before_ms = in->before_ms;
-	s->filter.from_number = 1;
+	s->filter.from_number = in->from_number;
+	s->lines_left = in->limit;
 	s->filter.key_id_count = in->key_ids.count;
 	if (in->key_ids.count > 0)
 		memcpy(s->filter_ids, in->key_ids.data, in->key_ids.count * KILN_KEYS_KEY_ID_LEN);

@@ -81,7 +81,7 @@ struct session {
 	uint8_t key_id[KILN_KEYS_KEY_ID_LEN];
 	struct kiln_keys_audit_filter filter;
 	uint8_t filter_ids[KILN_KEYS_AUDIT_IDS_MAX][KILN_KEYS_KEY_ID_LEN];
-	uint32_t pages;
+	uint32_t pages, lines_left; /* of an audit; lines_left 0: no bound */
 };
 
 struct kiln_keys_conn {

@@ -155,12 +155,14 @@ struct kiln_keys_store {
 					       struct kiln_error *err);
 
 	/* The first *count lines, at most, that pass, in order of their numbers; *count gets how
-	 * many. Fewer than asked for: these were the last. OK; FAILED. */
+	 * many. One call looks at KILN_KEYS_AUDIT_SCAN_MAX lines at most, whether they pass or not:
+	 * *next gets the number of the line to go on from (filter->from_number of the next call),
+	 * or 0 when the log was seen to its end. OK; FAILED. */
 	enum kiln_store_result (*audit_list)(void *ctx,
 					     const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
 					     const struct kiln_keys_audit_filter *filter,
 					     struct kiln_keys_audit *entries, size_t *count,
-					     struct kiln_error *err);
+					     uint64_t *next, struct kiln_error *err);
 
 	/* ---- limits: one bucket for each kind and key (at most KILN_KEYS_LIMIT_KEY_MAX bytes).
 	 * Read, judged by the functions of limit.h, and written in one step. A bucket that is not
@@ -203,6 +205,7 @@ struct kiln_keys_store {
 					    uint64_t expires_ms, struct kiln_error *err);
 };
 
-#define KILN_KEYS_KNOWN_MAX 16u
+#define KILN_KEYS_KNOWN_MAX      16u
+#define KILN_KEYS_AUDIT_SCAN_MAX 2048u
 
 #endif

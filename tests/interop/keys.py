@@ -148,6 +148,14 @@ class MainPath(KeysTest):
         self.assertEqual({e["source"] for e in log}, {"127.0.0.1"})
         self.assertEqual(self.log_of(user, "--before", "2001-01-01"), [])
         self.assertEqual(len(self.log_of(user, "--after", "2001-01-01")), len(log) + 4)
+        part = user.ask("audit", "--from", "2", "--limit", "3")
+        self.assertEqual([e["number"] for e in part["entries"]], [2, 3, 4])
+        self.assertEqual((part["complete"], part["next"]), (False, 5))
+        part = user.ask("audit", "--last", "2")
+        self.assertEqual([e["action"] for e in part["entries"]], ["login", "audit"])
+        self.assertTrue(part["complete"])
+        _, out, _ = user.run("audit", "--limit", "1")
+        self.assertIn(b"The log goes on: --from 2 shows more.", out)
 
     def test_another_password(self):
         user = self.registered()

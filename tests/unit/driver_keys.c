@@ -78,6 +78,7 @@ static struct server *start(unsigned first_cut, unsigned second_cut)
 	    .setup = &s->setup,
 	    .registration = KILN_KEYS_REGISTRATION_OPEN,
 	    .require_binding = true,
+	    .audit_pages_max = 1,
 	};
 	s->machine = kiln_keys_server_new(&options, NULL);
 	assert_non_null(s->machine);
@@ -156,6 +157,19 @@ static struct kiln_keys *open_keys(struct ends *e, const char *password, const u
 			fail_msg("%s: %s", #call, err.message);                                    \
 	} while (0)
 
+/* Before a call: the server is at rest then. */
+static void add_lines(struct server *s, unsigned count)
+{
+	const struct kiln_keys_audit line = {.action = KILN_KEYS_DID_SIGN};
+	const uint8_t *user_id = s->store.now.users[0].user_id;
+	struct kiln_error err;
+	assert_int_equal(memory_store_calls.begin(&s->store, &err), KILN_STORE_OK);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(memory_store_calls.audit_append(&s->store, user_id, &line, &err),
+				 KILN_STORE_OK);
+	assert_int_equal(memory_store_calls.commit(&s->store, &err), KILN_STORE_OK);
+}
+
 static void test_every_call(void **state)
 {
 	struct ends e = {.server = start(0, 0)};
@@ -195,7 +209,7 @@ static void test_every_call(void **state)
 	out[31] = 1;
 	OK(kiln_keys_import_signing(keys, out, key_id, public_key, &err));
 	OK(kiln_keys_change_password(keys, "new one", 7, &none, &err));
-	OK(kiln_keys_audit(keys, NULL, &entries, &count, &err));
+	OK(kiln_keys_audit(keys, NULL, &entries, &count, NULL, &err));
 	assert_true(count > 20);
 	free(entries);
 	memcpy(server_key, kiln_keys_server_key(keys), sizeof server_key);
@@ -217,6 +231,43 @@ static void test_every_call(void **state)
 	assert_int_equal(rc, KILN_E_KEYS_LIMITED);
 	assert_in_range(kiln_keys_retry_after_ms(keys), 1, 300000);
 	assert_true(e.stretched > 20);
+	kiln_keys_close(keys);
+	stop(&e);
+}
+
+/* A log that is longer than what one session gives is read to its end, or to where it was asked
+ * for. */
+static void test_long_log(void **state)
+{
+	(void)state;
+	struct ends e = {.server = start(0, 0)};
+	struct kiln_keys *keys = open_keys(&e, "password", NULL);
+	struct kiln_keys_query query = {.limit = 350};
+	struct kiln_keys_audit *entries;
+	struct kiln_error err;
+	uint64_t next;
+	size_t count;
+	OK(kiln_keys_register(keys, NULL, &err));
+	add_lines(e.server, 700);
+	OK(kiln_keys_audit(keys, NULL, &entries, &count, &next, &err));
+	assert_in_range(count, 701, 720);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(entries[i].number, i + 1);
+	assert_int_equal(next, 0);
+	free(entries);
+	OK(kiln_keys_audit(keys, &query, &entries, &count, &next, &err));
+	assert_int_equal(count, 350);
+	assert_int_equal(next, 351);
+	free(entries);
+	query = (struct kiln_keys_query){.from_number = 690, .last = 5};
+	OK(kiln_keys_audit(keys, &query, &entries, &count, &next, &err));
+	assert_int_equal(count, 5);
+	assert_int_equal(entries[4].action, KILN_KEYS_DID_AUDIT);
+	assert_int_equal(entries[4].number, entries[0].number + 4);
+	free(entries);
+	query.limit = 5;
+	assert_int_equal(kiln_keys_audit(keys, &query, &entries, &count, &next, &err),
+			 KILN_E_USAGE);
 	kiln_keys_close(keys);
 	stop(&e);
 }
@@ -281,9 +332,8 @@ static void test_bad_arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_every_call),
-	    cmocka_unit_test(test_cut),
-	    cmocka_unit_test(test_cut_unbound),
+	    cmocka_unit_test(test_every_call),    cmocka_unit_test(test_long_log),
+	    cmocka_unit_test(test_cut),           cmocka_unit_test(test_cut_unbound),
 	    cmocka_unit_test(test_bad_arguments),
 	};
 	return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);

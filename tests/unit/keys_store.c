@@ -310,15 +310,24 @@ static bool passes(const struct kiln_keys_audit_filter *f, const struct kiln_key
 static enum kiln_store_result audit_list(void *ctx, const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
 					 const struct kiln_keys_audit_filter *filter,
 					 struct kiln_keys_audit *entries, size_t *count,
-					 struct kiln_error *err)
+					 uint64_t *next, struct kiln_error *err)
 {
 	ENTER(m, ctx);
 	const size_t max = *count;
+	const size_t scan = m->scan_max > 0 ? m->scan_max : KILN_KEYS_AUDIT_SCAN_MAX;
+	size_t looked = 0;
 	*count = 0;
-	for (size_t i = 0; i < m->now.line_count && *count < max; i++)
-		if (memcmp(m->now.lines[i].user_id, user_id, KILN_KEYS_USER_ID_LEN) == 0 &&
-		    passes(filter, &m->now.lines[i].entry))
-			entries[(*count)++] = m->now.lines[i].entry;
+	*next = 0;
+	for (size_t i = 0; i < m->now.line_count && *next == 0; i++) {
+		const struct memory_line *line = &m->now.lines[i];
+		if (memcmp(line->user_id, user_id, KILN_KEYS_USER_ID_LEN) != 0 ||
+		    line->entry.number < filter->from_number)
+			continue;
+		if (*count == max || looked++ == scan)
+			*next = line->entry.number;
+		else if (passes(filter, &line->entry))
+			entries[(*count)++] = line->entry;
+	}
 	return KILN_STORE_OK;
 }
 

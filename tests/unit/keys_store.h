@@ -57,6 +57,7 @@ struct memory_store {
 	unsigned long fail_call; /* this call fails; 0: none */
 	bool fail_commit;
 	size_t keys_max;
+	size_t scan_max; /* lines that audit_list looks at; 0: as lib/keys/store.h says */
 	unsigned commits;
 };
 

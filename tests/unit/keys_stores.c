@@ -16,6 +16,7 @@
 static struct rig rig;
 static struct kiln_error err;
 static const char *kind;
+static uint64_t next; /* of audit_list */
 
 #define OK(call)        assert_int_equal((call), KILN_STORE_OK)
 #define IS(call, value) assert_int_equal((call), KILN_STORE_##value)
@@ -174,7 +175,7 @@ static void test_audit(void **state)
 		OK(CALL->audit_append(S, user.user_id, &line, &err));
 	}
 	count = 40;
-	OK(CALL->audit_list(S, user.user_id, &all, got, &count, &err));
+	OK(CALL->audit_list(S, user.user_id, &all, got, &count, &next, &err));
 	assert_int_equal(count, 20); /* what the same batch wrote is seen */
 	OK(CALL->commit(S, &err));
 	OK(CALL->begin(S, &err));
@@ -186,27 +187,65 @@ static void test_audit(void **state)
 					      .after_ms = 500,
 					      .before_ms = 1200};
 	count = 40;
-	OK(CALL->audit_list(S, user.user_id, &some, got, &count, &err));
+	OK(CALL->audit_list(S, user.user_id, &some, got, &count, &next, &err));
 	assert_int_equal(count, 4); /* 600, 800, 1000, 1200 */
 	some.key_ids = ids;
 	some.key_id_count = 2;
 	count = 40;
-	OK(CALL->audit_list(S, user.user_id, &some, got, &count, &err));
+	OK(CALL->audit_list(S, user.user_id, &some, got, &count, &next, &err));
 	assert_int_equal(count, 1);
 	assert_int_equal(got[0].number, 8);
 	struct kiln_keys_audit_filter from = all;
 	from.from_number = 15;
 	count = 3;
-	OK(CALL->audit_list(S, user.user_id, &from, got, &count, &err));
+	OK(CALL->audit_list(S, user.user_id, &from, got, &count, &next, &err));
 	assert_int_equal(count, 3);
 	assert_int_equal(got[2].number, 17);
+	assert_int_equal(next, 18);
+	from.from_number = 18;
+	count = 3;
+	OK(CALL->audit_list(S, user.user_id, &from, got, &count, &next, &err));
+	assert_int_equal(count, 3);
+	assert_int_equal(next, 0);
 	rig_user(&user, 99);
 	IS(CALL->audit_append(S, user.user_id, &line, &err), ABSENT);
 	count = 3;
-	OK(CALL->audit_list(S, user.user_id, &all, got, &count, &err));
+	OK(CALL->audit_list(S, user.user_id, &all, got, &count, &next, &err));
 	assert_int_equal(count, 0);
 	OK(CALL->commit(S, &err));
 	check_clean(1, 20);
+}
+
+/* One call looks at so many lines and no more, whatever it finds, and says where to go on. */
+static void test_long_log(void **state)
+{
+	(void)state;
+	struct kiln_keys_user user;
+	struct kiln_keys_audit line, got[2];
+	struct kiln_keys_audit_filter some = {.first_action = KILN_KEYS_DID_SIGN,
+					      .last_action = KILN_KEYS_DID_SIGN};
+	const unsigned total = 2 * KILN_KEYS_AUDIT_SCAN_MAX + 100;
+	size_t count = 2, calls = 0;
+	rig_add_user(&rig, 1);
+	rig_user(&user, 1);
+	OK(CALL->begin(S, &err));
+	for (unsigned n = 2; n <= total; n++) {
+		rig_line(&line, n < total ? KILN_KEYS_DID_LOGIN : KILN_KEYS_DID_SIGN, n);
+		OK(CALL->audit_append(S, user.user_id, &line, &err));
+	}
+	OK(CALL->commit(S, &err));
+	OK(CALL->begin(S, &err));
+	OK(CALL->audit_list(S, user.user_id, &some, got, &count, &next, &err));
+	assert_int_equal(count, 0);
+	assert_int_equal(next, KILN_KEYS_AUDIT_SCAN_MAX + 1);
+	for (some.from_number = next; next != 0; some.from_number = next, calls++) {
+		count = 2;
+		OK(CALL->audit_list(S, user.user_id, &some, got, &count, &next, &err));
+	}
+	assert_int_equal(calls, 2);
+	assert_int_equal(count, 1);
+	assert_int_equal(got[0].number, total);
+	CALL->rollback(S);
 }
 
 /* Strangers write it: it does not grow for ever, and its chain still holds. */
@@ -225,7 +264,7 @@ static void test_nobodys_log(void **state)
 		OK(CALL->commit(S, &err));
 	}
 	OK(CALL->begin(S, &err));
-	OK(CALL->audit_list(S, nobody, &all, &got, &count, &err));
+	OK(CALL->audit_list(S, nobody, &all, &got, &count, &next, &err));
 	assert_int_equal(count, 1);
 	assert_true(got.number > 1);
 	CALL->rollback(S);
@@ -250,7 +289,7 @@ static void test_undo(void **state)
 	OK(CALL->audit_append(S, one.user_id, &line, &err));
 	OK(CALL->audit_append(S, two.user_id, &line, &err));
 	size_t count = 10; /* makes them be written, those before the frame too */
-	OK(CALL->audit_list(S, one.user_id, &all, lines, &count, &err));
+	OK(CALL->audit_list(S, one.user_id, &all, lines, &count, &next, &err));
 	assert_int_equal(count, 2);
 	OK(CALL->undo(S, &err));
 	IS(CALL->user_by_name(S, two.name, two.name_len, &got, &err), ABSENT);
@@ -260,7 +299,7 @@ static void test_undo(void **state)
 	OK(CALL->commit(S, &err));
 	OK(CALL->begin(S, &err));
 	count = 10;
-	OK(CALL->audit_list(S, one.user_id, &all, lines, &count, &err));
+	OK(CALL->audit_list(S, one.user_id, &all, lines, &count, &next, &err));
 	assert_int_equal(count, 2);
 	CALL->rollback(S);
 	check_clean(1, 2);
@@ -625,13 +664,28 @@ static int take_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_users),         T(test_long_names),    T(test_change_password),
-	    T(test_keys),          T(test_too_many_keys), T(test_audit),
-	    T(test_nobodys_log),   T(test_undo),          T(test_large_batch),
-	    T(test_limits),        T(test_known),         T(test_tokens),
-	    T(test_setup),         T(test_two_servers),   T(test_backup),
-	    T(test_anchor),        T(test_rotation),      T(test_wrong_key),
-	    T(test_user_put_back), T(test_key_put_back),  T(test_files_of_another),
+	    T(test_users),
+	    T(test_long_names),
+	    T(test_change_password),
+	    T(test_keys),
+	    T(test_too_many_keys),
+	    T(test_audit),
+	    T(test_long_log),
+	    T(test_nobodys_log),
+	    T(test_undo),
+	    T(test_large_batch),
+	    T(test_limits),
+	    T(test_known),
+	    T(test_tokens),
+	    T(test_setup),
+	    T(test_two_servers),
+	    T(test_backup),
+	    T(test_anchor),
+	    T(test_rotation),
+	    T(test_wrong_key),
+	    T(test_user_put_back),
+	    T(test_key_put_back),
+	    T(test_files_of_another),
 	};
 	kind = argc > 1 ? argv[1] : "sqlite";
 	return cmocka_run_group_tests(tests, NULL, NULL);

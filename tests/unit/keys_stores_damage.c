@@ -61,6 +61,7 @@ static bool answers_are_right(unsigned users)
 	struct kiln_keys_audit lines[8];
 	struct kiln_keys_user user, got;
 	struct kiln_keys_key key, found;
+	uint64_t next;
 	for (unsigned n = 1; n <= users; n++) {
 		size_t count = 8;
 		rig_user(&user, n);
@@ -76,7 +77,7 @@ static bool answers_are_right(unsigned users)
 			return false;
 		OK(r);
 		assert_memory_equal(&found, &key, sizeof key);
-		r = CALL->audit_list(rig.store, user.user_id, &all, lines, &count, &err);
+		r = CALL->audit_list(rig.store, user.user_id, &all, lines, &count, &next, &err);
 		if (fails(r))
 			return false;
 		OK(r);

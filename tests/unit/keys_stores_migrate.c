@@ -54,6 +54,7 @@ static void test_migrates(void **state)
 	struct kiln_keys_user user, got;
 	struct kiln_keys_key key, found;
 	size_t count = 4;
+	uint64_t next;
 	rig_make(&rig, "sqlite");
 	rig_close(&rig);
 	rig_drop(&rig);
@@ -72,7 +73,7 @@ static void test_migrates(void **state)
 		OK(CALL->key_get(rig.store, key.key_id, user.user_id, &found, &err));
 		assert_memory_equal(&found, &key, sizeof key);
 	}
-	OK(CALL->audit_list(rig.store, user.user_id, &all, lines, &count, &err));
+	OK(CALL->audit_list(rig.store, user.user_id, &all, lines, &count, &next, &err));
 	assert_int_equal(count, 1);
 	/* What is new since then. */
 	OK(CALL->token_add(rig.store, (const uint8_t *)"token", 5, 1000, &err));

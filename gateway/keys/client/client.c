@@ -35,6 +35,7 @@ struct run {
 	size_t exported_len;
 	struct kiln_keys_audit *entries;
 	size_t entry_count;
+	uint64_t next; /* of the log; 0: this is all */
 	uint32_t retry_after_ms;
 	struct kiln_error err;
 };
@@ -186,8 +187,12 @@ static enum kiln_code audit(struct run *r)
 	    .before_ms = o->before_ms,
 	    .key_ids = (const uint8_t(*)[KILN_KEYS_KEY_ID_LEN])o->key_ids,
 	    .key_id_count = o->key_id_count,
+	    .from_number = o->from,
+	    .limit = o->limit,
+	    .last = o->last,
 	};
-	return kiln_keys_audit(r->talk.keys, &query, &r->entries, &r->entry_count, &r->err);
+	return kiln_keys_audit(r->talk.keys, &query, &r->entries, &r->entry_count, &r->next,
+			       &r->err);
 }
 
 static enum kiln_code change_password(struct run *r)
@@ -350,7 +355,9 @@ static void tell(struct run *r, struct kiln_keycli_answer *out)
 	case KILN_KEYCLI_IMPORT:
 	case KILN_KEYCLI_RETRIEVE:
 	case KILN_KEYCLI_EXPORT: tell_secret(r, out); break;
-	case KILN_KEYCLI_AUDIT: kiln_keycli_print_audit(out, r->entries, r->entry_count); break;
+	case KILN_KEYCLI_AUDIT:
+		kiln_keycli_print_audit(out, r->entries, r->entry_count, r->next);
+		break;
 	case KILN_KEYCLI_DELETE:
 	case KILN_KEYCLI_SIGN:
 	case KILN_KEYCLI_PUBLIC_KEY: tell_key(r, out); break;

@@ -88,7 +88,10 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  kiln keys audit ... --which system --after 2026-01-01 --json\n\n"
 	"  --which WORD          all, system (registration, logins, audits) or keys  [all]\n"
 	"  --key KEY             only lines about that key; may come up to 64 times\n"
-	"  --after, --before DATE  2026-01-31 or 2026-01-31T23:59:59Z, UTC\n",
+	"  --after, --before DATE  2026-01-31 or 2026-01-31T23:59:59Z, UTC\n"
+	"  --from N              lines from number N on\n"
+	"  --limit N             the first N lines that pass; where they end is said\n"
+	"  --last N              the newest N lines that pass\n",
     [KILN_KEYCLI_DELETE] =
 	"usage: kiln keys delete KEY --server HOST:PORT --account NAME [FLAGS]\n\n"
 	"Deletes a key for good. Copies in --local files and exports stay.\n\n"

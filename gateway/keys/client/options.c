@@ -44,6 +44,10 @@ static const char *const logs[] = {"all", "system", "keys", NULL};
 	{                                                                                          \
 		n, c, KILN_KEYS_FLAG_COUNT, AT(f), 0, 1023, NULL                                   \
 	}
+#define LINES(n, f)                                                                                \
+	{                                                                                          \
+		n, BIT(AUDIT), KILN_KEYS_FLAG_COUNT, AT(f), 1, INT64_MAX, NULL                     \
+	}
 
 static const struct kiln_keys_flag flags[] = {
     TEXT("server", ALL, server),
@@ -73,6 +77,9 @@ static const struct kiln_keys_flag flags[] = {
     WORD("which", BIT(AUDIT), which, logs),
     TEXT("after", BIT(AUDIT), after),
     TEXT("before", BIT(AUDIT), before),
+    LINES("from", from),
+    LINES("limit", limit),
+    LINES("last", last),
     {"key", BIT(AUDIT), KILN_KEYS_FLAG_LIST, AT(keys), 0, 0, NULL},
 };
 
@@ -180,6 +187,8 @@ static enum kiln_code check_shape(const struct kiln_keycli_options *o, struct ki
 				 "--out FILE is missing: a new file, mode 0600");
 	if (o->command == KILN_KEYCLI_SIGN && o->digest_text != NULL && o->in != NULL)
 		return kiln_fail(err, KILN_E_CONFIG, "--in and --digest: choose one");
+	if (o->limit > 0 && o->last > 0)
+		return kiln_fail(err, KILN_E_CONFIG, "--limit and --last: choose one");
 	return KILN_OK;
 }
 

@@ -51,6 +51,7 @@ struct kiln_keycli_options {
 	int which;
 	struct kiln_keys_texts keys;
 	uint64_t after_ms, before_ms;
+	uint64_t from, limit, last; /* lines of a log; 0: not given */
 
 	uint8_t digest[32];
 	uint8_t key_ids[KILN_KEYCLI_IDS_MAX][KILN_KEYS_KEY_ID_LEN];

@@ -109,7 +109,7 @@ static json_t *audit_json(const struct kiln_keys_audit *e)
 }
 
 void kiln_keycli_print_audit(struct kiln_keycli_answer *a, const struct kiln_keys_audit *entries,
-			     size_t count)
+			     size_t count, uint64_t next)
 {
 	json_t *list = a->json != NULL ? json_array() : NULL;
 	if (a->json == NULL && count > 0)
@@ -121,10 +121,17 @@ void kiln_keycli_print_audit(struct kiln_keycli_answer *a, const struct kiln_key
 		else
 			audit_row(&entries[i]);
 	}
-	if (a->json != NULL)
+	if (a->json != NULL) {
 		(void)json_object_set_new(a->json, "entries", list);
-	else if (count == 0)
+		(void)json_object_set_new(a->json, "complete", json_boolean(next == 0));
+		if (next != 0)
+			(void)json_object_set_new(a->json, "next", json_integer((json_int_t)next));
+	} else if (next != 0) {
+		(void)printf("The log goes on: --from %llu shows more.\n",
+			     (unsigned long long)next);
+	} else if (count == 0) {
 		(void)puts("nothing in the log passes");
+	}
 }
 
 bool kiln_keycli_print_end(struct kiln_keycli_answer *a)

@@ -25,8 +25,9 @@ void kiln_keycli_print_number(struct kiln_keycli_answer *a, const char *name, ui
 /* A sentence for people. */
 void kiln_keycli_print_say(const struct kiln_keycli_answer *a, const char *format, ...)
     KILN_PRINTF(2, 3);
+/* next: the line that the log goes on with, 0 when this is all. */
 void kiln_keycli_print_audit(struct kiln_keycli_answer *a, const struct kiln_keys_audit *entries,
-			     size_t count);
+			     size_t count, uint64_t next);
 /* The object goes out. False when the standard output does not take it. */
 bool kiln_keycli_print_end(struct kiln_keycli_answer *a);
 

@@ -181,9 +181,14 @@ struct listing {
 	const struct kiln_keys_audit_filter *filter;
 	struct kiln_keys_audit *entries;
 	size_t count, max;
+	size_t looked; /* at so many lines, whether they pass or not */
 	uint64_t next; /* number of the line that must come */
-	size_t rows;
 };
+
+static bool enough(const struct listing *l)
+{
+	return l->count == l->max || l->looked == KILN_KEYS_AUDIT_SCAN_MAX;
+}
 
 static bool passes(const struct kiln_keys_audit_filter *f, const struct kiln_keys_audit *e)
 {
@@ -203,14 +208,16 @@ static enum kiln_store_result take_line(void *ctx, const struct kiln_db_value *c
 	struct kiln_keys_audit entry;
 	uint8_t hash[KILN_KEYS_HASH_LEN];
 	const struct kiln_row row = row_of(l->user_id, l->next);
+	if (enough(l))
+		return KILN_STORE_OK;
 	if (columns[0].number < 0 || (uint64_t)columns[0].number != l->next)
 		return kiln_store_damaged(&row, "it is missing", err);
 	if (!kiln_store_open_audit(l->store, l->user_id, l->next, columns[1].data, columns[1].len,
 				   &entry, hash))
 		return kiln_store_damaged(&row, "its seal does not open", err);
-	l->rows++;
+	l->looked++;
 	l->next++;
-	if (l->count < l->max && passes(l->filter, &entry))
+	if (passes(l->filter, &entry))
 		l->entries[l->count++] = entry;
 	return KILN_STORE_OK;
 }
@@ -223,16 +230,35 @@ static bool waits(const struct kiln_store *store, const uint8_t *user_id)
 	return false;
 }
 
+/* What passes, from l->next to the log's last line or until it is enough. */
+static enum kiln_store_result list(struct listing *l, struct kiln_store *store, uint64_t last,
+				   struct kiln_error *err)
+{
+	enum kiln_store_result result = KILN_STORE_OK;
+	while (result == KILN_STORE_OK && !enough(l) && l->next <= last) {
+		const uint64_t from = l->next;
+		const struct kiln_row row = row_of(l->user_id, from);
+		const struct kiln_db_value values[] = {
+		    KILN_DB_BYTES(l->user_id, KILN_KEYS_USER_ID_LEN), KILN_DB_NUMBER(from)};
+		result =
+		    kiln_store_run(store, KILN_SQL_AUDIT_LIST, values, take_line, l, NULL, err);
+		if (result == KILN_STORE_OK && l->next == from)
+			result = kiln_store_damaged(&row, "it is missing", err);
+	}
+	return result;
+}
+
 enum kiln_store_result kiln_store_audit_list(void *ctx,
 					     const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
 					     const struct kiln_keys_audit_filter *filter,
 					     struct kiln_keys_audit *entries, size_t *count,
-					     struct kiln_error *err)
+					     uint64_t *next, struct kiln_error *err)
 {
 	struct kiln_store *store = ctx;
 	struct kiln_store_head head;
-	struct listing l = {store, user_id, filter, entries, 0, *count, 0, KILN_SQL_SCAN};
+	struct listing l = {store, user_id, filter, entries, 0, *count, 0, 0};
 	*count = 0;
+	*next = 0;
 	enum kiln_store_result result =
 	    waits(store, user_id) ? kiln_store_audit_flush(store, err) : KILN_STORE_OK;
 	if (result == KILN_STORE_OK)
@@ -240,17 +266,10 @@ enum kiln_store_result kiln_store_audit_list(void *ctx,
 	if (result != KILN_STORE_OK)
 		return result == KILN_STORE_ABSENT ? KILN_STORE_OK : result;
 	l.next = filter->from_number > head.first ? filter->from_number : head.first;
-	while (result == KILN_STORE_OK && l.rows > 0 && l.count < l.max && l.next <= head.count) {
-		const struct kiln_db_value values[] = {
-		    KILN_DB_BYTES(user_id, KILN_KEYS_USER_ID_LEN), KILN_DB_NUMBER(l.next)};
-		l.rows = 0;
-		result =
-		    kiln_store_run(store, KILN_SQL_AUDIT_LIST, values, take_line, &l, NULL, err);
+	result = list(&l, store, head.count, err);
+	if (result == KILN_STORE_OK) {
+		*count = l.count;
+		*next = l.next <= head.count ? l.next : 0;
 	}
-	if (result == KILN_STORE_OK && l.rows == 0 && l.next <= head.count) {
-		const struct kiln_row row = row_of(user_id, l.next);
-		return kiln_store_damaged(&row, "it is missing", err);
-	}
-	*count = result == KILN_STORE_OK ? l.count : 0;
 	return result;
 }

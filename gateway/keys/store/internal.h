@@ -169,7 +169,7 @@ enum kiln_store_result kiln_store_audit_list(void *ctx,
 					     const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
 					     const struct kiln_keys_audit_filter *filter,
 					     struct kiln_keys_audit *entries, size_t *count,
-					     struct kiln_error *err);
+					     uint64_t *next, struct kiln_error *err);
 enum kiln_store_result kiln_store_limit_take(void *ctx, enum kiln_keys_limit_kind kind,
 					     const uint8_t *key, size_t len,
 					     const struct kiln_keys_limit *limit, uint64_t now_ms,

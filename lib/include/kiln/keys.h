@@ -274,12 +274,18 @@ struct kiln_keys_query {
 	uint64_t after_ms, before_ms;                   /* inclusive; 0: no bound */
 	const uint8_t (*key_ids)[KILN_KEYS_KEY_ID_LEN]; /* at most 64; none: any */
 	size_t key_id_count;
+	uint64_t from_number; /* lines from this one on; 0: from the first */
+	uint64_t limit;       /* the first so many that pass; 0: all */
+	uint64_t last;        /* the newest so many that pass; 0: all. Not together with limit */
 };
 
-/* In order of their numbers; to be freed with free(). query NULL: everything. */
+/* In order of their numbers; to be freed with free(). query NULL: everything. A server gives a long
+ * log in parts, each in a session of its own (the password is stretched anew): this call asks for
+ * all of them. *next gets 0 when there is nothing more, or (there is a limit) the from_number that
+ * goes on behind the last of *entries; next may be NULL. */
 KILN_API enum kiln_code kiln_keys_audit(struct kiln_keys *keys, const struct kiln_keys_query *query,
 					struct kiln_keys_audit **entries, size_t *count,
-					struct kiln_error *err) KILN_NODISCARD;
+					uint64_t *next, struct kiln_error *err) KILN_NODISCARD;
 
 /* ------------------------------------------------------------------ a local store
  *

@@ -244,6 +244,7 @@ static void dump_user(unsigned n)
 	static struct kiln_keys_audit lines[4096];
 	size_t line_count = sizeof lines / sizeof lines[0];
 	unsigned live = 0, deleted = 0;
+	uint64_t next;
 	make_user(n, &user);
 	const enum kiln_store_result result =
 	    CALL->user_by_name(store, user.name, user.name_len, &got, &err);
@@ -270,7 +271,8 @@ static void dump_user(unsigned n)
 		else
 			need(KILN_STORE_FAILED, "key_get");
 	}
-	need(CALL->audit_list(store, user.user_id, &all, lines, &line_count, &err), "audit_list");
+	need(CALL->audit_list(store, user.user_id, &all, lines, &line_count, &next, &err),
+	     "audit_list");
 	(void)printf("%u %u %u %u %zu\n", n, (unsigned)got.generation, live, deleted, line_count);
 }
 
