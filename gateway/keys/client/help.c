@@ -12,8 +12,10 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  kiln keys register --server keys.example:8443 --account me@example.org\n"
 	"  kiln keys register --server keys.example:8443 --account me@example.org \\\n"
 	"       --token-file invitation --password-file secret.txt --json\n\n"
-	"  --token TOKEN         where registration needs one\n"
-	"  --token-file FILE\n",
+	"Where registration needs a token:\n"
+	"  --token-file FILE     ours alone (chmod 600); one newline at the end does not count\n"
+	"  --token-fd N          an open descriptor\n"
+	"  --ask-token           typed at the terminal without being shown\n",
     [KILN_KEYCLI_LOGIN_TEST] =
 	"usage: kiln keys login-test --server HOST:PORT --account NAME [FLAGS]\n\n"
 	"Is the password right, and is the server the one of the registration? Does nothing "

@@ -121,7 +121,9 @@ static const char help[] =
     "--tokens FILE` reads at its start and at SIGHUP. Each is good for one registration.\n\n"
     "  (umask 077; kiln keys token --count 3 >> /etc/kiln/tokens)\n"
     "  systemctl reload kiln-keys\n"
-    "  kiln keys register --server keys.example:8443 --account me@example.org --token TOKEN\n\n"
+    "and whoever gets one, in a file of mode 0600:\n"
+    "  kiln keys register --server keys.example:8443 --account me@example.org \\\n"
+    "       --token-file invitation\n\n"
     "  --count N    how many [1]\n"
     "  --days N     how long they are good [7]\n";
 
