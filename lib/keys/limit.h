@@ -27,6 +27,10 @@ struct kiln_keys_limit {
 	uint32_t forget_ms; /* one attempt is forgotten in this time */
 };
 
+/* Who is one source: an IPv4 address; of IPv6 the /64, for who has one address has at least the
+ * other 2^64 beside it. 16 bytes, IPv4 mapped into IPv6. */
+void kiln_keys_source_prefix(const uint8_t source[16], uint8_t prefix[16]);
+
 /* All zeroes: a fresh bucket. */
 struct kiln_keys_bucket {
 	uint32_t attempts;      /* that are not forgotten */

@@ -20,22 +20,12 @@ struct bucket_key {
 	size_t len;
 };
 
-/* IPv6: who has one address has at least the other 2^64 beside it. */
-static void source_prefix(const uint8_t source[KILN_KEYS_SOURCE_LEN],
-			  uint8_t prefix[KILN_KEYS_SOURCE_LEN])
-{
-	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-	memcpy(prefix, source, KILN_KEYS_SOURCE_LEN);
-	if (memcmp(source, mapped, sizeof mapped) != 0)
-		memset(prefix + 8, 0, 8);
-}
-
 static void make_key(const struct session *s, enum kiln_keys_limit_kind kind,
 		     struct bucket_key *key)
 {
 	key->len = 0;
 	if (kind != KILN_KEYS_LIMIT_STRANGER) {
-		source_prefix(s->source, key->data);
+		kiln_keys_source_prefix(s->source, key->data);
 		key->len = KILN_KEYS_SOURCE_LEN;
 	}
 	if (kind == KILN_KEYS_LIMIT_STRANGER || kind == KILN_KEYS_LIMIT_KNOWN) {
@@ -80,7 +70,7 @@ static enum kiln_keys_error give(struct turn *turn, enum kiln_keys_limit_kind ki
 static struct kiln_keys_known known(const struct session *s)
 {
 	struct kiln_keys_known k = {.name = s->name, .name_len = s->name_len};
-	source_prefix(s->source, k.source);
+	kiln_keys_source_prefix(s->source, k.source);
 	return k;
 }
 

@@ -92,6 +92,7 @@ void kiln_keyd_close(struct kiln_keyd *keyd)
 	if (keyd->signals >= 0)
 		(void)close(keyd->signals);
 	keyd->epoll = keyd->signals = -1;
+	kiln_keyd_sources_close(keyd);
 }
 
 static void commit(struct kiln_keyd *keyd)
@@ -116,6 +117,7 @@ static void begin_stop(struct kiln_keyd *keyd)
 	keyd->stop_at = keyd->now.steady_ms + keyd->options->shutdown_ms;
 	kiln_handoff_close(keyd->listener);
 	keyd->listener = NULL;
+	keyd->deaf = false;
 	kiln_log_begin(&line, KILN_LOG_INFO, "stopping");
 	kiln_log_u64(&line, "connections", keyd->conn_count);
 	kiln_log_u64(&line, "sessions", count.sessions);
@@ -192,6 +194,8 @@ static uint64_t earliest(const struct kiln_keyd *keyd)
 		due = keyd->idle.first->deadline;
 	if (keyd->closing.first != NULL && keyd->closing.first->deadline < due)
 		due = keyd->closing.first->deadline;
+	if (keyd->deaf && keyd->deaf_until < due)
+		due = keyd->deaf_until;
 	if (keyd->stopping && keyd->stop_at < due)
 		due = keyd->stop_at;
 	return due;
@@ -240,6 +244,8 @@ static void on_deadlines(struct kiln_keyd *keyd)
 		kiln_keyd_begin_close(keyd->idle.first, "idle_timeout");
 	while (keyd->closing.first != NULL && keyd->closing.first->deadline <= now)
 		kiln_keyd_end(keyd->closing.first, NULL, NULL);
+	if (keyd->deaf && keyd->deaf_until <= now)
+		kiln_keyd_listen_again(keyd);
 	if (kiln_keys_server_deadline(keyd->server) <= now)
 		kiln_keys_server_tick(keyd->server, keyd->now);
 }
