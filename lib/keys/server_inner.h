@@ -115,6 +115,7 @@ struct kiln_keys_server {
 	struct session *batch;
 	struct kiln_keys_conn *news, **news_end;
 	bool begun, failed; /* the batch's transaction */
+	bool winding_down;
 	struct kiln_keys_server_count count;
 };
 

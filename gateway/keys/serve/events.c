@@ -257,6 +257,7 @@ void kiln_keyd_log_counters(const struct kiln_keyd *keyd)
 	kiln_log_begin(&line, KILN_LOG_INFO, "counters");
 	kiln_log_u64(&line, "connections", keyd->conn_count);
 	kiln_log_u64(&line, "sessions", now.sessions);
+	kiln_log_u64(&line, "starting", now.starting);
 	kiln_log_u64(&line, "open", now.open);
 	kiln_log_u64(&line, "detached", now.detached);
 	kiln_log_u64(&line, "connections_total", c->connections);

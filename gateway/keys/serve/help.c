@@ -51,7 +51,7 @@ const char kiln_keys_serve_help[] =
     "  --login-timeout TIME     from a session's first frame until it is open  [2m]\n"
     "  --request-timeout TIME   from then until its answer  [60s]\n"
     "  --resume-timeout TIME    how long a session waits without a connection  [30s]\n"
-    "  --shutdown-timeout TIME  how long SIGTERM waits for open sessions  [30s]\n"
+    "  --shutdown-timeout TIME  how long SIGTERM waits for logins and requests  [30s]\n"
     "  --limit KIND=FREE,FIRST,MOST,FORGET  attempts: FREE at once, then waits from FIRST "
     "doubling\n"
     "                           to MOST; one is forgotten every FORGET. KIND: source (logins of "
@@ -64,5 +64,6 @@ const char kiln_keys_serve_help[] =
     "  --log-format text|json   --log-level debug|info|warning|error\n"
     "  --log-accounts           account names in the log; without, user ids alone\n"
     "\n"
-    "SIGTERM ends it when open sessions have, or --shutdown-timeout; a second one at once. SIGHUP\n"
-    "reads --tokens again. SIGUSR1 logs what it has done so far. See docs/operations.md.\n";
+    "SIGTERM ends it when logins and requests that are under way have, or after\n"
+    "--shutdown-timeout; a second one at once. SIGHUP reads --tokens again. SIGUSR1 logs what it\n"
+    "has done so far. See docs/operations.md.\n";

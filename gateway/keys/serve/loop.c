@@ -115,21 +115,35 @@ static void begin_stop(struct kiln_keyd *keyd)
 	}
 	keyd->stopping = true;
 	keyd->stop_at = keyd->now.steady_ms + keyd->options->shutdown_ms;
+	kiln_keys_server_wind_down(keyd->server);
 	kiln_handoff_close(keyd->listener);
 	keyd->listener = NULL;
 	keyd->deaf = false;
 	kiln_log_begin(&line, KILN_LOG_INFO, "stopping");
 	kiln_log_u64(&line, "connections", keyd->conn_count);
 	kiln_log_u64(&line, "sessions", count.sessions);
+	kiln_log_u64(&line, "starting", count.starting);
 	kiln_log_u64(&line, "open", count.open);
 	kiln_log_end(&line);
+}
+
+/* An answer waits for its client to read. */
+static bool is_sending(const struct kiln_keyd_queue *queue)
+{
+	const struct kiln_keyd_conn *conn = queue->first;
+	while (conn != NULL && !conn->blocked)
+		conn = conn->next;
+	return conn != NULL;
 }
 
 /* Nothing is under way that a client waits for, or the time is over. */
 static bool may_stop(const struct kiln_keyd *keyd)
 {
-	return keyd->now.steady_ms >= keyd->stop_at ||
-	       kiln_keys_server_count(keyd->server).open == 0;
+	const struct kiln_keys_server_count count = kiln_keys_server_count(keyd->server);
+	if (keyd->now.steady_ms >= keyd->stop_at)
+		return true;
+	return count.starting == 0 && count.open == 0 && !is_sending(&keyd->fresh) &&
+	       !is_sending(&keyd->idle);
 }
 
 static void stop(struct kiln_keyd *keyd)
@@ -302,9 +316,11 @@ static enum kiln_code turn(struct kiln_keyd *keyd, struct kiln_error *err)
 	}
 	on_deadlines(keyd);
 	tell_refused();
-	if (keyd->stopping && !keyd->stopped && may_stop(keyd))
-		stop(keyd);
 	settle(keyd);
+	if (keyd->stopping && may_stop(keyd)) {
+		stop(keyd);
+		settle(keyd);
+	}
 	return KILN_OK;
 }
 

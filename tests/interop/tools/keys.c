@@ -9,7 +9,8 @@
  *     many COUNT CONNS   so many sessions at the same time on so many connections
  *     twice              a second request in one session; prints the answer's code
  *     resume             loses the connection behind its request, and goes on on another one
- *     wait               opens a session, prints "open", and makes its request at a line's end */
+ *     wait               opens a session, prints "open", and makes its request at a line's end
+ *     think              the same before the password is stretched; prints "thinking" */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -320,16 +321,40 @@ static void do_resume(char **arguments)
 	kiln_conn_close(conn);
 }
 
+/* Says where it is, until it may go on. */
+static void wait_at(const char *where)
+{
+	(void)puts(where);
+	(void)fflush(stdout);
+	while (getchar() != '\n' && !feof(stdin))
+		continue;
+}
+
+static void do_think(char **arguments)
+{
+	struct kiln_conn *conn = dial();
+	struct kiln_keys_client *client = begin(conn);
+	uint8_t frame[KILN_KEYS_FRAME_MAX + 4];
+	(void)arguments;
+	push(conn, client);
+	const size_t len = read_frame(conn, frame);
+	feed(client, frame, len);
+	wait_at("thinking");
+	until(conn, client, KILN_KEYS_WANT_REQUEST);
+	request(client, KILN_KEYS_GENERATE_SERVER);
+	until(conn, client, KILN_KEYS_DONE);
+	print_key(kiln_keys_client_answer(client)->key_id);
+	kiln_keys_client_free(client);
+	kiln_conn_close(conn);
+}
+
 static void do_wait(char **arguments)
 {
 	struct kiln_conn *conn = dial();
 	struct kiln_keys_client *client = begin(conn);
 	(void)arguments;
 	until(conn, client, KILN_KEYS_WANT_REQUEST);
-	(void)puts("open");
-	(void)fflush(stdout);
-	while (getchar() != '\n' && !feof(stdin))
-		continue;
+	wait_at("open");
 	request(client, KILN_KEYS_GENERATE_SERVER);
 	until(conn, client, KILN_KEYS_DONE);
 	print_key(kiln_keys_client_answer(client)->key_id);
@@ -344,7 +369,7 @@ static const struct {
 } commands[] = {
     {"register", 0, do_register}, {"store", 1, do_store}, {"have", 0, do_have},
     {"many", 2, do_many},         {"twice", 0, do_twice}, {"resume", 0, do_resume},
-    {"wait", 0, do_wait},
+    {"wait", 0, do_wait},         {"think", 0, do_think},
 };
 
 int main(int argc, char **argv)
