@@ -88,6 +88,17 @@ void kiln_keys_hkdf(const void *ikm, size_t ikm_len, const void *salt, size_t sa
 	kiln_wipe(block, sizeof block);
 }
 
+void kiln_keys_device(const uint8_t kept[KILN_KEYS_DEVICE_LEN], const uint8_t *name,
+		      size_t name_len, uint8_t device[KILN_KEYS_DEVICE_LEN])
+{
+	static const char salt[] = "kiln-keys/1", label[] = "device";
+	uint8_t info[sizeof label - 1 + KILN_KEYS_NAME_MAX];
+	memcpy(info, label, sizeof label - 1);
+	memcpy(info + sizeof label - 1, name, name_len);
+	kiln_keys_hkdf(kept, KILN_KEYS_DEVICE_LEN, salt, sizeof salt - 1, info,
+		       sizeof label - 1 + name_len, device, KILN_KEYS_DEVICE_LEN);
+}
+
 bool kiln_keys_master_key(const uint8_t export_key[64], uint8_t master_key[32])
 {
 	static const char label[] = "OPAQUE-derived Lock Keeper master key";

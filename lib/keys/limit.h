@@ -14,11 +14,11 @@
 enum kiln_keys_limit_kind {
 	KILN_KEYS_LIMIT_SOURCE = 1,   /* logins from a source, whatever the account */
 	KILN_KEYS_LIMIT_STRANGER = 2, /* on an account from sources that never logged in to it */
-	KILN_KEYS_LIMIT_KNOWN = 3,    /* on an account from one source that did */
+	KILN_KEYS_LIMIT_KNOWN = 3,    /* on an account from one source or device that did */
 	KILN_KEYS_LIMIT_REGISTER = 4, /* registrations from a source */
 };
 
-#define KILN_KEYS_LIMIT_KEY_MAX 272u /* source and account name */
+#define KILN_KEYS_LIMIT_KEY_MAX 304u /* source, device and account name */
 
 struct kiln_keys_limit {
 	uint32_t free;      /* attempts without a wait */

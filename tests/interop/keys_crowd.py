@@ -1,10 +1,12 @@
-"""Many at the key server: connections of one source, descriptors that are short, and logins that are
-too many."""
+"""Many at the key server: connections of one source, descriptors that are short, logins that are too
+many, and the owner among them."""
 
 import contextlib
 import os
 import resource
+import select
 import socket
+import stat
 import struct
 import subprocess
 import time
@@ -13,7 +15,8 @@ from pathlib import Path
 from harness import settings
 from harness.case import main
 from harness.gateway import address, descriptors
-from harness.sockets import client_context, receive_exactly
+from harness.keys import User
+from harness.sockets import client_context, connect, receive_exactly
 from keys_case import KeysTest
 from proxy import SIGNATURE
 
@@ -30,7 +33,7 @@ STRAY = frame(0x42, b"\x02" + bytes(32) + bytes(32))
 
 
 def login_start(name):
-    return frame(0x04, b"\x01" + bytes([len(name)]) + name + bytes(96))
+    return frame(0x04, b"\x01" + bytes([len(name)]) + name + b"\0" + bytes(96))
 
 
 class Guest:
@@ -92,9 +95,7 @@ class Sources(CrowdTest):
         gate = self.gateway("--accept-proxy-protocol")
 
         def from_v6(text):
-            body = socket.inet_pton(socket.AF_INET6, text) + bytes(16) + struct.pack("!HH", 1, 2)
-            header = SIGNATURE + b"\x21\x21" + struct.pack("!H", len(body)) + body
-            return self.guest(gate, header=header).is_in()
+            return self.guest(gate, header=proxy_header(text)).is_in()
 
         self.assertEqual([from_v6(f"2001:db8::{i}") for i in range(1, 5)], [True] * 3 + [False])
         self.keys.wait_event("source_limit", source="2001:db8::4")
@@ -123,6 +124,79 @@ class Logins(CrowdTest):
         with contextlib.suppress(OSError):
             self.assertEqual(late.sock.recv(1), b"")
         self.keys.wait_event("keys_conn", close="no_session")
+
+
+def proxy_header(source):
+    body = socket.inet_pton(socket.AF_INET6, source) + bytes(16) + struct.pack("!HH", 1, 2)
+    return SIGNATURE + b"\x21\x21" + struct.pack("!H", len(body)) + body
+
+
+def pump(one, other):
+    """Bytes both ways, until one of the two has ended."""
+    while True:
+        for sock in select.select([one, other], [], [])[0]:
+            data = sock.recv(1 << 16)
+            if not data:
+                return
+            (other if sock is one else one).sendall(data)
+
+
+class Devices(CrowdTest):
+    """An owner whose account strangers guess at, behind a load balancer that says who comes."""
+
+    flags = ()
+    account = b"me@example.org"
+
+    def setUp(self):
+        super().setUp()
+        self.gate = self.gateway("--accept-proxy-protocol")
+
+    def at(self, source, state="mine"):
+        """`kiln keys` at that address, on the device that has that state."""
+        def handler(sock):
+            with connect(self.gate.listen) as there:
+                there.sendall(proxy_header(source))
+                pump(sock, there)
+
+        return User(self.folder, self.backend(handler).address, state=f"{self.folder}/{state}")
+
+    def hammer(self, account, sources):
+        for source in sources:
+            guest = Guest(self.gate, header=proxy_header(source))
+            code = guest.ask(login_start(account))
+            guest.close()
+        self.assertEqual(code, LIMITED)
+
+    def test_strangers_do_not_keep_the_owner_out(self):
+        self.at("2001:db8:1::1").ask("register")
+        self.hammer(self.account, [f"2001:db8:{i:x}::1" for i in range(100, 115)])
+        # At a new address it is the device that tells.
+        self.assertEqual(self.at("2001:db8:2::1", "another").refused("login-test")[0], 4)
+        self.at("2001:db8:2::1").ask("login-test")
+        # Also where strangers are at the very same address.
+        self.hammer(b"anybody", ["2001:db8:3::1"] * 25)
+        self.assertEqual(self.at("2001:db8:3::1", "another").refused("login-test")[0], 4)
+        self.at("2001:db8:3::1").ask("login-test")
+
+    def test_the_file(self):
+        here = self.at("2001:db8:1::1")
+        here.ask("register")
+        file = Path(self.folder) / "mine/kiln/device"
+        kept = file.read_bytes()
+        self.assertEqual((len(kept), stat.S_IMODE(file.stat().st_mode)), (32, 0o600))
+        self.assertEqual(stat.S_IMODE(file.parent.stat().st_mode), 0o700)
+        here.ask("login-test")
+        self.assertEqual(file.read_bytes(), kept)
+        self.assertEqual(os.listdir(file.parent), ["device"])
+        own = Path(self.folder) / "own"
+        here.ask("login-test", "--device-file", own)
+        self.assertNotEqual(own.read_bytes(), kept)
+        # One that is no good is said, and does not keep anybody out.
+        for spoil in (lambda: file.chmod(0o644), lambda: file.write_bytes(b"short")):
+            spoil()
+            status, _, err = here.run("login-test")
+            self.assertEqual(status, 0, err)
+            self.assertIn("is no file of 32 bytes that is ours alone", err)
 
 
 class Descriptors(CrowdTest):

@@ -52,6 +52,7 @@ static const struct kiln_keys_flag flags[] = {
     TEXT("server-identity", ALL, server_identity),
     TEXT("server-key", ALL, server_key_text),
     TEXT("account", ALL, account),
+    TEXT("device-file", ALL, device_file),
     TEXT("password-file", ALL, password.file),
     FD("password-fd", ALL, password.fd),
     TEXT("new-password-file", BIT(CHANGE_PASSWORD), new_password.file),

@@ -41,6 +41,7 @@ struct kiln_keycli_options {
 	uint8_t server_key[KILN_OPAQUE_ELEMENT_SIZE];
 	bool pinned;
 	const char *account;
+	const char *device_file; /* NULL: the one in the state folder */
 	struct kiln_keycli_source password, new_password, token;
 	bool ask_token;
 	int stretch; /* enum kiln_opaque_ksf_profile of the words */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * From where somebody logged in to an account before, and tokens: lib/keys/store.h. */
+ * From where and with what somebody logged in to an account before, and tokens: lib/keys/store.h.
+ */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -16,10 +17,14 @@ struct place {
 static void hash_account(const struct kiln_store *store, const struct kiln_keys_known *known,
 			 struct place *p)
 {
-	kiln_sealer_hash(store->sealer, KILN_TABLE_KNOWN, known->name, known->name_len, NULL, 0,
-			 p->account);
+	/* An account's devices are rows beside those of its sources: each has its own bound. */
+	static const char devices[] = "devices";
+	const bool device = known->device != NULL;
 	kiln_sealer_hash(store->sealer, KILN_TABLE_KNOWN, known->name, known->name_len,
-			 known->source, sizeof known->source, p->source);
+			 device ? devices : NULL, device ? sizeof devices : 0, p->account);
+	kiln_sealer_hash(store->sealer, KILN_TABLE_KNOWN, known->name, known->name_len,
+			 device ? known->device : known->source,
+			 device ? KILN_KEYS_DEVICE_LEN : sizeof known->source, p->source);
 	p->row = kiln_row_of2(KILN_TABLE_KNOWN, p->account, sizeof p->account, p->source,
 			      sizeof p->source);
 }
