@@ -75,12 +75,20 @@ static const uint8_t *find_exporter(struct kiln_keyd *keyd, const struct kiln_co
 	return NULL;
 }
 
+/* Roast has no ALPN: who comes to that address says by it what he wants. */
+static bool speaks_keys(const struct kiln_conn *tls)
+{
+	const char *alpn = kiln_conn_alpn(tls);
+	return strcmp(alpn, KILN_KEYS_PROTOCOL) == 0 ||
+	       (alpn[0] == '\0' && kiln_conn_handoff(tls)->proof == KILN_PROOF_ROAST);
+}
+
 static enum kiln_code begin(struct kiln_keyd_conn *conn, const uint8_t *source,
 			    struct kiln_error *err)
 {
 	struct kiln_keyd *keyd = conn->keyd;
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
-	if (strcmp(kiln_conn_alpn(conn->tls), KILN_KEYS_PROTOCOL) != 0)
+	if (!speaks_keys(conn->tls))
 		return kiln_fail(
 		    err, KILN_E_CONFIG,
 		    "its ALPN is not " KILN_KEYS_PROTOCOL
