@@ -44,13 +44,12 @@ enum kiln_code kiln_keyd_plan(struct kiln_keyd *keyd, struct kiln_error *err)
 	const uint64_t room = files > FDS_OF_OTHERS ? (files - FDS_OF_OTHERS) / FDS_OF_ONE : 0;
 	const uint64_t wanted =
 	    o->max_connections != 0 ? o->max_connections : KILN_KEYD_CONNECTIONS;
+	const unsigned long long needed = wanted * FDS_OF_ONE + FDS_OF_OTHERS;
 	if (room == 0 || (o->max_connections != 0 && wanted > room))
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "--max-connections %llu needs %llu open files, and this process "
 				 "may have %llu: raise that (ulimit -Hn, systemd's LimitNOFILE=)",
-				 (unsigned long long)wanted,
-				 (unsigned long long)(wanted * FDS_OF_ONE + FDS_OF_OTHERS),
-				 (unsigned long long)files);
+				 (unsigned long long)wanted, needed, (unsigned long long)files);
 	keyd->max_connections = wanted < room ? wanted : room;
 	keyd->max_per_source = o->max_per_source;
 	if (keyd->max_per_source == 0)
