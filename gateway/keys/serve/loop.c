@@ -97,7 +97,10 @@ void kiln_keyd_close(struct kiln_keyd *keyd)
 
 static void commit(struct kiln_keyd *keyd)
 {
-	if (kiln_keys_server_commit(keyd->server, keyd->now))
+	kiln_log_hold(); /* a line for each session */
+	const bool kept = kiln_keys_server_commit(keyd->server, keyd->now);
+	kiln_log_let_go();
+	if (kept)
 		keyd->counters.batches++;
 	else
 		keyd->counters.store_failures++;
