@@ -107,11 +107,12 @@ void kiln_keys_device(const uint8_t kept[KILN_KEYS_DEVICE_LEN], const uint8_t *n
 		      size_t name_len, uint8_t device[KILN_KEYS_DEVICE_LEN])
 {
 	static const char salt[] = "kiln-keys/1", label[] = "device";
-	uint8_t info[sizeof label - 1 + KILN_KEYS_NAME_MAX];
+	uint8_t info[sizeof label - 1 + KILN_KEYS_NAME_MAX], prk[32];
 	memcpy(info, label, sizeof label - 1);
 	memcpy(info + sizeof label - 1, name, name_len);
-	kiln_keys_hkdf(kept, KILN_KEYS_DEVICE_LEN, salt, sizeof salt - 1, info,
-		       sizeof label - 1 + name_len, device, KILN_KEYS_DEVICE_LEN);
+	kiln_keys_hkdf_extract(kept, KILN_KEYS_DEVICE_LEN, salt, sizeof salt - 1, prk);
+	kiln_keys_hkdf_expand(prk, info, sizeof label - 1 + name_len, device, KILN_KEYS_DEVICE_LEN);
+	kiln_wipe(prk, sizeof prk);
 }
 
 bool kiln_keys_master_key(const uint8_t export_key[64], uint8_t master_key[32])
