@@ -39,7 +39,7 @@ static struct kiln_conn *dial_roast(void)
 	struct kiln_error err = {0};
 	const struct kiln_aws_options who = {.development_sts = true};
 	static struct kiln_aws *aws;
-	struct kiln_conn *conn;
+	struct kiln_conn *conn = NULL;
 	if (aws == NULL)
 		aws = kiln_aws_open(&who, &err);
 	const struct kiln_roast_conn_options options = {
