@@ -14,7 +14,7 @@ struct kiln_keys {
 	struct kiln_conn *conn;
 	struct kiln_keys_options options;
 	char *account, *server_identity;
-	uint8_t pinned[32];
+	uint8_t pinned[32], device[KILN_KEYS_DEVICE_LEN];
 	uint8_t password[KILN_OPAQUE_PASSWORD_MAX];
 	size_t password_len;
 	uint8_t user_id[KILN_KEYS_USER_ID_LEN], server_key[32];
@@ -37,6 +37,10 @@ static enum kiln_code fill(struct kiln_keys *keys, const char *account, const vo
 	if (o->server_key != NULL) {
 		memcpy(keys->pinned, o->server_key, sizeof keys->pinned);
 		o->server_key = keys->pinned;
+	}
+	if (o->device != NULL) {
+		memcpy(keys->device, o->device, sizeof keys->device);
+		o->device = keys->device;
 	}
 	o->server_identity = keys->server_identity;
 	memcpy(keys->password, password, password_len);
@@ -61,6 +65,7 @@ static struct kiln_keys_client_options client_options(const struct kiln_keys *ke
 	    .server_identity = keys->server_identity,
 	    .server_key = keys->options.server_key,
 	    .ksf = keys->options.ksf,
+	    .device = keys->options.device,
 	};
 }
 
