@@ -39,7 +39,7 @@ class Known(HandoffTest):
         self.goodbye(peer)
         line = gateway.wait_event("handoff", outcome="taken", path=gateway.path, peer=own[0])
         self.assertEqual(line["id"], taken["id"])
-        self.assertEqual(gateway.counters()["handed_off"], 1)
+        self.wait_handed_off(gateway, 1)
 
     def test_certificate(self):
         gateway, application = self.both(access=("--allow-all",), ca="ca")
@@ -260,8 +260,7 @@ class Many(HandoffTest):
         self.addCleanup(load.close)
         load.wait_up(OPENING_PATIENCE)
         self.assertEqual(len(application.all("taken", CONNECTIONS)), CONNECTIONS)
-        wait_until("the workers to hear of it",
-                   lambda: gateway.counters()["handed_off"] == CONNECTIONS)
+        self.wait_handed_off(gateway, CONNECTIONS)
         wait_until("what is left", lambda: gateway.active() == (0 if ktls else CONNECTIONS))
         if ktls:  # nothing of them is left in the gateway: one descriptor a worker, its channel
             wait_until("descriptors to go",
