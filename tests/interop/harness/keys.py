@@ -110,13 +110,15 @@ class User:
 class Tool:
     """interop_keys: sessions without key stretching, many at once, and against the rules."""
 
-    def __init__(self, listen, account="tool@example.org", password="tool"):
-        self.command = [str(settings.TOOLS / "interop_keys"), listen.rpartition(":")[2], pem("ca"),
-                        account, password]
+    def __init__(self, listen, account="tool@example.org", password="tool", stretch=False):
+        self.listen = listen
+        self.command = [str(settings.TOOLS / "interop_keys"), *["--stretch"] * stretch,
+                        listen.rpartition(":")[2], pem("ca"), account, password]
 
     def start(self, *words):
+        """Without buffers, so that select() tells whether there is something to read."""
         return subprocess.Popen([*self.command, *map(str, words)], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
 
     def run(self, *words, stdin=b"", status=0):
         done = subprocess.run([*self.command, *map(str, words)], input=stdin, capture_output=True,
