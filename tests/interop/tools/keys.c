@@ -186,7 +186,7 @@ static void do_race(char **arguments)
 	while (fgets(line, sizeof line, stdin) != NULL) {
 		account = strtok(line, "\n");
 		(void)puts(kiln_code_name(open_account(&err)));
-		}
+	}
 }
 
 static void do_store(char **arguments)
