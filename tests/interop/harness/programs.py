@@ -131,7 +131,8 @@ def s_server(*options, cert="server"):
 
 
 def run(*command, data=None, env=None):
-    """Runs a program to its end; (status, output, error output)."""
+    """Runs a program to its end, a whole demonstration also where it is emulated; (status, output, error
+    output)."""
     done = subprocess.run([str(word) for word in command], input=data, env=env,
-                          capture_output=True, timeout=settings.PATIENCE, check=False)
+                          capture_output=True, timeout=3 * settings.PATIENCE, check=False)
     return done.returncode, done.stdout, done.stderr.decode(errors="replace")
