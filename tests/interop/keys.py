@@ -14,7 +14,7 @@ import subprocess
 from harness import settings
 from harness.case import main
 from harness.keys import PASSWORD, User, private
-from harness.settings import once
+from harness.settings import once, pem
 from harness.sockets import client_context, connect_tls
 from keys_case import HEX16, KeysTest
 
@@ -86,6 +86,19 @@ class MainPath(KeysTest):
         status, answer = user.refused("import", "--exported", stdin=b"\x08short")
         self.assertEqual(status, 2)
         self.assertIn("is not what", answer["error"])
+
+    @once
+    def test_the_example_program(self):
+        user = self.registered()
+        host, _, port = self.gate.listen.rpartition(":")
+        for data in (b"a secret of the example's", bytes(range(255))):
+            run = subprocess.run(
+                (settings.TOOLS.parents[1] / "docs/keys_client", host, port, pem("ca"),
+                 user.account, user.password),
+                input=data, capture_output=True, timeout=settings.PATIENCE, check=False)
+            self.assertEqual((run.returncode, run.stdout, run.stderr), (0, data, b""))
+        done = [a for a in self.actions(user) if a[0] not in ("register", "login", "audit")]
+        self.assertEqual(done, [("import", "ok"), ("retrieve for local use", "ok")] * 2)
 
     @once
     def test_at_the_server(self):
