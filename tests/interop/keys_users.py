@@ -1,7 +1,6 @@
 """The key server and those who may not: wrong passwords, limits, registration, where passwords come
 from; and two servers on one store."""
 
-import json
 import os
 import pathlib
 import pty
@@ -14,19 +13,25 @@ import unittest
 
 from harness import settings
 from harness.case import main
-from harness.keys import GATEWAY_FLAGS, PASSWORD, User, make_store, private
-from harness.postgres import Postgres, why_not
+from harness.keys import GATEWAY_FLAGS, PASSWORD, Tool, User, private
+from harness.postgres import why_not
 from harness.settings import pem
-from keys_case import KeysTest
+from keys_case import KeysTest, OnPostgres
 
 
 class Refusals(KeysTest):
     def test_one_request_and_no_second(self):
-        tool = self.tool()
+        """The second one asks for a key: there is none, and the user's own log tells of the attempt."""
+        user = self.registered()
+        tool = Tool(self.gate.listen, account=user.account, password=PASSWORD.decode(), stretch=True)
         since = self.keys.position()
+        before = len(self.log_of(user))
         self.assertEqual(tool.run("twice"), ["session_closed"])
         line = self.keys.session(since, outcome="session_closed")
         self.assertEqual(line["what"], "request")
+        self.assertEqual(self.actions(user)[before:], [
+            ("login", "ok"), ("request", "session_closed"), ("login", "ok"), ("audit", "ok")])
+        self.assertEqual(self.log_of(user, "--which", "keys"), [])
 
     def test_the_wrong_password(self):
         user = self.registered()
@@ -272,22 +277,15 @@ class Limits(KeysTest):
 
 
 @unittest.skipIf(why_not(), why_not() or "")
-class TwoServers(KeysTest):
+class TwoServers(OnPostgres, KeysTest):
     """Two key servers behind two gateways, on one store in PostgreSQL."""
 
     flags = ("--limit", "known=3,5m,1h,1h", "--limit", "stranger=3,5m,1h,1h")
 
     def setUp(self):
-        self.database = Postgres()
-        self.addCleanup(self.database.remove)
-        self.database.start()
-        os.chmod(self.database.sockets, 0o755)  # for a root that gave up its capabilities
         super().setUp()
         self.other_keys = self.serve(name="other")
         self.other_gate = self.gateway(name="other")
-
-    def make_store(self):
-        return make_store(self.folder, where=f"postgresql:{self.database.settings}")
 
     def test_one_store(self):
         self.assertEqual(self.keys.ready["server_key"], self.other_keys.ready["server_key"])
@@ -304,18 +302,6 @@ class TwoServers(KeysTest):
         self.assertEqual(wrong.refused("login-test")[1]["code"], "keys_limited")
         for server in (self.keys, self.other_keys):
             self.assertEqual(server.find("keys_call_refused"), [])
-
-    def test_one_name_at_both_at_once(self):
-        runs = []
-        for gate in (self.gate, self.other_gate):
-            user = User(self.folder, gate.listen, account="wanted")
-            runs.append(subprocess.Popen(
-                [settings.KILN, "keys", "register", "--json", *user.where(), "--password-file",
-                 user.password], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
-        answers = [json.loads(run.communicate(timeout=settings.PATIENCE)[0]) for run in runs]
-        self.assertEqual(sorted(a["ok"] for a in answers), [False, True], answers)
-        loser, = (a for a in answers if not a["ok"])
-        self.assertIn(loser["code"], ("keys_name", "keys_busy"), answers)
 
 
 if __name__ == "__main__":

@@ -118,14 +118,18 @@ class User:
 class Tool:
     """interop_keys: sessions without key stretching, many at once, and against the rules."""
 
-    def __init__(self, listen, account="tool@example.org", password="tool", ca=None, env=None):
-        self.command = [str(settings.TOOLS / "interop_keys"), listen.rpartition(":")[2],
-                        ca or pem("ca"), account, password]
+    def __init__(self, listen, account="tool@example.org", password="tool", ca=None, env=None,
+                 stretch=False):
+        self.listen = listen
+        self.command = [str(settings.TOOLS / "interop_keys"), *["--stretch"] * stretch,
+                        listen.rpartition(":")[2], ca or pem("ca"), account, password]
         self.env = {**os.environ, **(env or {})}
 
     def start(self, *words):
+        """Without buffers, so that select() tells whether there is something to read."""
         return subprocess.Popen([*self.command, *map(str, words)], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                                env=self.env)
 
     def run(self, *words, stdin=b"", status=0):
         done = subprocess.run([*self.command, *map(str, words)], input=stdin, capture_output=True,

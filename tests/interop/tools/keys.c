@@ -2,14 +2,17 @@
  * A client of the key server that does what `kiln keys` does not: it stretches no password, has
  * many sessions at once, and breaks the rules.
  *
- *   interop_keys PORT CA ACCOUNT PASSWORD COMMAND [ARGUMENT]...     CA: or the role of a server
- * that speaks Roast register           opens the account store COUNT        one session after the
- * other; prints each key id when it is acknowledged have               reads key ids from standard
- * input, and retrieves each many COUNT CONNS   so many sessions at the same time on so many
- * connections twice              a second request in one session; prints the answer's code resume
- * loses the connection behind its request, and goes on on another one wait               opens a
- * session, prints "open", and makes its request at a line's end think              the same before
- * the password is stretched; prints "thinking" */
+ *   interop_keys [--stretch] PORT CA ACCOUNT PASSWORD COMMAND [ARGUMENT]...
+ *                        CA: or the role of a server that speaks Roast
+ *     register           opens the account
+ *     race               opens an account for each line of standard input; prints what came of it
+ *     store COUNT        one session after the other; prints each key id when it is acknowledged
+ *     have               reads key ids from standard input, and retrieves each
+ *     many COUNT CONNS   so many sessions at the same time on so many connections
+ *     twice              a second request in one session, for a new key; prints the answer's code
+ *     resume             loses the connection behind its request, and goes on on another one
+ *     wait               opens a session, prints "open", and makes its request at a line's end
+ *     think              the same before the password is stretched; prints "thinking" */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +30,7 @@
 static const char *port, *account, *password;
 static struct kiln_tls_config *config; /* NULL: Roast */
 static struct kiln_aws_role role;
+static struct kiln_opaque_ksf ksf = {.profile = KILN_OPAQUE_KSF_NONE}; /* --stretch: as kiln keys */
 
 static void die(const char *what, const struct kiln_error *err)
 {
@@ -78,7 +82,7 @@ static struct kiln_keys_client *begin(struct kiln_conn *conn)
 	    .account = {account, strlen(account)},
 	    .password = {password, strlen(password)},
 	    .exporter = kiln_conn_exporter(conn, &len),
-	    .ksf = {.profile = KILN_OPAQUE_KSF_NONE},
+	    .ksf = ksf,
 	};
 	struct kiln_keys_client *client = kiln_keys_client_new(&options, &err);
 	if (client == NULL)
@@ -167,7 +171,6 @@ static void print_key(const uint8_t key_id[KILN_KEYS_KEY_ID_LEN])
 	char text[2 * KILN_KEYS_KEY_ID_LEN + 1];
 	kiln_hex_encode(key_id, KILN_KEYS_KEY_ID_LEN, text);
 	(void)puts(text);
-	(void)fflush(stdout);
 }
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -175,7 +178,7 @@ static void print_key(const uint8_t key_id[KILN_KEYS_KEY_ID_LEN])
 static struct kiln_keys *open_keys(struct kiln_conn *conn)
 {
 	struct kiln_error err = {0};
-	const struct kiln_keys_options options = {.ksf = {.profile = KILN_OPAQUE_KSF_NONE}};
+	const struct kiln_keys_options options = {.ksf = ksf};
 	struct kiln_keys *keys;
 	if (kiln_keys_open(conn, account, password, strlen(password), &options, &keys, &err) !=
 	    KILN_OK)
@@ -183,16 +186,33 @@ static struct kiln_keys *open_keys(struct kiln_conn *conn)
 	return keys;
 }
 
+static enum kiln_code open_account(struct kiln_error *err)
+{
+	struct kiln_conn *conn = dial();
+	struct kiln_keys *keys = open_keys(conn);
+	const enum kiln_code code = kiln_keys_register(keys, NULL, err);
+	kiln_keys_close(keys);
+	kiln_conn_close(conn);
+	return code;
+}
+
 static void do_register(char **arguments)
 {
 	struct kiln_error err = {0};
-	struct kiln_conn *conn = dial();
-	struct kiln_keys *keys = open_keys(conn);
 	(void)arguments;
-	if (kiln_keys_register(keys, NULL, &err) != KILN_OK)
+	if (open_account(&err) != KILN_OK)
 		die("register", &err);
-	kiln_keys_close(keys);
-	kiln_conn_close(conn);
+}
+
+static void do_race(char **arguments)
+{
+	char line[64];
+	struct kiln_error err = {0};
+	(void)arguments;
+	while (fgets(line, sizeof line, stdin) != NULL) {
+		account = strtok(line, "\n");
+		(void)puts(kiln_code_name(open_account(&err)));
+	}
 }
 
 static void do_store(char **arguments)
@@ -305,7 +325,7 @@ static void do_twice(char **arguments)
 	request(client, KILN_KEYS_NOTHING);
 	until(conn, client, KILN_KEYS_DONE);
 	memset(&message, 0, sizeof message);
-	message.operation = KILN_KEYS_NOTHING;
+	message.operation = KILN_KEYS_GENERATE_SERVER;
 	memcpy(message.user_id, kiln_keys_client_answer(client)->user_id, sizeof message.user_id);
 	size_t len = kiln_keys_frame_write(
 	    KILN_KEYS_REQUEST, client->id, client->sent, &message,
@@ -392,7 +412,7 @@ static const struct {
 } commands[] = {
     {"register", 0, do_register}, {"store", 1, do_store}, {"have", 0, do_have},
     {"many", 2, do_many},         {"twice", 0, do_twice}, {"resume", 0, do_resume},
-    {"wait", 0, do_wait},         {"think", 0, do_think},
+    {"wait", 0, do_wait},         {"race", 0, do_race},   {"think", 0, do_think},
 };
 
 int main(int argc, char **argv)
@@ -405,6 +425,12 @@ int main(int argc, char **argv)
 	    .verify_name = "localhost",
 	    .alpn = KILN_KEYS_ALPN,
 	};
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 1 && strcmp(argv[1], "--stretch") == 0) {
+		ksf.profile = KILN_OPAQUE_KSF_DEFAULT;
+		argc--;
+		argv++;
+	}
 	if (argc < 6)
 		return 2;
 	const struct kiln_tls_files files = {.ca = argv[2]};
