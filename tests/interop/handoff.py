@@ -254,7 +254,9 @@ class Many(HandoffTest):
 
     def test_under_traffic(self):
         """They send from their first moment on, and never stop."""
-        gateway, application = self.both(workers=2)
+        # Emulated, the application gets to the last of them late: the first ones never stop.
+        gateway, application = self.both("--handshake-timeout", "5m", "--connect-timeout", "5m",
+                                         workers=2)
         ktls = self.on_ktls(gateway)
         count = CONNECTIONS // 5 if has_sanitizer(gateway.workers()[0]) else CONNECTIONS
         load = Load(gateway.listen, count, size=4096, digest=True)

@@ -98,9 +98,6 @@ def s_client(where, *options, verify=True):
                    *flags, *options)
 
 
-claims = []
-
-
 def free_port():
     """A port for a program that cannot tell which one the kernel gave it: below those that the kernel
     gives to others, and no other test's until this one has ended."""
@@ -116,7 +113,7 @@ def free_port():
         except OSError:
             claim.close()
             continue
-        claims.append(claim)
+        claim.detach()  # open until this process ends
         return port
     raise AssertionError("no port is free")
 
