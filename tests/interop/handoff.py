@@ -2,9 +2,11 @@
 is known of the client; and the gateway keeps nothing of it."""
 
 import hashlib
+import os
 import pathlib
 import re
 import resource
+import signal
 import socket
 import subprocess
 
@@ -166,25 +168,37 @@ class Streams(HandoffTest):
         self.assertEqual(end["end"], "close_notify")
         peer.sock.close()
 
-    def leave(self, client_ends):
-        """The application answers and closes, and reads no end of the client's."""
-        gateway, application = self.both(mode="leave" if client_ends else "close")
+    def test_application_closes(self):
+        gateway, application = self.both(mode="close")
         peer = self.connect(gateway)
         peer.send(b"GET / HTTP/1.0")
-        if client_ends:
-            peer.close_notify()
-            peer.sock.shutdown(socket.SHUT_WR)
         self.assertEqual(peer.read_to_end(), b"bye")  # the end is a close_notify
         peer.sock.close()
         self.assertEqual(application.wait("end")["end"], "closed")
-        if not self.on_ktls(gateway):
-            gateway.wait_event("conn", close="ok" if client_ends else "ok_no_close_notify")
-
-    def test_application_closes(self):
-        self.leave(client_ends=False)
 
     def test_application_closes_with_the_end_unread(self):
-        self.leave(client_ends=True)
+        """All of its closing is there before the worker sees any of it."""
+        gateway, application = self.both(mode="leave")
+        worker = gateway.workers()[0]
+        peer = self.connect(gateway)
+        peer.send(b"GET / HTTP/1.0")
+        peer.close_notify()
+        peer.sock.shutdown(socket.SHUT_WR)
+        self.wait_stopped(application.process.pid)
+        os.kill(worker, signal.SIGSTOP)
+        self.addCleanup(os.kill, worker, signal.SIGCONT)
+        self.wait_stopped(worker)
+        os.kill(application.process.pid, signal.SIGCONT)
+        self.assertEqual(application.process.wait(settings.PATIENCE), 0)
+        os.kill(worker, signal.SIGCONT)
+        self.assertEqual(peer.read_to_end(), b"bye")
+        peer.sock.close()
+        if not self.on_ktls(gateway):
+            gateway.wait_event("conn", close="ok")
+
+    def wait_stopped(self, pid):
+        wait_until(f"{pid} to stop", lambda: pathlib.Path(f"/proc/{pid}/stat").read_text(
+            encoding="ascii").rpartition(")")[2].split()[0] == "T")
 
     def test_truncation(self):
         """A FIN without close_notify is no end, and the application is told so."""

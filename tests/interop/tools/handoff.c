@@ -8,7 +8,7 @@
  *   sink  reads until the client ends; then its bytes and their digest go back
  *   bye   says "bye" and ends its stream at once, and reads on
  *   close says "bye" at the first bytes and closes, as HTTP/1.0 does
- *   leave the same when the client's end is there, which stays unread
+ *   leave stops itself (SIGSTOP) when the client's end is there; then the same, and it exits
  *   die   exits at the first byte, as after a kill
  *
  * Lines of JSON come out: "listening"; "taken" for each connection, with all that is known of it;
@@ -267,8 +267,12 @@ static bool leave(struct client *client)
 		return false;
 	if (mode == LEAVE && poll(&end, 1, END_MS) != 1)
 		die("the client's end does not come");
+	if (mode == LEAVE)
+		(void)raise(SIGSTOP);
 	say(client, "bye", 3);
 	end_client(client, "closed", 0);
+	if (mode == LEAVE)
+		exit(0);
 	return true;
 }
 
