@@ -22,6 +22,10 @@ static enum kiln_code fill(struct kiln_keys *keys, const char *account, const vo
 		memcpy(keys->pinned, o->server_key, sizeof keys->pinned);
 		o->server_key = keys->pinned;
 	}
+	if (o->device != NULL) {
+		memcpy(keys->device, o->device, sizeof keys->device);
+		o->device = keys->device;
+	}
 	o->server_identity = keys->server_identity;
 	memcpy(keys->password, password, password_len);
 	keys->password_len = password_len;
@@ -44,6 +48,7 @@ struct kiln_keys_client_options kiln_driver_keys_options(const struct kiln_keys 
 	    .server_identity = keys->server_identity,
 	    .server_key = keys->options.server_key,
 	    .ksf = keys->options.ksf,
+	    .device = keys->options.device,
 	};
 }
 

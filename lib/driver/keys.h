@@ -12,7 +12,7 @@ struct kiln_keys {
 	struct kiln_conn *conn;
 	struct kiln_keys_options options;
 	char *account, *server_identity;
-	uint8_t pinned[32];
+	uint8_t pinned[32], device[KILN_KEYS_DEVICE_LEN];
 	uint8_t password[KILN_OPAQUE_PASSWORD_MAX];
 	size_t password_len;
 	uint8_t user_id[KILN_KEYS_USER_ID_LEN], server_key[32];

@@ -231,6 +231,25 @@ class Life(KeysTest):
         self.keys.wait_exit(0)
         self.assertFalse(os.path.exists(f"{self.folder}/keys.sock"))
 
+    def test_stopped_while_somebody_logs_in(self):
+        tool = self.tool()
+        login = tool.start("think")
+        self.assertEqual(login.stdout.readline(), b"thinking\n")
+        self.keys.signal(signal.SIGTERM)
+        self.keys.wait_event("stopping", starting=1, open=0)
+        out, err = login.communicate(b"\n", timeout=settings.PATIENCE)
+        self.assertEqual(login.returncode, 0, err)
+        self.assertRegex(out.decode().strip(), HEX16)
+        self.keys.wait_exit(0)
+
+    def test_stopped_while_somebody_never_logs_in(self):
+        self.replace("--shutdown-timeout", "1s")
+        login = self.tool().start("think")
+        self.assertEqual(login.stdout.readline(), b"thinking\n")
+        self.keys.stop()
+        login.communicate(b"\n", timeout=settings.PATIENCE)
+        self.assertNotEqual(login.returncode, 0)
+
     def test_too_many_connections(self):
         self.replace("--max-connections", "1")
         tool = self.tool()

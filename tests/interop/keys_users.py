@@ -103,34 +103,40 @@ class Refusals(KeysTest):
             self.assertIn(why, err)
 
 
+def read_terminal(terminal, end):
+    ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
+    if not ready:
+        raise AssertionError("the terminal shows nothing more")
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
+
+
+def at_terminal(*words, answers):
+    """A command on a terminal of its own; what that showed, and the exit status."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(settings.KILN, [settings.KILN, "keys", *words])
+    shown = b""
+    end = time.monotonic() + settings.PATIENCE
+    for prompt, answer in answers:
+        while prompt not in shown:
+            more = read_terminal(terminal, end)
+            if not more:
+                raise AssertionError(f"it ended before {prompt}: {shown}")
+            shown += more
+        shown = shown.replace(prompt, b"[prompt] ", 1)
+        os.write(terminal, answer)
+    while more := read_terminal(terminal, end):
+        shown += more
+    os.close(terminal)
+    return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 class Passwords(KeysTest):
     def at_terminal(self, *words, answers):
-        """A command on a terminal of its own; what that showed, and the exit status."""
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.execv(settings.KILN, [settings.KILN, "keys", *words, *self.user.where()])
-        shown = b""
-        end = time.monotonic() + settings.PATIENCE
-        for prompt, answer in answers:
-            while prompt not in shown:
-                shown += self.read(terminal, end)
-            shown = shown.replace(prompt, b"[prompt] ", 1)
-            os.write(terminal, answer)
-        while True:
-            more = self.read(terminal, end)
-            if not more:
-                break
-            shown += more
-        os.close(terminal)
-        return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-    def read(self, terminal, end):
-        ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
-        self.assertTrue(ready, "the terminal shows nothing more")
-        try:
-            return os.read(terminal, 4096)
-        except OSError:
-            return b""
+        return at_terminal(*words, *self.user.where(), answers=answers)
 
     def test_typed(self):
         line = PASSWORD + b"\n"
@@ -184,12 +190,13 @@ class Registration(KeysTest):
         self.replace("--tokens", str(tokens), registration="token")
         self.keys.wait_event("tokens", added=2)
         first, second = (line.split()[0].decode() for line in made.splitlines())
-        for token in ((), ("--token", "over"), ("--token", "guessed")):
-            self.assertEqual(self.user.refused("register", *token)[0], 5)
-        self.user.ask("register", "--token", first)
+        self.assertEqual(self.user.refused("register")[0], 5)
+        for token in ("over", "guessed"):
+            self.assertEqual(self.user.refused("register", *self.token(token))[0], 5)
+        self.user.ask("register", *self.token(first))
         other = User(self.folder, self.gate.listen, account="other")
-        self.assertEqual(other.refused("register", "--token", first)[1]["code"], "keys_closed")
-        other.ask("register", "--token-file", private(f"{self.folder}/t", second.encode() + b"\n"))
+        self.assertEqual(other.refused("register", *self.token(first))[1]["code"], "keys_closed")
+        other.ask("register", *self.token(second + "\n"))
         # What was used does not come back with the file; what is new does.
         with open(tokens, "a", encoding="ascii") as more:
             more.write("fresh 2999-12-31\n")
@@ -198,11 +205,50 @@ class Registration(KeysTest):
         self.keys.wait_event("tokens", since, added=1)
         self.keys.wait_event("reloaded", since)
         third = User(self.folder, self.gate.listen, account="third")
-        self.assertEqual(third.refused("register", "--token", second)[0], 5)
-        third.ask("register", "--token", "fresh")
+        self.assertEqual(third.refused("register", *self.token(second))[0], 5)
+        read, write = os.pipe()
+        os.write(write, b"fresh\n")
+        os.close(write)
+        third.ask("register", "--token-fd", read, pass_fds=(read,))
+        os.close(read)
         tokens.write_text("bad line here\n", encoding="ascii")
         self.keys.signal(signal.SIGHUP)
         self.keys.wait_event("reload_failed", since, error=re.compile("line 1"))
+
+
+    def token(self, text):
+        return "--token-file", private(f"{self.folder}/token", text.encode())
+
+    def test_no_token_in_a_command_line(self):
+        status, _, err = self.user.run("register", "--token", "secret")
+        self.assertEqual(status, 2)
+        self.assertNotIn("secret", err)
+        shown = subprocess.run([settings.KILN, "keys", "token", "--help"], check=True, text=True,
+                               capture_output=True, timeout=settings.PATIENCE).stdout
+        self.assertNotRegex(shown, r"--token\b(?!-)")
+
+    def test_tokens_that_are_none(self):
+        status, answer = self.user.refused("register", *self.token("\n"))
+        self.assertEqual((status, answer["error"]), (2, "an empty registration token is none"))
+        status, answer = self.user.refused("register", *self.token("x" * 65))
+        self.assertEqual((status, answer["error"]), (2, "a registration token has at most 64 bytes"))
+        flags = self.token("good")
+        os.chmod(flags[1], 0o640)
+        status, answer = self.user.refused("register", *flags)
+        self.assertEqual(status, 2)
+        self.assertIn("can be read by others", answer["error"])
+        status, answer = self.user.refused("register", *flags, "--ask-token")
+        self.assertIn("choose one", answer["error"])
+
+    def test_a_token_that_is_typed(self):
+        tokens = pathlib.Path(self.folder) / "tokens"
+        tokens.write_text("by-hand 2999-12-31\n", encoding="ascii")
+        self.replace("--tokens", str(tokens), registration="token")
+        shown, status = at_terminal("register", "--ask-token", "--password-file",
+                                    self.user.password, *self.user.where(), answers=[
+                                        (b"Registration token: ", b"by-hand\n")])
+        self.assertEqual(status, 0, shown)
+        self.assertNotIn(b"by-hand", shown)
 
 
 class Limits(KeysTest):

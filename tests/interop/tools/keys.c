@@ -2,20 +2,21 @@
  * A client of the key server that does what `kiln keys` does not: it stretches no password, has
  * many sessions at once, and breaks the rules.
  *
- *   interop_keys PORT CA ACCOUNT PASSWORD COMMAND [ARGUMENT]...
- *     register           opens the account
- *     store COUNT        one session after the other; prints each key id when it is acknowledged
- *     have               reads key ids from standard input, and retrieves each
- *     many COUNT CONNS   so many sessions at the same time on so many connections
- *     twice              a second request in one session; prints the answer's code
- *     resume             loses the connection behind its request, and goes on on another one
- *     wait               opens a session, prints "open", and makes its request at a line's end */
+ *   interop_keys PORT CA ACCOUNT PASSWORD COMMAND [ARGUMENT]...     CA: or the role of a server
+ * that speaks Roast register           opens the account store COUNT        one session after the
+ * other; prints each key id when it is acknowledged have               reads key ids from standard
+ * input, and retrieves each many COUNT CONNS   so many sessions at the same time on so many
+ * connections twice              a second request in one session; prints the answer's code resume
+ * loses the connection behind its request, and goes on on another one wait               opens a
+ * session, prints "open", and makes its request at a line's end think              the same before
+ * the password is stretched; prints "thinking" */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <kiln/keys.h>
+#include <kiln/roast.h>
 
 #include "base/bytes.h"
 #include "base/hex.h"
@@ -24,7 +25,8 @@
 #define CONNS_MAX 64
 
 static const char *port, *account, *password;
-static struct kiln_tls_config *config;
+static struct kiln_tls_config *config; /* NULL: Roast */
+static struct kiln_aws_role role;
 
 static void die(const char *what, const struct kiln_error *err)
 {
@@ -32,8 +34,30 @@ static void die(const char *what, const struct kiln_error *err)
 	exit(1);
 }
 
+static struct kiln_conn *dial_roast(void)
+{
+	struct kiln_error err = {0};
+	const struct kiln_aws_options who = {.development_sts = true};
+	static struct kiln_aws *aws;
+	struct kiln_conn *conn = NULL;
+	if (aws == NULL)
+		aws = kiln_aws_open(&who, &err);
+	const struct kiln_roast_conn_options options = {
+	    .aws = aws,
+	    .require_binding = true,
+	    .exporter_label = KILN_KEYS_EXPORTER_LABEL,
+	    .exporter_len = KILN_KEYS_EXPORTER_SIZE,
+	};
+	if (aws == NULL ||
+	    kiln_roast_connect("127.0.0.1", port, &role, 1, &options, &conn, &err) < 0)
+		die("roast", &err);
+	return conn;
+}
+
 static struct kiln_conn *dial(void)
 {
+	if (config == NULL)
+		return dial_roast();
 	struct kiln_error err = {0};
 	const struct kiln_conn_options options = {
 	    .timeout_ms = 60000,
@@ -320,16 +344,40 @@ static void do_resume(char **arguments)
 	kiln_conn_close(conn);
 }
 
+/* Says where it is, until it may go on. */
+static void wait_at(const char *where)
+{
+	(void)puts(where);
+	(void)fflush(stdout);
+	while (getchar() != '\n' && !feof(stdin))
+		continue;
+}
+
+static void do_think(char **arguments)
+{
+	struct kiln_conn *conn = dial();
+	struct kiln_keys_client *client = begin(conn);
+	uint8_t frame[KILN_KEYS_FRAME_MAX + 4];
+	(void)arguments;
+	push(conn, client);
+	const size_t len = read_frame(conn, frame);
+	feed(client, frame, len);
+	wait_at("thinking");
+	until(conn, client, KILN_KEYS_WANT_REQUEST);
+	request(client, KILN_KEYS_GENERATE_SERVER);
+	until(conn, client, KILN_KEYS_DONE);
+	print_key(kiln_keys_client_answer(client)->key_id);
+	kiln_keys_client_free(client);
+	kiln_conn_close(conn);
+}
+
 static void do_wait(char **arguments)
 {
 	struct kiln_conn *conn = dial();
 	struct kiln_keys_client *client = begin(conn);
 	(void)arguments;
 	until(conn, client, KILN_KEYS_WANT_REQUEST);
-	(void)puts("open");
-	(void)fflush(stdout);
-	while (getchar() != '\n' && !feof(stdin))
-		continue;
+	wait_at("open");
 	request(client, KILN_KEYS_GENERATE_SERVER);
 	until(conn, client, KILN_KEYS_DONE);
 	print_key(kiln_keys_client_answer(client)->key_id);
@@ -344,7 +392,7 @@ static const struct {
 } commands[] = {
     {"register", 0, do_register}, {"store", 1, do_store}, {"have", 0, do_have},
     {"many", 2, do_many},         {"twice", 0, do_twice}, {"resume", 0, do_resume},
-    {"wait", 0, do_wait},
+    {"wait", 0, do_wait},         {"think", 0, do_think},
 };
 
 int main(int argc, char **argv)
@@ -363,8 +411,9 @@ int main(int argc, char **argv)
 	port = argv[1];
 	account = argv[3];
 	password = argv[4];
-	config = kiln_tls_config_load(&options, &files, &err);
-	if (config == NULL)
+	if (kiln_aws_role_parse(argv[2], &role, NULL) != KILN_OK)
+		config = kiln_tls_config_load(&options, &files, &err);
+	if (config == NULL && role.name[0] == '\0')
 		die("config", &err);
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (strcmp(argv[5], commands[i].name) != 0 || argc != 6 + commands[i].arguments)
