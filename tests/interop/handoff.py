@@ -2,8 +2,11 @@
 is known of the client; and the gateway keeps nothing of it."""
 
 import hashlib
+import os
 import pathlib
 import re
+import resource
+import signal
 import socket
 import subprocess
 
@@ -165,6 +168,38 @@ class Streams(HandoffTest):
         self.assertEqual(end["end"], "close_notify")
         peer.sock.close()
 
+    def test_application_closes(self):
+        gateway, application = self.both(mode="close")
+        peer = self.connect(gateway)
+        peer.send(b"GET / HTTP/1.0")
+        self.assertEqual(peer.read_to_end(), b"bye")  # the end is a close_notify
+        peer.sock.close()
+        self.assertEqual(application.wait("end")["end"], "closed")
+
+    def test_application_closes_with_the_end_unread(self):
+        """All of its closing is there before the worker sees any of it."""
+        gateway, application = self.both(mode="leave")
+        worker = gateway.workers()[0]
+        peer = self.connect(gateway)
+        peer.send(b"GET / HTTP/1.0")
+        peer.close_notify()
+        peer.sock.shutdown(socket.SHUT_WR)
+        self.wait_stopped(application.process.pid)
+        os.kill(worker, signal.SIGSTOP)
+        self.addCleanup(os.kill, worker, signal.SIGCONT)
+        self.wait_stopped(worker)
+        os.kill(application.process.pid, signal.SIGCONT)
+        self.assertEqual(application.process.wait(settings.PATIENCE), 0)
+        os.kill(worker, signal.SIGCONT)
+        self.assertEqual(peer.read_to_end(), b"bye")
+        peer.sock.close()
+        if not self.on_ktls(gateway):
+            gateway.wait_event("conn", close="ok")
+
+    def wait_stopped(self, pid):
+        wait_until(f"{pid} to stop", lambda: pathlib.Path(f"/proc/{pid}/stat").read_text(
+            encoding="ascii").rpartition(")")[2].split()[0] == "T")
+
     def test_truncation(self):
         """A FIN without close_notify is no end, and the application is told so."""
         gateway, application = self.both()
@@ -233,6 +268,36 @@ class Example(HandoffTest):
             else:
                 peer.sock.close()
                 self.assertIn(b"close_notify", application.stderr.readline())
+
+
+    def test_goes_on_after_a_shortage(self):
+        """Who cannot be served for want of descriptors ends no loop."""
+        program = settings.TOOLS.parent.parent / "docs" / "handoff_echo"
+        application = subprocess.Popen([program, self.path], stderr=subprocess.PIPE)
+        self.addCleanup(application.stderr.close)
+        self.addCleanup(application.wait)
+        self.addCleanup(application.kill)
+        self.assertEqual(application.stderr.readline(), b"listening\n")
+        gateway = self.gateway()
+        self.served(gateway, application)
+        limits = resource.prlimit(application.pid, resource.RLIMIT_NOFILE)
+        used = len(list(pathlib.Path(f"/proc/{application.pid}/fd").iterdir()))
+        resource.prlimit(application.pid, resource.RLIMIT_NOFILE, (used, limits[1]))
+        peer = self.connect(gateway)
+        peer.expect_alert("internal_error")
+        peer.sock.close()
+        self.assertIn(b"Too many open files", application.stderr.readline())
+        resource.prlimit(application.pid, resource.RLIMIT_NOFILE, limits)
+        self.served(gateway, application)
+
+    def served(self, gateway, application):
+        peer = self.connect(gateway)
+        self.echo(peer, b"served")
+        self.assertIn(b"nobody in particular", application.stderr.readline())
+        descriptors = pathlib.Path(f"/proc/{application.pid}/fd")
+        before = len(list(descriptors.iterdir()))
+        self.goodbye(peer)
+        wait_until("it to be closed", lambda: len(list(descriptors.iterdir())) < before)
 
 
 class Many(HandoffTest):

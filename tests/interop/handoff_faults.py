@@ -146,6 +146,11 @@ class Faults(HandoffTest):
                     self.assertEqual(late.recv(1), b"")
                 for fd in fds[1:]:
                     os.close(fd)
+                for _ in range(2):  # late: counted, and said once
+                    channel.send(b"KLNH\0\1\0\2" + message[8:16])
+                wait_until("the gateway to hear of it",
+                           lambda: gateway.counters()["handoff_late"] == 2)
+        self.assertEqual(len(gateway.find("handoff_late")), 1)
 
     @once
     def test_talks_nonsense(self):

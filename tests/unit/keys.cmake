@@ -6,6 +6,7 @@ endfunction()
 _keys_test(session)
 _keys_test(tamper)
 _keys_test(resume)
+_keys_test(bounds)
 _keys_test(limits)
 _keys_test(memory)
 target_link_options(unit_keys_memory PRIVATE
