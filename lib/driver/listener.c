@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -47,11 +48,18 @@ static enum kiln_code set_address(struct kiln_handoff *h, const char *path, sock
 	return KILN_OK;
 }
 
+/* Others hold it for a few system calls. Whoever may read the folder can hold it longer, which must
+ * not keep us from starting. */
+#define HOLD_MS  500
+#define HOLD_TRY 5 /* ms */
+
 /* Two that start at once would each take the other's socket for one that is left over: between bind
- * and listen it refuses connections too. So who makes one holds its folder meanwhile. -1 where
- * there is none to hold, or it cannot be had: then nothing is removed. */
+ * and listen it refuses connections too. So who makes one holds its folder meanwhile. -1: it is not
+ * held, because there is none to hold, or it cannot be had. */
 static int hold_folder(const struct kiln_handoff *h)
 {
+	const struct timespec later = {.tv_nsec = HOLD_TRY * 1000000L};
+	const kiln_time_ms deadline = kiln_driver_now() + HOLD_MS;
 	char folder[sizeof h->address.sun_path];
 	memcpy(folder, h->address.sun_path, sizeof folder);
 	char *slash = strrchr(folder, '/');
@@ -60,14 +68,14 @@ static int hold_folder(const struct kiln_handoff *h)
 	if (slash != NULL)
 		slash[slash == folder] = '\0';
 	const int fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = -1;
-	do
-		rc = fd >= 0 ? flock(fd, LOCK_EX) : 0;
-	while (rc != 0 && errno == EINTR);
-	if (rc == 0)
-		return fd;
-	(void)close(fd);
-	return -1;
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EINTR && (errno != EWOULDBLOCK || kiln_driver_now() >= deadline)) {
+			(void)close(fd);
+			return -1;
+		}
+		(void)nanosleep(&later, NULL);
+	}
+	return fd;
 }
 
 /* A socket that is left over from a process that is gone refuses connections. */
@@ -121,7 +129,7 @@ static enum kiln_code listen_at(struct kiln_handoff *h, const char *path, unsign
 	if (h->fd < 0)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "no socket can be had");
 	const int folder = hold_folder(h);
-	if (folder >= 0)
+	if (h->has_file)
 		remove_left_over(h, len);
 	rc = bind_and_listen(h, path, len, mode, err);
 	if (folder >= 0)

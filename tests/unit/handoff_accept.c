@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -205,6 +206,19 @@ static void test_at_once(void **state)
 	assert_non_null(player.listener);
 }
 
+/* Somebody who holds the folder for ever keeps nobody from starting. */
+static void test_folder_held(void **state)
+{
+	(void)state;
+	kiln_handoff_close(player.listener);
+	leave_over();
+	const int folder = open(player.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(folder, LOCK_EX), 0);
+	player.listener = kiln_handoff_listen(player.path, NULL, NULL);
+	assert_non_null(player.listener);
+	(void)close(folder);
+}
+
 /* Another user's worker finds its channel closed; one too many as well. */
 static void test_channels(void **state)
 {
@@ -236,6 +250,7 @@ int main(void)
 	    PLAYER_TEST(test_nobody),        PLAYER_TEST(test_mode),
 	    PLAYER_TEST(test_cannot_listen), PLAYER_TEST(test_left_over),
 	    PLAYER_TEST(test_channels),      PLAYER_TEST(test_at_once),
+	    PLAYER_TEST(test_folder_held),
 	};
 	return cmocka_run_group_tests_name("hand-off: accepting", tests, player_make_folder,
 					   player_remove_folder);
