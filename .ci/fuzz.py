@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every fuzzer of build/fuzz for some seconds each.
+"""Runs every fuzzer of build/fuzz for some seconds each, as many at once as there are processors.
 
 usage: .ci/fuzz.py SECONDS JUNIT-FILE
 
@@ -8,6 +8,8 @@ It starts from tests/fuzz/corpus/NAME (the fuzzer's name without `fuzz_`) and ke
 in build/fuzz/corpus.
 """
 
+import concurrent.futures
+import os
 import pathlib
 import subprocess
 import sys
@@ -43,8 +45,10 @@ def main():
                      if p.is_file() and p.stat().st_mode & 0o111)
     suite = ET.Element("testsuite", name="fuzz")
     failed = 0
-    for number, fuzzer in enumerate(fuzzers, 1):
-        passed, took, output = run(fuzzer, seconds)
+    # In order, each as soon as it and those in front of it have ended.
+    pool = concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    runs = pool.map(lambda fuzzer: run(fuzzer, seconds), fuzzers)
+    for number, (fuzzer, (passed, took, output)) in enumerate(zip(fuzzers, runs), 1):
         case = ET.SubElement(suite, "testcase", name=fuzzer.name, time=f"{took:.1f}",
                              status="run" if passed else "fail")
         clean = "".join(c for c in output if c.isprintable() or c == "\n")

@@ -19,17 +19,19 @@ int main(int argc, char **argv)
 	if (listener == NULL)
 		return fprintf(stderr, "handoff_echo: %s\n", err.message), 1;
 	fprintf(stderr, "listening\n");
-	for (int fd; (fd = kiln_handoff_accept(listener, -1, &conn, &err)) >= 0;) {
+	for (int fd; (fd = kiln_handoff_accept(listener, -1, &conn, &err)) >= 0 ||
+		     err.code != KILN_E_USAGE;) {
+		if (fd < 0) { /* short of descriptors or memory, which passes */
+			fprintf(stderr, "handoff_echo: %s\n", err.message);
+			continue;
+		}
 		fprintf(stderr, "%s: %s, path %s\n", proofs[kiln_conn_handoff(conn)->proof],
 			kiln_conn_peer(conn)->name, kiln_conn_path(conn));
-		for (;;) { /* plain calls; kiln_conn_read for what comes before, between and behind
-			    */
+		do { /* plain calls; kiln_conn_read for what comes before, between and behind */
 			n = kiln_conn_pending(conn) > 0 ? -1 : read(fd, data, sizeof data);
 			if (n <= 0)
 				n = kiln_conn_read(conn, data, sizeof data, &err);
-			if (n <= 0 || write(fd, data, (size_t)n) != n)
-				break;
-		}
+		} while (n > 0 && write(fd, data, (size_t)n) == n);
 		if (n < 0)
 			fprintf(stderr, "handoff_echo: %s\n", err.message);
 		kiln_conn_close(conn);

@@ -192,6 +192,40 @@ const char *kiln_log_finish(struct kiln_log_line *l, size_t *len)
 	return l->text;
 }
 
+static void write_held(void)
+{
+	const struct iovec lines = {kiln_log_sink.held, kiln_log_sink.held_len};
+	if (lines.iov_len > 0 && !kiln_log_write(&lines))
+		kiln_log_sink.dropped += kiln_log_sink.held_lines;
+	kiln_log_sink.held_len = kiln_log_sink.held_lines = 0;
+}
+
+/* A line that says how many were lost goes out by itself, or others would say it again. */
+static bool hold(const struct iovec *line)
+{
+	if (!kiln_log_sink.holds || kiln_log_sink.dropped > 0)
+		return false;
+	if (line->iov_len > sizeof kiln_log_sink.held - kiln_log_sink.held_len)
+		write_held();
+	if (kiln_log_sink.dropped > 0)
+		return false;
+	memcpy(kiln_log_sink.held + kiln_log_sink.held_len, line->iov_base, line->iov_len);
+	kiln_log_sink.held_len += line->iov_len;
+	kiln_log_sink.held_lines++;
+	return true;
+}
+
+void kiln_log_hold(void)
+{
+	kiln_log_sink.holds = kiln_log_sink.out != KILN_LOG_TO_SOCKET;
+}
+
+void kiln_log_let_go(void)
+{
+	write_held();
+	kiln_log_sink.holds = false;
+}
+
 void kiln_log_end(struct kiln_log_line *l)
 {
 	size_t len;
@@ -199,6 +233,8 @@ void kiln_log_end(struct kiln_log_line *l)
 	if (len == 0)
 		return;
 	const struct iovec line = {.iov_base = l->text, .iov_len = len};
+	if (hold(&line))
+		return;
 	if (kiln_log_write(&line))
 		kiln_log_sink.dropped = 0;
 	else

@@ -66,6 +66,11 @@ void kiln_log_error(struct kiln_log_line *l, const struct kiln_error *err);
 /* Ends the line and writes it to stderr. */
 void kiln_log_end(struct kiln_log_line *l);
 
+/* From hold to let_go lines may wait for each other, to be written by one call. For a few moments
+ * only: what waits is lost with the process. Where stderr is a socket they do not. */
+void kiln_log_hold(void);
+void kiln_log_let_go(void);
+
 /* Ends the line without writing it; *len includes the newline. For tests. */
 const char *kiln_log_finish(struct kiln_log_line *l, size_t *len);
 

@@ -9,7 +9,7 @@
 
 #include <kiln/error.h>
 
-#include "log/level.h"
+#include "log/log.h"
 
 /* What stderr is, as far as it matters for not waiting there. */
 enum kiln_log_out {
@@ -24,6 +24,10 @@ struct kiln_log_sink {
 	const char *key, *value; /* of the constant field, or NULL */
 	enum kiln_log_out out;
 	uint64_t dropped;
+	bool holds;
+	size_t held_len;
+	unsigned held_lines;
+	char held[KILN_LOG_LINE_MAX]; /* lines that wait: as many as a pipe takes in one piece */
 };
 
 extern struct kiln_log_sink kiln_log_sink;

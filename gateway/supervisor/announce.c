@@ -158,6 +158,7 @@ void kiln_announce_counters(const struct kiln_supervisor *s)
 			sum.path[p] += c->path[p];
 		sum.handed_off += c->handed_off;
 		sum.handoff_failed += c->handoff_failed;
+		sum.handoff_late += c->handoff_late;
 		sum.handoff_lost += c->handoff_lost;
 		sum.target_failed += c->target_failed;
 		sum.truncated += c->truncated;
@@ -187,6 +188,7 @@ void kiln_announce_counters(const struct kiln_supervisor *s)
 	if (s->options->handoff) {
 		kiln_log_u64(&line, "handed_off", sum.handed_off);
 		kiln_log_u64(&line, "handoff_failed", sum.handoff_failed);
+		kiln_log_u64(&line, "handoff_late", sum.handoff_late);
 		kiln_log_u64(&line, "handoff_lost", sum.handoff_lost);
 	}
 	kiln_log_u64(&line, "target_failed", sum.target_failed);

@@ -47,6 +47,18 @@ static struct kiln_handing *find(const struct kiln_handoff_channel *c, uint64_t 
 	return NULL;
 }
 
+/* Said once on each channel. A number that was not given is nonsense, which costs nobody anything.
+ */
+static void taken_late(struct kiln_handoff_channel *c, uint64_t number)
+{
+	if (number == 0 || number > c->number)
+		return;
+	c->worker->counters->handoff_late++;
+	if (!c->said_late)
+		kiln_log_handoff_late(c->worker);
+	c->said_late = true;
+}
+
 static void hear(struct kiln_handoff_channel *c, const uint8_t *data, size_t len)
 {
 	struct kiln_handoff_message answer;
@@ -54,8 +66,11 @@ static void hear(struct kiln_handoff_channel *c, const uint8_t *data, size_t len
 	if (kiln_handoff_decode(data, len, &answer, &err) != KILN_OK)
 		return; /* of a later version, perhaps: the deadline stands */
 	struct kiln_handing *h = find(c, answer.number);
-	if (h == NULL)
+	if (h == NULL) {
+		if (answer.kind == KILN_HANDOFF_TAKEN)
+			taken_late(c, answer.number);
 		return;
+	}
 	if (answer.kind == KILN_HANDOFF_TAKEN) {
 		kiln_handing_taken(h);
 	} else if (answer.kind == KILN_HANDOFF_REFUSED) {
@@ -228,7 +243,7 @@ static bool open_channel(struct kiln_handoff_channel *c)
 		return false;
 	}
 	kiln_log_handoff_channel(c->worker, "handoff_connected", 0);
-	c->said = false;
+	c->said = c->said_late = false;
 	c->in.done = on_readable;
 	c->room.done = on_room;
 	kiln_io_poll(c->worker->io, &c->in, c->fd);

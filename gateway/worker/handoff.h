@@ -33,6 +33,7 @@ struct kiln_handoff_channel {
 	bool lost; /* it is closed when its operations have ended */
 	bool full; /* waits for room */
 	bool said; /* that it cannot be had */
+	bool said_late;
 	struct kiln_op in, room;
 	struct kiln_deadline retry;
 	unsigned failures; /* in a row, with nothing taken in between */

@@ -104,6 +104,17 @@ void kiln_log_handoff_channel(const struct kiln_worker *worker, const char *even
 	kiln_log_end(&line);
 }
 
+void kiln_log_handoff_late(const struct kiln_worker *worker)
+{
+	struct kiln_log_line line;
+	kiln_log_begin(&line, KILN_LOG_WARNING, "handoff_late");
+	kiln_log_str(&line, "application", worker->settings.target_name);
+	kiln_log_str(
+	    &line, "hint",
+	    "it took a connection that --connect-timeout had ended; it finds it shut down");
+	kiln_log_end(&line);
+}
+
 void kiln_link_log_handoff(const struct kiln_link *conn, const struct kiln_error *err)
 {
 	struct kiln_log_line line;

@@ -10,5 +10,6 @@ void kiln_log_connection_limit(const struct kiln_worker *worker);
 
 /* The channel to the application: why is an errno, or 0. */
 void kiln_log_handoff_channel(const struct kiln_worker *worker, const char *event, int why);
+void kiln_log_handoff_late(const struct kiln_worker *worker);
 
 #endif

@@ -75,7 +75,8 @@ struct kiln_counters {
 	uint64_t accepted, active, refused_limit, accept_errors;
 	uint64_t handshakes_ok, handshakes_failed, access_denied;
 	uint64_t path[KILN_PATH_REASONS];
-	uint64_t handed_off, handoff_failed, handoff_lost; /* the last: channels, not connections */
+	uint64_t handed_off, handoff_failed, handoff_late;
+	uint64_t handoff_lost; /* channels, not connections */
 	uint64_t target_failed, truncated, no_close_notify, timeouts;
 	uint64_t key_updates, key_update_impossible, record_limit;
 	uint64_t bytes_up, bytes_down;

@@ -30,6 +30,7 @@ const char *kiln_code_name(enum kiln_code code)
 	case KILN_E_TLS_KEY_UPDATE: return "tls_key_update";
 	case KILN_E_TLS_RECORD_LIMIT: return "tls_record_limit";
 	case KILN_E_PROXY_HEADER: return "proxy_header";
+	case KILN_E_HANDOFF: return "handoff";
 	case KILN_E_CERT_REQUIRED: return "cert_required";
 	case KILN_E_CERT_INVALID: return "cert_invalid";
 	case KILN_E_ACCESS_DENIED: return "access_denied";

@@ -157,9 +157,9 @@ static enum kiln_code open_connection(struct kiln_handoff *h, struct kiln_handof
 	/* Also of one that is too long, so that the answer has its number. */
 	enum kiln_code rc = kiln_handoff_decode(h->message, len, message, err);
 	if (beside->cut)
-		return kiln_fail(err, KILN_E_CONFIG, "a hand-off message that is too long");
+		return kiln_fail(err, KILN_E_HANDOFF, "a hand-off message that is too long");
 	if (rc == KILN_OK && message->kind != KILN_HANDOFF_CONNECTION)
-		return kiln_fail(err, KILN_E_CONFIG, "a hand-off message of another kind");
+		return kiln_fail(err, KILN_E_HANDOFF, "a hand-off message of another kind");
 	if (rc == KILN_OK && beside->fds_cut)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, EMFILE,
 				       "the application cannot have its descriptors");
@@ -243,7 +243,8 @@ int kiln_handoff_accept(struct kiln_handoff *h, int timeout_ms, struct kiln_conn
 		struct epoll_event event;
 		const int n = epoll_wait(h->epoll, &event, 1, wait);
 		if (n < 0 && errno != EINTR) {
-			(void)kiln_fail_errno(err, KILN_E_SYSTEM, errno, "waiting failed");
+			(void)kiln_fail_errno(err, KILN_E_USAGE, errno,
+					      "the listener cannot be waited on");
 			return -1;
 		}
 		const enum kiln_code rc =

@@ -71,7 +71,7 @@ static enum kiln_code check_descriptors(const struct kiln_handoff_message *m, co
 					size_t count, bool nonblocking, struct kiln_error *err)
 {
 	if (count != (m->in_kernel ? 1 : 2))
-		return kiln_fail(err, KILN_E_CONFIG,
+		return kiln_fail(err, KILN_E_HANDOFF,
 				 "a hand-off message came with %zu descriptors; is the limit of "
 				 "open files reached?",
 				 count);
@@ -81,7 +81,7 @@ static enum kiln_code check_descriptors(const struct kiln_handoff_message *m, co
 		socklen_t len = sizeof type;
 		if (getsockopt(fds[i], SOL_SOCKET, SO_TYPE, &type, &len) != 0 ||
 		    type != (i == 0 ? SOCK_STREAM : SOCK_SEQPACKET))
-			return kiln_fail(err, KILN_E_CONFIG,
+			return kiln_fail(err, KILN_E_HANDOFF,
 					 "a hand-off message came with another descriptor");
 		if (fcntl(fds[i], F_SETFL, flags) != 0)
 			return kiln_fail_errno(err, KILN_E_SYSTEM, errno,

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver/keys_session.h"
+#include "driver/keys.h"
 
 struct reading {
 	struct kiln_keys *keys;
@@ -73,7 +73,7 @@ static enum kiln_code read_on(struct reading *r, struct kiln_error *err)
 	    .key_id_count = q->key_id_count,
 	};
 	struct kiln_keys_client *client;
-	enum kiln_code rc = kiln_keys_session(r->keys, &ask, NULL, &client, err);
+	enum kiln_code rc = kiln_driver_keys_session(r->keys, &ask, NULL, &client, err);
 	if (client == NULL)
 		return rc;
 	r->next = kiln_keys_client_answer(client)->next;

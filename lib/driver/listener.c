@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Where gateways hand connections off: the listening socket, its file, and who may come. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -45,11 +48,41 @@ static enum kiln_code set_address(struct kiln_handoff *h, const char *path, sock
 	return KILN_OK;
 }
 
+/* Others hold it for a few system calls. Whoever may read the folder can hold it longer, which must
+ * not keep us from starting. */
+#define HOLD_MS  500
+#define HOLD_TRY 5 /* ms */
+
+/* Two that start at once would each take the other's socket for one that is left over: between bind
+ * and listen it refuses connections too. So who makes one holds its folder meanwhile. -1: it is not
+ * held, because there is none to hold, or it cannot be had. */
+static int hold_folder(const struct kiln_handoff *h)
+{
+	const struct timespec later = {.tv_nsec = HOLD_TRY * 1000000L};
+	const kiln_time_ms deadline = kiln_driver_now() + HOLD_MS;
+	char folder[sizeof h->address.sun_path];
+	memcpy(folder, h->address.sun_path, sizeof folder);
+	char *slash = strrchr(folder, '/');
+	if (!h->has_file)
+		return -1;
+	if (slash != NULL)
+		slash[slash == folder] = '\0';
+	const int fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EINTR && (errno != EWOULDBLOCK || kiln_driver_now() >= deadline)) {
+			(void)close(fd);
+			return -1;
+		}
+		(void)nanosleep(&later, NULL);
+	}
+	return fd;
+}
+
 /* A socket that is left over from a process that is gone refuses connections. */
 static void remove_left_over(const struct kiln_handoff *h, socklen_t len)
 {
 	struct stat file;
-	if (!h->has_file || lstat(h->address.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode))
+	if (lstat(h->address.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode))
 		return;
 	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -71,17 +104,9 @@ static enum kiln_code bind_failed(const char *path, struct kiln_error *err)
 
 /* The mode is set before there is a file: nobody slips in between. bind applies the umask to it, so
  * that what the umask took is given back behind. */
-static enum kiln_code listen_at(struct kiln_handoff *h, const char *path, unsigned mode,
-				struct kiln_error *err)
+static enum kiln_code bind_and_listen(struct kiln_handoff *h, const char *path, socklen_t len,
+				      unsigned mode, struct kiln_error *err)
 {
-	socklen_t len = 0;
-	const enum kiln_code rc = set_address(h, path, &len, err);
-	if (rc != KILN_OK)
-		return rc;
-	h->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (h->fd < 0)
-		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "no socket can be had");
-	remove_left_over(h, len);
 	if (fchmod(h->fd, mode) != 0 ||
 	    bind(h->fd, (const struct sockaddr *)&h->address, len) != 0) {
 		h->has_file = false;
@@ -91,6 +116,25 @@ static enum kiln_code listen_at(struct kiln_handoff *h, const char *path, unsign
 	    listen(h->fd, BACKLOG) != 0)
 		return bind_failed(path, err);
 	return KILN_OK;
+}
+
+static enum kiln_code listen_at(struct kiln_handoff *h, const char *path, unsigned mode,
+				struct kiln_error *err)
+{
+	socklen_t len = 0;
+	enum kiln_code rc = set_address(h, path, &len, err);
+	if (rc != KILN_OK)
+		return rc;
+	h->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (h->fd < 0)
+		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "no socket can be had");
+	const int folder = hold_folder(h);
+	if (h->has_file)
+		remove_left_over(h, len);
+	rc = bind_and_listen(h, path, len, mode, err);
+	if (folder >= 0)
+		(void)close(folder);
+	return rc;
 }
 
 bool kiln_handoff_watch(const struct kiln_handoff *h, int fd)

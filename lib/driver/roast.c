@@ -32,6 +32,10 @@ static enum kiln_code prepare(struct call *c, struct kiln_error *err)
 	if (timeout_ms > KILN_ROAST_TIMEOUT_MS)
 		return kiln_fail(err, KILN_E_USAGE, "a Roast handshake has at most %u ms",
 				 KILN_ROAST_TIMEOUT_MS);
+	if (c->options->exporter_label != NULL &&
+	    (c->options->exporter_len == 0 || c->options->exporter_len > KILN_EXPORTER_MAX))
+		return kiln_fail(err, KILN_E_USAGE, "an exporter value has 1 to %u bytes",
+				 KILN_EXPORTER_MAX);
 	if (c->allowed == NULL || c->allowed_count == 0)
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "Roast needs at least one role that the peer may have");
@@ -92,7 +96,11 @@ static enum kiln_code with_peer(const struct call *c, const struct kiln_roast *r
 static enum kiln_code start_tls(const struct call *c, struct kiln_roast *roast, int fd,
 				struct kiln_conn **conn, struct kiln_error *err)
 {
-	const struct kiln_conn_options options = {.ktls = c->options->ktls};
+	const struct kiln_conn_options options = {
+	    .ktls = c->options->ktls,
+	    .exporter_label = c->options->exporter_label,
+	    .exporter_len = c->options->exporter_len,
+	};
 	struct kiln_handshake *handshake =
 	    kiln_roast_handshake(roast, c->aws->configs[c->role], (uint64_t)kiln_driver_now(), err);
 	if (handshake == NULL)

@@ -81,7 +81,7 @@ size_t kiln_handoff_encode(const struct kiln_handoff_message *m, uint8_t *out, s
 
 static enum kiln_code refuse(struct kiln_error *err, const char *what)
 {
-	return kiln_fail(err, KILN_E_CONFIG, "a hand-off message with %s", what);
+	return kiln_fail(err, KILN_E_HANDOFF, "a hand-off message with %s", what);
 }
 
 static bool take_number(struct kiln_handoff_message *m, const struct kiln_field *f)
@@ -227,7 +227,7 @@ enum kiln_code kiln_handoff_decode(const uint8_t *data, size_t len, struct kiln_
 	uint32_t seen = 0;
 	memset(m, 0, sizeof *m);
 	if (len < KILN_HANDOFF_HEADER || memcmp(data, magic, sizeof magic) != 0)
-		return kiln_fail(err, KILN_E_CONFIG, "this is no hand-off message");
+		return kiln_fail(err, KILN_E_HANDOFF, "this is no hand-off message");
 	m->number = kiln_load_be64(data + 8);
 	const uint16_t kind = kiln_load_be16(data + 6);
 	if (kind < KILN_HANDOFF_CONNECTION || kind > KILN_HANDOFF_REFUSED)

@@ -60,7 +60,7 @@ struct kiln_handoff_message {
 /* Writes it into out; 0 when that is too small, or when there is too much early data. */
 size_t kiln_handoff_encode(const struct kiln_handoff_message *message, uint8_t *out, size_t cap);
 
-/* Reads len bytes. KILN_E_CONFIG with the broken rule for anything that is not whole and sound;
+/* Reads len bytes. KILN_E_HANDOFF with the broken rule for anything that is not whole and sound;
  * then only kind and number mean something, and number only where kind is not 0. */
 enum kiln_code kiln_handoff_decode(const uint8_t *data, size_t len,
 				   struct kiln_handoff_message *message,

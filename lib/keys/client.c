@@ -33,6 +33,9 @@ static enum kiln_code take_options(struct kiln_keys_client *c,
 	c->bound = o->exporter != NULL;
 	if (c->bound)
 		memcpy(c->exporter, o->exporter, sizeof c->exporter);
+	c->has_device = o->device != NULL;
+	if (c->has_device)
+		kiln_keys_device(o->device, c->name, c->name_len, c->device);
 	c->pinned = o->server_key != NULL;
 	if (c->pinned)
 		memcpy(c->server_key, o->server_key, sizeof c->server_key);

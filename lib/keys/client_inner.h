@@ -32,7 +32,8 @@ struct password {
 
 struct kiln_keys_client {
 	enum stage stage;
-	bool registration, bound, pinned, resuming, keyed;
+	bool registration, bound, pinned, resuming, keyed, has_device;
+	uint8_t device[KILN_KEYS_DEVICE_LEN]; /* as it is sent */
 	uint8_t id[KILN_KEYS_SESSION_ID_LEN];
 	uint8_t name[KILN_KEYS_NAME_MAX];
 	size_t name_len;

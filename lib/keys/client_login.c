@@ -57,6 +57,7 @@ void kiln_keys_client_start(struct kiln_keys_client *c, struct kiln_opaque_bytes
 	struct kiln_keys_message m = {
 	    .flags = c->bound ? KILN_KEYS_FLAG_EXPORTER : 0,
 	    .name = {c->name, c->name_len},
+	    .device = {c->device, c->has_device ? 1 : 0},
 	    .token = {token.data, token.length},
 	};
 	const bool ok = c->registration ? make_registration(c, &m) : make_ke1(c, &m);

@@ -7,6 +7,7 @@
 #include <openssl/kdf.h>
 #include <sodium.h>
 #include <string.h>
+#include <threads.h>
 
 #include "base/bytes.h"
 
@@ -44,9 +45,19 @@ bool kiln_keys_unseal(const uint8_t key[32], const void *ad, size_t ad_len, cons
 	return false;
 }
 
+/* EVP_sha3_256() would be looked up anew by each hash, which costs as much as a short one. */
+static EVP_MD *sha3_256;
+static once_flag sha3_256_once = ONCE_FLAG_INIT;
+
+static void fetch_sha3_256(void)
+{
+	sha3_256 = EVP_MD_fetch(NULL, "SHA3-256", NULL);
+}
+
 bool kiln_keys_sha3_256(const void *data, size_t len, uint8_t out[KILN_KEYS_HASH_LEN])
 {
-	return EVP_Digest(data, len, out, NULL, EVP_sha3_256(), NULL) == 1;
+	call_once(&sha3_256_once, fetch_sha3_256);
+	return sha3_256 != NULL && EVP_Digest(data, len, out, NULL, sha3_256, NULL) == 1;
 }
 
 bool kiln_keys_sha256(const void *data, size_t len, uint8_t out[KILN_KEYS_HASH_LEN])
@@ -67,14 +78,20 @@ static void expand_block(const uint8_t prk[32], const uint8_t *previous, const v
 	kiln_wipe(&hmac, sizeof hmac);
 }
 
-void kiln_keys_hkdf(const void *ikm, size_t ikm_len, const void *salt, size_t salt_len,
-		    const void *info, size_t info_len, uint8_t *out, size_t out_len)
+void kiln_keys_hkdf_extract(const void *ikm, size_t ikm_len, const void *salt, size_t salt_len,
+			    uint8_t prk[32])
 {
-	uint8_t prk[32], block[2][32];
 	crypto_auth_hmacsha256_state hmac;
 	(void)crypto_auth_hmacsha256_init(&hmac, salt, salt_len);
 	(void)crypto_auth_hmacsha256_update(&hmac, ikm, ikm_len);
 	(void)crypto_auth_hmacsha256_final(&hmac, prk);
+	kiln_wipe(&hmac, sizeof hmac);
+}
+
+void kiln_keys_hkdf_expand(const uint8_t prk[32], const void *info, size_t info_len, uint8_t *out,
+			   size_t out_len)
+{
+	uint8_t block[2][32];
 	for (unsigned i = 0; out_len > 0; i++) {
 		const size_t some = out_len < 32 ? out_len : 32;
 		expand_block(prk, i > 0 ? block[(i - 1) & 1] : NULL, info, info_len,
@@ -83,9 +100,19 @@ void kiln_keys_hkdf(const void *ikm, size_t ikm_len, const void *salt, size_t sa
 		out += some;
 		out_len -= some;
 	}
-	kiln_wipe(&hmac, sizeof hmac);
-	kiln_wipe(prk, sizeof prk);
 	kiln_wipe(block, sizeof block);
+}
+
+void kiln_keys_device(const uint8_t kept[KILN_KEYS_DEVICE_LEN], const uint8_t *name,
+		      size_t name_len, uint8_t device[KILN_KEYS_DEVICE_LEN])
+{
+	static const char salt[] = "kiln-keys/1", label[] = "device";
+	uint8_t info[sizeof label - 1 + KILN_KEYS_NAME_MAX], prk[32];
+	memcpy(info, label, sizeof label - 1);
+	memcpy(info + sizeof label - 1, name, name_len);
+	kiln_keys_hkdf_extract(kept, KILN_KEYS_DEVICE_LEN, salt, sizeof salt - 1, prk);
+	kiln_keys_hkdf_expand(prk, info, sizeof label - 1 + name_len, device, KILN_KEYS_DEVICE_LEN);
+	kiln_wipe(prk, sizeof prk);
 }
 
 bool kiln_keys_master_key(const uint8_t export_key[64], uint8_t master_key[32])

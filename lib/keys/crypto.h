@@ -30,9 +30,11 @@ bool kiln_keys_unseal(const uint8_t key[32], const void *ad, size_t ad_len, cons
 bool kiln_keys_sha3_256(const void *data, size_t len,
 			uint8_t out[KILN_KEYS_HASH_LEN]) KILN_NODISCARD;
 
-/* HKDF-SHA-256 (RFC 5869) of at most 8160 bytes; cannot fail. */
-void kiln_keys_hkdf(const void *ikm, size_t ikm_len, const void *salt, size_t salt_len,
-		    const void *info, size_t info_len, uint8_t *out, size_t out_len);
+/* HKDF-SHA-256 (RFC 5869), of at most 8160 bytes; cannot fail. */
+void kiln_keys_hkdf_extract(const void *ikm, size_t ikm_len, const void *salt, size_t salt_len,
+			    uint8_t prk[32]);
+void kiln_keys_hkdf_expand(const uint8_t prk[32], const void *info, size_t info_len, uint8_t *out,
+			   size_t out_len);
 
 /* The master key: HKDF-SHA3-256 of OPAQUE's export key. */
 bool kiln_keys_master_key(const uint8_t export_key[64], uint8_t master_key[32]) KILN_NODISCARD;
@@ -42,6 +44,11 @@ bool kiln_keys_make_id(const uint8_t user_id[KILN_KEYS_USER_ID_LEN], const uint8
 
 /* Constant time. */
 bool kiln_keys_equal(const void *a, const void *b, size_t len) KILN_NODISCARD;
+
+/* What a device is known by at one account: of no use for another one, and no way back to what the
+ * device keeps. */
+void kiln_keys_device(const uint8_t kept[KILN_KEYS_DEVICE_LEN], const uint8_t *name,
+		      size_t name_len, uint8_t device[KILN_KEYS_DEVICE_LEN]);
 
 /* ---- what clients seal */
 

@@ -69,26 +69,28 @@ size_t kiln_keys_frame_write(uint8_t type, const uint8_t session[KILN_KEYS_SESSI
 	return before_mac + mac_len;
 }
 
-static void derive(const char *label, const uint8_t session_key[64],
+static void derive(const uint8_t prk[32], const char *label,
 		   const uint8_t session[KILN_KEYS_SESSION_ID_LEN], uint8_t key[32])
 {
-	static const char salt[] = KILN_KEYS_PROTOCOL;
 	uint8_t info[32 + KILN_KEYS_SESSION_ID_LEN];
 	const size_t len = strlen(label);
 	for (size_t i = 0; i < len; i++)
 		info[i] = (uint8_t)label[i];
 	memcpy(info + len, session, KILN_KEYS_SESSION_ID_LEN);
-	kiln_keys_hkdf(session_key, 64, salt, sizeof salt - 1, info, len + KILN_KEYS_SESSION_ID_LEN,
-		       key, 32);
+	kiln_keys_hkdf_expand(prk, info, len + KILN_KEYS_SESSION_ID_LEN, key, 32);
 }
 
 void kiln_keys_channel_init(struct kiln_keys_channel *channel, const uint8_t session_key[64],
 			    const uint8_t session[KILN_KEYS_SESSION_ID_LEN])
 {
-	derive("client to server", session_key, session, channel->client);
-	derive("server to client", session_key, session, channel->server);
-	derive("resume, client", session_key, session, channel->resume_client);
-	derive("resume, server", session_key, session, channel->resume_server);
+	static const char salt[] = KILN_KEYS_PROTOCOL;
+	uint8_t prk[32];
+	kiln_keys_hkdf_extract(session_key, 64, salt, sizeof salt - 1, prk);
+	derive(prk, "client to server", session, channel->client);
+	derive(prk, "server to client", session, channel->server);
+	derive(prk, "resume, client", session, channel->resume_client);
+	derive(prk, "resume, server", session, channel->resume_server);
+	kiln_wipe(prk, sizeof prk);
 }
 
 void kiln_keys_channel_on(const struct kiln_keys_channel *channel, const uint8_t *exporter,

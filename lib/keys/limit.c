@@ -2,6 +2,16 @@
  * Limits on attempts; see limit.h. */
 #include "keys/limit.h"
 
+#include <string.h>
+
+void kiln_keys_source_prefix(const uint8_t source[16], uint8_t prefix[16])
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	memcpy(prefix, source, 16);
+	if (memcmp(source, mapped, sizeof mapped) != 0)
+		memset(prefix + 8, 0, 8);
+}
+
 static uint32_t wait_after(const struct kiln_keys_limit *limit, uint32_t attempts)
 {
 	if (attempts < limit->free)

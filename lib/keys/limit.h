@@ -14,11 +14,11 @@
 enum kiln_keys_limit_kind {
 	KILN_KEYS_LIMIT_SOURCE = 1,   /* logins from a source, whatever the account */
 	KILN_KEYS_LIMIT_STRANGER = 2, /* on an account from sources that never logged in to it */
-	KILN_KEYS_LIMIT_KNOWN = 3,    /* on an account from one source that did */
+	KILN_KEYS_LIMIT_KNOWN = 3,    /* on an account from one source or device that did */
 	KILN_KEYS_LIMIT_REGISTER = 4, /* registrations from a source */
 };
 
-#define KILN_KEYS_LIMIT_KEY_MAX 272u /* source and account name */
+#define KILN_KEYS_LIMIT_KEY_MAX 304u /* source, device and account name */
 
 struct kiln_keys_limit {
 	uint32_t free;      /* attempts without a wait */
@@ -26,6 +26,10 @@ struct kiln_keys_limit {
 	uint32_t most_ms;   /* the longest wait */
 	uint32_t forget_ms; /* one attempt is forgotten in this time */
 };
+
+/* Who is one source: an IPv4 address; of IPv6 the /64, for who has one address has at least the
+ * other 2^64 beside it. 16 bytes, IPv4 mapped into IPv6. */
+void kiln_keys_source_prefix(const uint8_t source[16], uint8_t prefix[16]);
 
 /* All zeroes: a fresh bucket. */
 struct kiln_keys_bucket {

@@ -98,7 +98,7 @@ struct kiln_keys_message {
 	uint16_t code;
 	uint32_t retry_after_ms, request_ms, limit;
 	uint64_t next, after_ms, before_ms, from_number;
-	struct kiln_keys_list name, token, secret, backup, data, key_ids, entries, text;
+	struct kiln_keys_list name, device, token, secret, backup, data, key_ids, entries, text;
 	uint8_t registration_request[32], registration_response[64], record[KILN_KEYS_RECORD_LEN];
 	uint8_t ke1[96], ke2[320], ke3[64];
 	uint8_t user_id[KILN_KEYS_USER_ID_LEN], key_id[KILN_KEYS_KEY_ID_LEN];

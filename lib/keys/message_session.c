@@ -10,13 +10,15 @@
 #define NAME  LIST(name, 1, 1, KILN_KEYS_NAME_MAX)
 #define TOKEN LIST(token, 1, 0, KILN_KEYS_TOKEN_MAX)
 
+#define DEVICE LIST(device, KILN_KEYS_DEVICE_LEN, 0, 1)
+
 static const struct kiln_keys_form nothing = {NULL, 0};
 
 static const struct kiln_keys_form forms[] = {
-    [KILN_KEYS_REGISTER_START] = FORM(NUM(flags), NAME, TOKEN, BYTES(registration_request)),
+    [KILN_KEYS_REGISTER_START] = FORM(NUM(flags), NAME, DEVICE, TOKEN, BYTES(registration_request)),
     [KILN_KEYS_REGISTER_RESPONSE] = FORM(BYTES(registration_response)),
     [KILN_KEYS_REGISTER_UPLOAD] = FORM(BYTES(record), BYTES(ke1)),
-    [KILN_KEYS_LOGIN_START] = FORM(NUM(flags), NAME, BYTES(ke1)),
+    [KILN_KEYS_LOGIN_START] = FORM(NUM(flags), NAME, DEVICE, BYTES(ke1)),
     [KILN_KEYS_KE2] = FORM(BYTES(ke2)),
     [KILN_KEYS_KE3] = FORM(BYTES(ke3)),
     [KILN_KEYS_ERROR] = FORM(NUM(code), NUM(retry_after_ms)),

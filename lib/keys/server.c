@@ -276,6 +276,11 @@ uint64_t kiln_keys_server_deadline(const struct kiln_keys_server *server)
 	return next;
 }
 
+void kiln_keys_server_wind_down(struct kiln_keys_server *server)
+{
+	server->winding_down = true;
+}
+
 void kiln_keys_server_stop(struct kiln_keys_server *server, struct kiln_keys_now now)
 {
 	for (size_t i = 0; i < QUEUE_COUNT; i++)

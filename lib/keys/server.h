@@ -90,6 +90,10 @@ struct kiln_keys_conn;
 struct kiln_keys_server *kiln_keys_server_new(const struct kiln_keys_server_options *options,
 					      struct kiln_error *err) KILN_NODISCARD;
 
+/* Begins no session any more: who asks hears busy. Those that are there go on; under way are those
+ * that kiln_keys_server_count calls starting and open. */
+void kiln_keys_server_wind_down(struct kiln_keys_server *server);
+
 /* Ends all sessions, each with its line in the audit log; then kiln_keys_server_commit. */
 void kiln_keys_server_stop(struct kiln_keys_server *server, struct kiln_keys_now now);
 
@@ -133,7 +137,7 @@ bool kiln_keys_server_commit(struct kiln_keys_server *server, struct kiln_keys_n
 struct kiln_keys_conn *kiln_keys_server_ready(struct kiln_keys_server *server);
 
 struct kiln_keys_server_count {
-	uint32_t connections, sessions, open, detached;
+	uint32_t connections, sessions, starting, open, detached; /* starting: not open yet */
 };
 struct kiln_keys_server_count kiln_keys_server_count(const struct kiln_keys_server *server);
 

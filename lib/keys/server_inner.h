@@ -55,9 +55,10 @@ struct session {
 
 	bool registration; /* or a request session */
 	bool known_user;   /* an account of that name exists (login) */
-	bool known_source;
+	bool known_source, has_device, known_device;
 	bool exporter_bound; /* to that of each connection it comes to */
 	uint8_t source[KILN_KEYS_SOURCE_LEN];
+	uint8_t device[KILN_KEYS_DEVICE_LEN];
 	uint8_t exporter[KILN_KEYS_EXPORTER_LEN];
 	uint8_t name[KILN_KEYS_NAME_MAX], name_len;
 	uint8_t token[KILN_KEYS_TOKEN_MAX], token_len;
@@ -115,6 +116,7 @@ struct kiln_keys_server {
 	struct session *batch;
 	struct kiln_keys_conn *news, **news_end;
 	bool begun, failed; /* the batch's transaction */
+	bool winding_down;
 	struct kiln_keys_server_count count;
 };
 
@@ -216,10 +218,10 @@ extern const struct kiln_keys_limit kiln_keys_default_limits[5];
 enum kiln_keys_error kiln_keys_limit_login(struct turn *turn);
 enum kiln_keys_error kiln_keys_limit_registration(struct turn *turn);
 
-/* The login was good: takes the attempt back, and remembers the source. */
+/* The login was good: takes the attempt back, and remembers where from. */
 enum kiln_keys_error kiln_keys_limit_forgive(struct turn *turn);
 
-/* The source is one that the account's owner uses. */
+/* Source and device are ones that the account's owner uses. */
 enum kiln_keys_error kiln_keys_limit_remember(struct turn *turn);
 
 /* ---- steps of a session */

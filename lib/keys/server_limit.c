@@ -20,28 +20,27 @@ struct bucket_key {
 	size_t len;
 };
 
-/* IPv6: who has one address has at least the other 2^64 beside it. */
-static void source_prefix(const uint8_t source[KILN_KEYS_SOURCE_LEN],
-			  uint8_t prefix[KILN_KEYS_SOURCE_LEN])
+static void append(struct bucket_key *key, const uint8_t *data, size_t len)
 {
-	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-	memcpy(prefix, source, KILN_KEYS_SOURCE_LEN);
-	if (memcmp(source, mapped, sizeof mapped) != 0)
-		memset(prefix + 8, 0, 8);
+	memcpy(key->data + key->len, data, len);
+	key->len += len;
 }
 
 static void make_key(const struct session *s, enum kiln_keys_limit_kind kind,
 		     struct bucket_key *key)
 {
+	uint8_t place[KILN_KEYS_SOURCE_LEN];
+	const bool by_device = kind == KILN_KEYS_LIMIT_KNOWN && s->known_device;
 	key->len = 0;
-	if (kind != KILN_KEYS_LIMIT_STRANGER) {
-		source_prefix(s->source, key->data);
-		key->len = KILN_KEYS_SOURCE_LEN;
-	}
-	if (kind == KILN_KEYS_LIMIT_STRANGER || kind == KILN_KEYS_LIMIT_KNOWN) {
-		memcpy(key->data + key->len, s->name, s->name_len);
-		key->len += s->name_len;
-	}
+	kiln_keys_source_prefix(s->source, place);
+	if (by_device)
+		memset(place, 0xff, sizeof place); /* nobody's address */
+	if (kind != KILN_KEYS_LIMIT_STRANGER)
+		append(key, place, sizeof place);
+	if (by_device)
+		append(key, s->device, sizeof s->device);
+	if (kind == KILN_KEYS_LIMIT_STRANGER || kind == KILN_KEYS_LIMIT_KNOWN)
+		append(key, s->name, s->name_len);
 }
 
 static enum kiln_keys_error take(struct turn *turn, enum kiln_keys_limit_kind kind)
@@ -77,32 +76,49 @@ static enum kiln_keys_error give(struct turn *turn, enum kiln_keys_limit_kind ki
 	return KILN_KEYS_SUCCESS;
 }
 
-static struct kiln_keys_known known(const struct session *s)
+static struct kiln_keys_known known(const struct session *s, bool device)
 {
-	struct kiln_keys_known k = {.name = s->name, .name_len = s->name_len};
-	source_prefix(s->source, k.source);
+	struct kiln_keys_known k = {
+	    .name = s->name, .name_len = s->name_len, .device = device ? s->device : NULL};
+	if (!device)
+		kiln_keys_source_prefix(s->source, k.source);
 	return k;
 }
 
 static enum kiln_keys_limit_kind account_kind(const struct session *s)
 {
-	return s->known_source ? KILN_KEYS_LIMIT_KNOWN : KILN_KEYS_LIMIT_STRANGER;
+	return s->known_source || s->known_device ? KILN_KEYS_LIMIT_KNOWN
+						  : KILN_KEYS_LIMIT_STRANGER;
 }
 
-enum kiln_keys_error kiln_keys_limit_login(struct turn *turn)
+static enum kiln_keys_error look(struct turn *turn, bool device, bool *is_known)
 {
 	struct kiln_keys_server *server = turn->server;
-	const struct kiln_keys_known k = known(turn->session);
+	const struct kiln_keys_known k = known(turn->session, device);
 	struct kiln_error err = {0};
-	enum kiln_keys_error rc = take(turn, KILN_KEYS_LIMIT_SOURCE);
-	if (rc != KILN_KEYS_SUCCESS)
-		return rc;
+	if (!kiln_keys_store_ready(server))
+		return KILN_KEYS_STORE;
 	const enum kiln_store_result found =
 	    server->options.store->known_get(server->options.store_ctx, &k, &err);
 	if (found == KILN_STORE_FAILED)
 		return kiln_keys_store_failed(server, &err);
-	turn->session->known_source = found == KILN_STORE_OK;
-	return take(turn, account_kind(turn->session));
+	*is_known = found == KILN_STORE_OK;
+	return KILN_KEYS_SUCCESS;
+}
+
+/* A device that the owner used is counted by itself, whoever else is at its address. What is asked
+ * of the store depends on what the client sent, and not on whether there is such an account. */
+enum kiln_keys_error kiln_keys_limit_login(struct turn *turn)
+{
+	struct session *s = turn->session;
+	enum kiln_keys_error rc = KILN_KEYS_SUCCESS;
+	if (s->has_device)
+		rc = look(turn, true, &s->known_device);
+	if (rc == KILN_KEYS_SUCCESS && !s->known_device)
+		rc = take(turn, KILN_KEYS_LIMIT_SOURCE);
+	if (rc == KILN_KEYS_SUCCESS && !s->known_device)
+		rc = look(turn, false, &s->known_source);
+	return rc == KILN_KEYS_SUCCESS ? take(turn, account_kind(s)) : rc;
 }
 
 enum kiln_keys_error kiln_keys_limit_registration(struct turn *turn)
@@ -110,10 +126,10 @@ enum kiln_keys_error kiln_keys_limit_registration(struct turn *turn)
 	return take(turn, KILN_KEYS_LIMIT_REGISTER);
 }
 
-enum kiln_keys_error kiln_keys_limit_remember(struct turn *turn)
+static enum kiln_keys_error remember(struct turn *turn, bool device)
 {
 	struct kiln_keys_server *server = turn->server;
-	const struct kiln_keys_known k = known(turn->session);
+	const struct kiln_keys_known k = known(turn->session, device);
 	struct kiln_error err = {0};
 	if (server->options.store->known_put(server->options.store_ctx, &k, turn->now.unix_ms,
 					     &err) != KILN_STORE_OK)
@@ -121,12 +137,19 @@ enum kiln_keys_error kiln_keys_limit_remember(struct turn *turn)
 	return KILN_KEYS_SUCCESS;
 }
 
+enum kiln_keys_error kiln_keys_limit_remember(struct turn *turn)
+{
+	const enum kiln_keys_error rc = remember(turn, false);
+	return rc == KILN_KEYS_SUCCESS && turn->session->has_device ? remember(turn, true) : rc;
+}
+
 enum kiln_keys_error kiln_keys_limit_forgive(struct turn *turn)
 {
-	enum kiln_keys_error rc = give(turn, KILN_KEYS_LIMIT_SOURCE);
+	const struct session *s = turn->session;
+	enum kiln_keys_error rc = KILN_KEYS_SUCCESS;
+	if (!s->known_device)
+		rc = give(turn, KILN_KEYS_LIMIT_SOURCE);
 	if (rc == KILN_KEYS_SUCCESS)
-		rc = give(turn, account_kind(turn->session));
-	if (rc == KILN_KEYS_SUCCESS)
-		rc = kiln_keys_limit_remember(turn);
-	return rc;
+		rc = give(turn, account_kind(s));
+	return rc == KILN_KEYS_SUCCESS ? kiln_keys_limit_remember(turn) : rc;
 }

@@ -31,6 +31,9 @@ enum kiln_keys_error kiln_keys_take_start(struct turn *turn)
 	memcpy(s->exporter, turn->conn->exporter, sizeof s->exporter);
 	memcpy(s->name, turn->in.name.data, turn->in.name.count);
 	s->name_len = (uint8_t)turn->in.name.count;
+	s->has_device = turn->in.device.count == 1;
+	if (s->has_device)
+		memcpy(s->device, turn->in.device.data, sizeof s->device);
 	turn->quiet = false;
 	return KILN_KEYS_SUCCESS;
 }

@@ -42,6 +42,7 @@ static void leave_bucket(struct session *session)
 static void leave_queue(struct session *s)
 {
 	struct list *list = &s->server->queues[s->queue];
+	s->server->count.starting -= s->queue == QUEUE_LOGIN;
 	s->server->count.detached -= s->queue == QUEUE_DETACHED;
 	*(s->previous != NULL ? &s->previous->next : &list->first) = s->next;
 	*(s->next != NULL ? &s->next->previous : &list->last) = s->previous;
@@ -54,6 +55,7 @@ static void enter_queue(struct session *s, enum session_queue queue, uint64_t st
 	const uint32_t times[QUEUE_COUNT] = {o->login_ms, o->request_ms, o->closed_ms,
 					     o->detached_ms};
 	struct list *list = &s->server->queues[queue];
+	s->server->count.starting += queue == QUEUE_LOGIN;
 	s->server->count.detached += queue == QUEUE_DETACHED;
 	s->queue = queue;
 	s->deadline = steady_ms + times[queue];
@@ -138,7 +140,7 @@ enum kiln_keys_error kiln_keys_session_begin(struct turn *turn, bool registratio
 {
 	struct kiln_keys_conn *conn = turn->conn;
 	struct kiln_keys_server *server = turn->server;
-	struct session *s = has_room(conn) ? calloc(1, sizeof *s) : NULL;
+	struct session *s = !server->winding_down && has_room(conn) ? calloc(1, sizeof *s) : NULL;
 	turn->retry_after_ms = 1000;
 	if (s == NULL)
 		return KILN_KEYS_BUSY;

@@ -76,6 +76,8 @@ struct kiln_keys_known {
 	const uint8_t *name; /* of the account */
 	size_t name_len;
 	uint8_t source[KILN_KEYS_SOURCE_LEN];
+	const uint8_t
+	    *device; /* KILN_KEYS_DEVICE_LEN bytes: this and no source; NULL: the source */
 };
 
 struct kiln_keys_store {
@@ -182,11 +184,13 @@ struct kiln_keys_store {
 					     const struct kiln_keys_limit *limit, uint64_t now_ms,
 					     struct kiln_error *err);
 
-	/* Did somebody log in to that account from there? OK is yes; ABSENT; FAILED. */
+	/* Did somebody log in to that account from there, or with that device? OK is yes; ABSENT;
+	 * FAILED. */
 	enum kiln_store_result (*known_get)(void *ctx, const struct kiln_keys_known *known,
 					    struct kiln_error *err);
 
-	/* Remembers that somebody did. Of each account the latest KILN_KEYS_KNOWN_MAX are kept. */
+	/* Remembers that somebody did. Of each account the latest KILN_KEYS_KNOWN_MAX sources are
+	 * kept, and as many devices: neither drives the other out. */
 	enum kiln_store_result (*known_put)(void *ctx, const struct kiln_keys_known *known,
 					    uint64_t now_ms, struct kiln_error *err);
 

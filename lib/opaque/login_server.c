@@ -94,6 +94,24 @@ generate(const struct kiln_opaque_server *server, const struct kiln_opaque_param
 	return rc;
 }
 
+struct draws {
+	uint8_t masking_nonce[KILN_OPAQUE_NONCE_SIZE], server_nonce[KILN_OPAQUE_NONCE_SIZE];
+	uint8_t seed[KILN_OPAQUE_SEED_SIZE];
+};
+
+/* The generator is asked once: that costs it as much as the bytes. */
+static enum kiln_code draw(const struct kiln_opaque_random *random, struct draws *out,
+			   struct kiln_error *err)
+{
+	enum kiln_code rc;
+	if (random == NULL)
+		return kiln_opaque_draw(NULL, out, sizeof *out, err);
+	if ((rc = kiln_opaque_draw(random, out->masking_nonce, sizeof out->masking_nonce, err)) ||
+	    (rc = kiln_opaque_draw(random, out->server_nonce, sizeof out->server_nonce, err)))
+		return rc;
+	return kiln_opaque_draw(random, out->seed, sizeof out->seed, err);
+}
+
 enum kiln_code kiln_opaque_generate_ke2(
     const struct kiln_opaque_server *server, const struct kiln_opaque_parameters *parameters,
     const struct kiln_opaque_registration_record *record,
@@ -102,22 +120,23 @@ enum kiln_code kiln_opaque_generate_ke2(
     struct kiln_opaque_server_state *state, struct kiln_error *err)
 {
 	struct kiln_opaque_parameters agreed;
-	uint8_t seed[KILN_OPAQUE_SEED_SIZE];
+	struct draws draws;
 	enum kiln_code rc;
 	memset(ke2, 0, sizeof *ke2);
 	memset(state, 0, sizeof *state);
 	if ((rc = kiln_opaque_check_credential(credential_identifier, err)) ||
 	    (rc = kiln_opaque_take_parameters(parameters, &agreed, err)) ||
-	    (rc = kiln_opaque_draw(random, ke2->masking_nonce, sizeof ke2->masking_nonce, err)) ||
-	    (rc = kiln_opaque_draw(random, ke2->server_nonce, sizeof ke2->server_nonce, err)) ||
-	    (rc = kiln_opaque_draw(random, seed, sizeof seed, err)))
+	    (rc = draw(random, &draws, err)))
 		goto out;
+	memcpy(ke2->masking_nonce, draws.masking_nonce, sizeof ke2->masking_nonce);
+	memcpy(ke2->server_nonce, draws.server_nonce, sizeof ke2->server_nonce);
 	/* From here on nothing knows whether there is such a user. */
 	if (record == NULL)
 		record = &server->unknown;
-	rc = generate(server, &agreed, record, credential_identifier, ke1, seed, ke2, state, err);
+	rc = generate(server, &agreed, record, credential_identifier, ke1, draws.seed, ke2, state,
+		      err);
 out:
-	kiln_wipe(seed, sizeof seed);
+	kiln_wipe(&draws, sizeof draws);
 	if (rc != KILN_OK) {
 		kiln_wipe(ke2, sizeof *ke2);
 		kiln_wipe(state, sizeof *state);

@@ -11,7 +11,7 @@ import struct
 
 from harness.case import KilnTest, main
 from harness.rawtls import ALERT, DATA, HANDSHAKE, Alert, connect_raw
-from harness.settings import key, pem
+from harness.settings import any_kernel, key, pem
 from harness.sockets import client_context, connect, receive_all, receive_exactly
 
 
@@ -63,6 +63,7 @@ class WithCanary(KilnTest):
 
 
 class FirstBytes(WithCanary):
+    @any_kernel
     def test_plain_http(self):
         with connect(self.gateway.listen) as sock:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -70,6 +71,7 @@ class FirstBytes(WithCanary):
                 self.assertEqual(receive_all(sock), b"")
         self.ended(close="not_tls", error=re.compile("GET /"))
 
+    @any_kernel
     def test_garbage(self):
         with connect(self.gateway.listen) as sock:
             sock.sendall(bytes(range(128, 256)))
@@ -77,6 +79,7 @@ class FirstBytes(WithCanary):
                 self.assertEqual(receive_all(sock), b"")
         self.ended(close="not_tls", error=re.compile("0x80"))
 
+    @any_kernel
     def test_tls_1_2_only(self):
         context = client_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -92,6 +95,7 @@ class FirstBytes(WithCanary):
             peer.tls.do_handshake()
         return peer, peer.outgoing.read()
 
+    @any_kernel
     def test_cut_off_hello(self):
         peer, hello = self.client_hello()
         peer.sock.sendall(hello[:60])
@@ -100,6 +104,7 @@ class FirstBytes(WithCanary):
         peer.sock.close()
         self.ended(close="tls_truncated", error=re.compile("during the handshake"))
 
+    @any_kernel
     def test_hello_byte_by_byte(self):
         peer, hello = self.client_hello()
         for i in range(len(hello)):
@@ -120,6 +125,7 @@ class FirstBytes(WithCanary):
             self.assertEqual((kind, content[1]), (ALERT, 22))  # record_overflow
         self.ended(close="tls_handshake", alert_sent="record_overflow")
 
+    @any_kernel
     def test_reset_in_the_handshake(self):
         peer, hello = self.client_hello()
         peer.sock.sendall(hello)
@@ -131,12 +137,14 @@ class FirstBytes(WithCanary):
 class Silence(WithCanary):
     FLAGS = ("--handshake-timeout", "700ms")
 
+    @any_kernel
     def test_never_speaks(self):
         with connect(self.gateway.listen) as sock:
             self.assertEqual(sock.recv(1), b"")
         line = self.ended(close="timeout", error=re.compile("TLS handshake"))
         self.assertGreaterEqual(line["duration_ms"], 690)
 
+    @any_kernel
     def test_stops_half_way(self):
         with connect(self.gateway.listen) as sock:
             sock.sendall(b"\x16\x03\x01\x02\x00\x01")
@@ -163,19 +171,24 @@ class Certificates(WithCanary):
         self.assertEqual(self.echo.count, 1, "the target heard of a client that was refused")
         return self.ended(alert_sent=alert, **fields)
 
+    @any_kernel
     def test_none(self):
         self.refused(None, "certificate_required", close="cert_required")
 
+    @any_kernel
     def test_not_on_the_list(self):
         self.refused("bob", "access_denied", close="access_denied",
                      error=re.compile("spiffe://kiln.test/stage/bob"))
 
+    @any_kernel
     def test_unknown_authority(self):
         self.refused("stranger", "unknown_ca", close="cert_invalid")
 
+    @any_kernel
     def test_expired(self):
         self.refused("bob-old", "certificate_expired", close="cert_invalid")
 
+    @any_kernel
     def test_wrong_use(self):
         self.refused("wrong-use", "unsupported_certificate", close="cert_invalid")
 

@@ -196,6 +196,8 @@ class Addresses(KilnTest):
         server.wait_conn(close="ok")
 
 
+@unittest.skipUnless(settings.EXPECT_PATH == "ktls" and settings.ENGINE != "epoll",
+                     "ktls_data does it, while nothing else runs")
 class KernelCounts(KilnTest):
     """/proc/net/tls_stat says what really happened."""
 

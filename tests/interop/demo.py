@@ -13,7 +13,7 @@ import unittest
 from harness import settings
 from harness.case import main
 from harness.programs import Program, run
-from harness.settings import wait_until
+from harness.settings import once, wait_until
 
 ORDERS = "arn:aws:iam::123456789012:role/Orders"
 LEDGER = "arn:aws:iam::210987654321:role/Ledger"
@@ -78,6 +78,7 @@ class Demo(unittest.TestCase):
                      "neither password, secret nor account name", "All of it worked"):
             self.assertIn(part, text)
 
+    @once
     def test_one_part_and_text(self):
         text = self.demo("roast", *SMALL)
         self.assertNotIn("Certificates", text)
@@ -87,6 +88,7 @@ class Demo(unittest.TestCase):
             self.assertIn(part, text)
         self.assertNotIn("Roast", self.demo("certificates", *SMALL))
 
+    @once
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_as_a_plain_user(self):
         nobody = pwd.getpwnam("nobody")
@@ -100,6 +102,7 @@ class Demo(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, b""), done.stdout.decode())
         self.assertEqual(list(self.folder.iterdir()), [kiln])
 
+    @once
     def test_ended_half_way(self):
         """With more to move than there is time: the folder with the keys goes, and so does
         everybody."""
@@ -123,6 +126,7 @@ class Demo(unittest.TestCase):
                 pass
         return [p for p in found if p != os.getpid()]
 
+    @once
     def test_wrong_arguments(self):
         for flags, why in ((("tls",), "'tls' is neither flag nor"),
                            (("roast", "certificates"), "'certificates' is neither"),

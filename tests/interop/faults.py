@@ -8,16 +8,15 @@ import struct
 import time
 
 from harness.case import KilnTest, main
+from harness.programs import free_port
 from harness.rawtls import Alert, connect_raw
-from harness.settings import wait_until
+from harness.settings import any_kernel, wait_until
 from harness.sockets import client_context, connect, connect_tls, pattern, receive_exactly
 
 
 def closed_port():
     """A loopback address where nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return "127.0.0.1:%d" % sock.getsockname()[1]
+    return f"127.0.0.1:{free_port()}"
 
 
 class Target(KilnTest):
@@ -122,6 +121,7 @@ class Limits(KilnTest):
             self.assertEqual(peer.read_to_end(), b"")
             peer.sock.close()
 
+    @any_kernel
     def test_max_connections(self):
         gateway = self.server("--max-connections", "5", workers=1)
         peers = self.held(gateway, 5)

@@ -67,6 +67,12 @@ class HandoffTest(KilnTest):
         self.assertEqual(peer.read_to_end(), b"")
         peer.sock.close()
 
+    def wait_handed_off(self, gateway, count):
+        """The worker hears of it when its client may already have had an answer."""
+        wait_until("the worker to hear of it",
+                   lambda: gateway.counters()["handed_off"] >= count)
+        self.assertEqual(gateway.counters()["handed_off"], count)
+
     def on_ktls(self, gateway):
         return gateway.path == "ktls"
 

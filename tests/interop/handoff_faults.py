@@ -14,7 +14,7 @@ from handoff_case import HandoffTest, as_nobody
 from harness import settings
 from harness.case import main
 from harness.rawtls import Alert
-from harness.settings import wait_until
+from harness.settings import once, wait_until
 from harness.sockets import pattern
 
 NOBODY = as_nobody()
@@ -96,7 +96,7 @@ class Faults(HandoffTest):
         peer = self.connect(gateway)
         self.echo(peer, b"second")
         self.goodbye(peer)
-        self.assertEqual(gateway.counters()["handed_off"], 2)
+        self.wait_handed_off(gateway, 2)
 
     def test_killed_with_connections_unread(self):
         """What it has not taken goes to its successor: once, and with its first bytes."""
@@ -113,8 +113,8 @@ class Faults(HandoffTest):
         for number, peer in enumerate(peers):
             self.assertEqual(peer.read(8), b"number %d" % number)
             self.goodbye(peer)
-        self.assertEqual(len(application.find("taken")), 5)
-        self.assertEqual(gateway.counters()["handed_off"], 5)
+        self.assertEqual(len(application.all("taken", 5)), 5)
+        self.wait_handed_off(gateway, 5)
 
     def test_never_reads(self):
         """More than its queue holds; each client gets its alert at its own deadline."""
@@ -146,7 +146,13 @@ class Faults(HandoffTest):
                     self.assertEqual(late.recv(1), b"")
                 for fd in fds[1:]:
                     os.close(fd)
+                for _ in range(2):  # late: counted, and said once
+                    channel.send(b"KLNH\0\1\0\2" + message[8:16])
+                wait_until("the gateway to hear of it",
+                           lambda: gateway.counters()["handoff_late"] == 2)
+        self.assertEqual(len(gateway.find("handoff_late")), 1)
 
+    @once
     def test_talks_nonsense(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(self.path)
@@ -184,6 +190,7 @@ class Faults(HandoffTest):
 
     # ---- users
 
+    @once
     @unittest.skipUnless(NOBODY, "only root may start a process of another user")
     def test_application_of_another_user(self):
         os.chmod(self.folder, 0o777)
@@ -193,6 +200,7 @@ class Faults(HandoffTest):
         gateway.wait_event("handoff_unreachable",
                            error="another user listens there (--handoff-user)")
 
+    @once
     @unittest.skipUnless(NOBODY, "only root may start a process of another user")
     def test_application_of_the_user_that_was_named(self):
         os.chmod(self.folder, 0o777)
@@ -201,6 +209,7 @@ class Faults(HandoffTest):
         self.refused(gateway, self.connect(gateway), outcome="timeout")
         gateway.wait_event("handoff_connected")
 
+    @once
     @unittest.skipUnless(NOBODY, "only root may start a process of another user")
     def test_gateway_of_another_user(self):
         """The application closes the channel of who is not expected, and hears nothing of it."""
@@ -213,6 +222,7 @@ class Faults(HandoffTest):
         self.refused(gateway, self.connect(gateway), outcome="timeout")
         self.assertEqual(application.find("taken"), [])
 
+    @once
     @unittest.skipUnless(NOBODY, "only root may start a process of another user")
     def test_gateway_of_the_user_that_was_named(self):
         os.chmod(self.folder, 0o755)
@@ -222,6 +232,7 @@ class Faults(HandoffTest):
         self.echo(peer, b"let in")
         self.goodbye(peer)
 
+    @once
     def test_socket_is_its_owners(self):
         self.application()
         self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
@@ -279,6 +290,7 @@ class Faults(HandoffTest):
         self.echo(later, b"with the next worker")
         self.goodbye(later)
 
+    @once
     def test_no_other_address(self):
         """Nothing but a Unix socket takes descriptors."""
         done = subprocess.run([settings.KILN, "server", "--listen", ":0", "--handoff",

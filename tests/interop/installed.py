@@ -83,7 +83,7 @@ class Tree(Installation):
         version = run(str(self.prefix / "bin/kiln"), "--version").stdout.split()[-1]
         self.assertEqual(self.pkg_config("--modversion"), [version])
         for name in ("share/man/man1/kiln.1", "share/man/man3/kiln_tls_connect.3",
-                     "share/man/man3/kiln_roast_connect.3",
+                     "share/man/man3/kiln_roast_connect.3", "share/man/man3/kiln_keys_open.3",
                      "share/doc/kiln/LICENSE", "share/doc/kiln/examples/kiln-server.service"):
             self.assertTrue((self.prefix / name).is_file(), name)
         self.assertEqual([h.name for h in self.headers()],

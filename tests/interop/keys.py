@@ -14,6 +14,7 @@ import subprocess
 from harness import settings
 from harness.case import main
 from harness.keys import PASSWORD, User, private
+from harness.settings import once, pem
 from harness.sockets import client_context, connect_tls
 from keys_case import HEX16, KeysTest
 
@@ -40,6 +41,7 @@ class MainPath(KeysTest):
         self.assertRegex(line["peer"], r"^127\.0\.0\.1:")
         self.assertNotIn("no_binding", [e["event"] for e in self.keys.events])
 
+    @once
     def test_files_are_for_their_owner_alone(self):
         user = self.registered()
         out, local = f"{self.folder}/out", f"{self.folder}/local"
@@ -54,6 +56,7 @@ class MainPath(KeysTest):
         self.assertIn("is not overwritten", answer["error"])
         self.assertEqual(pathlib.Path(out).read_bytes(), secret)
 
+    @once
     def test_the_local_file_without_a_server(self):
         user = self.registered()
         local = f"{self.folder}/local"
@@ -68,6 +71,7 @@ class MainPath(KeysTest):
         status, answer = wrong.refused("retrieve", first, "--local", local, where=False)
         self.assertEqual((status, answer["code"]), (3, "keys_password"))
 
+    @once
     def test_export_and_import(self):
         user = self.registered()
         made, out = user.ask("login-test"), f"{self.folder}/x"
@@ -83,6 +87,20 @@ class MainPath(KeysTest):
         self.assertEqual(status, 2)
         self.assertIn("is not what", answer["error"])
 
+    @once
+    def test_the_example_program(self):
+        user = self.registered()
+        host, _, port = self.gate.listen.rpartition(":")
+        for data in (b"a secret of the example's", bytes(range(255))):
+            run = subprocess.run(
+                (settings.TOOLS.parents[1] / "docs/keys_client", host, port, pem("ca"),
+                 user.account, user.password),
+                input=data, capture_output=True, timeout=settings.PATIENCE, check=False)
+            self.assertEqual((run.returncode, run.stdout, run.stderr), (0, data, b""))
+        done = [a for a in self.actions(user) if a[0] not in ("register", "login", "audit")]
+        self.assertEqual(done, [("import", "ok"), ("retrieve for local use", "ok")] * 2)
+
+    @once
     def test_at_the_server(self):
         user = self.registered()
         for key, context in ((user.ask("generate", "--at-server")["key_id"], "server-generated"),
@@ -91,6 +109,7 @@ class MainPath(KeysTest):
             got = user.ask("retrieve", key, "--show")
             self.assertEqual((got["kind"], got["context"]), ("held by the server", context))
 
+    @once
     def test_signatures_that_openssl_verifies(self):
         user = self.registered()
         message = pathlib.Path(self.folder) / "message"
@@ -133,6 +152,7 @@ class MainPath(KeysTest):
                               capture_output=True, timeout=settings.PATIENCE, check=False)
         return done.stdout == b"Verified OK\n"
 
+    @once
     def test_the_audit_log_tells_all_of_it(self):
         user = self.registered()
         key = user.ask("store", stdin=b"x")["key_id"]
@@ -157,6 +177,7 @@ class MainPath(KeysTest):
         _, out, _ = user.run("audit", "--limit", "1")
         self.assertIn(b"The log goes on: --from 2 shows more.", out)
 
+    @once
     def test_another_password(self):
         user = self.registered()
         key = user.ask("store", stdin=b"stays")["key_id"]
@@ -169,6 +190,7 @@ class MainPath(KeysTest):
         self.assertEqual((status, out), (3, b""))
         self.assertIn("the password is wrong", err)
 
+    @once
     def test_text_for_people(self):
         status, out, err = self.user.run("register")
         self.assertEqual((status, err.replace("stretching the password (Argon2id) ...\n", "")),
@@ -226,6 +248,28 @@ class Life(KeysTest):
         self.keys.wait_exit(0)
         self.assertFalse(os.path.exists(f"{self.folder}/keys.sock"))
 
+    @once
+    def test_stopped_while_somebody_logs_in(self):
+        tool = self.tool()
+        login = tool.start("think")
+        self.assertEqual(login.stdout.readline(), b"thinking\n")
+        self.keys.signal(signal.SIGTERM)
+        self.keys.wait_event("stopping", starting=1, open=0)
+        out, err = login.communicate(b"\n", timeout=settings.PATIENCE)
+        self.assertEqual(login.returncode, 0, err)
+        self.assertRegex(out.decode().strip(), HEX16)
+        self.keys.wait_exit(0)
+
+    @once
+    def test_stopped_while_somebody_never_logs_in(self):
+        self.replace("--shutdown-timeout", "1s")
+        login = self.tool().start("think")
+        self.assertEqual(login.stdout.readline(), b"thinking\n")
+        self.keys.stop()
+        login.communicate(b"\n", timeout=settings.PATIENCE)
+        self.assertNotEqual(login.returncode, 0)
+
+    @once
     def test_too_many_connections(self):
         self.replace("--max-connections", "1")
         tool = self.tool()
@@ -238,7 +282,7 @@ class Life(KeysTest):
         self.user.ask("register")
 
     def test_idle_connections_are_ended(self):
-        self.replace("--idle-timeout", "1s", "--resume-timeout", "1s")
+        self.replace("--idle-timeout", "4s", "--resume-timeout", "1s")
         tool = self.tool()
         waiting = tool.start("wait")
         self.assertEqual(waiting.stdout.readline(), b"open\n")
@@ -275,6 +319,7 @@ class Life(KeysTest):
         self.registered()
         self.assertEqual(self.keys.find("keys_call_refused"), [])
 
+    @once
     def test_account_names_are_logged_when_asked_for(self):
         self.replace("--log-accounts")
         user = self.registered()
@@ -292,6 +337,7 @@ class Life(KeysTest):
         line = self.keys.wait_event("keys_conn", proof="pki")
         self.assertIn("alice", line["identity"])
 
+    @once
     def test_what_is_nowhere(self):
         """Neither in the store's files nor in the log: password, secrets, the account's name."""
         user = self.registered()

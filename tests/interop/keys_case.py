@@ -3,12 +3,14 @@
   kiln keys COMMAND ==TLS== kiln server --handoff ==descriptor==> kiln keys serve -- store
 """
 
+import os
 import re
 
 from harness import settings
 from harness.case import KilnTest
 from harness.gateway import server_flags
 from harness.keys import GATEWAY_FLAGS, KeyServer, Tool, User, make_store
+from harness.postgres import Postgres
 from harness.settings import wait_until
 
 HEX16 = re.compile(r"[0-9a-f]{32}\Z")
@@ -74,3 +76,17 @@ class KeysTest(KilnTest):
         self.keys.process.kill()
         self.keys.process.wait(settings.PATIENCE)
         self.replace()
+
+
+class OnPostgres:
+    """Before KeysTest: its store is in a database of its own."""
+
+    def setUp(self):
+        self.database = Postgres()
+        self.addCleanup(self.database.remove)
+        self.database.start()
+        os.chmod(self.database.sockets, 0o755)  # for a root that gave up its capabilities
+        super().setUp()
+
+    def make_store(self):
+        return make_store(self.folder, where=f"postgresql:{self.database.settings}")

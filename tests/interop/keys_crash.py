@@ -47,7 +47,7 @@ def postgresql(store, server):
     killed = {"servers": 0, "down": False}
 
     def kill(writer):
-        what = dice.randrange(8)
+        what = dice.randrange(16)  # the server seldom: it is its restart that takes time
         if what > 1:
             writer.kill()
             return

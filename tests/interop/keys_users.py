@@ -1,7 +1,6 @@
 """The key server and those who may not: wrong passwords, limits, registration, where passwords come
 from; and two servers on one store."""
 
-import json
 import os
 import pathlib
 import pty
@@ -14,19 +13,25 @@ import unittest
 
 from harness import settings
 from harness.case import main
-from harness.keys import GATEWAY_FLAGS, PASSWORD, User, make_store, private
-from harness.postgres import Postgres, why_not
+from harness.keys import GATEWAY_FLAGS, PASSWORD, Tool, User, private
+from harness.postgres import why_not
 from harness.settings import pem
-from keys_case import KeysTest
+from keys_case import KeysTest, OnPostgres
 
 
 class Refusals(KeysTest):
     def test_one_request_and_no_second(self):
-        tool = self.tool()
+        """The second one asks for a key: there is none, and the user's own log tells of the attempt."""
+        user = self.registered()
+        tool = Tool(self.gate.listen, account=user.account, password=PASSWORD.decode(), stretch=True)
         since = self.keys.position()
+        before = len(self.log_of(user))
         self.assertEqual(tool.run("twice"), ["session_closed"])
         line = self.keys.session(since, outcome="session_closed")
         self.assertEqual(line["what"], "request")
+        self.assertEqual(self.actions(user)[before:], [
+            ("login", "ok"), ("request", "session_closed"), ("login", "ok"), ("audit", "ok")])
+        self.assertEqual(self.log_of(user, "--which", "keys"), [])
 
     def test_the_wrong_password(self):
         user = self.registered()
@@ -103,34 +108,40 @@ class Refusals(KeysTest):
             self.assertIn(why, err)
 
 
+def read_terminal(terminal, end):
+    ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
+    if not ready:
+        raise AssertionError("the terminal shows nothing more")
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
+
+
+def at_terminal(*words, answers):
+    """A command on a terminal of its own; what that showed, and the exit status."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(settings.KILN, [settings.KILN, "keys", *words])
+    shown = b""
+    end = time.monotonic() + settings.PATIENCE
+    for prompt, answer in answers:
+        while prompt not in shown:
+            more = read_terminal(terminal, end)
+            if not more:
+                raise AssertionError(f"it ended before {prompt}: {shown}")
+            shown += more
+        shown = shown.replace(prompt, b"[prompt] ", 1)
+        os.write(terminal, answer)
+    while more := read_terminal(terminal, end):
+        shown += more
+    os.close(terminal)
+    return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 class Passwords(KeysTest):
     def at_terminal(self, *words, answers):
-        """A command on a terminal of its own; what that showed, and the exit status."""
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.execv(settings.KILN, [settings.KILN, "keys", *words, *self.user.where()])
-        shown = b""
-        end = time.monotonic() + settings.PATIENCE
-        for prompt, answer in answers:
-            while prompt not in shown:
-                shown += self.read(terminal, end)
-            shown = shown.replace(prompt, b"[prompt] ", 1)
-            os.write(terminal, answer)
-        while True:
-            more = self.read(terminal, end)
-            if not more:
-                break
-            shown += more
-        os.close(terminal)
-        return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-    def read(self, terminal, end):
-        ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
-        self.assertTrue(ready, "the terminal shows nothing more")
-        try:
-            return os.read(terminal, 4096)
-        except OSError:
-            return b""
+        return at_terminal(*words, *self.user.where(), answers=answers)
 
     def test_typed(self):
         line = PASSWORD + b"\n"
@@ -184,12 +195,13 @@ class Registration(KeysTest):
         self.replace("--tokens", str(tokens), registration="token")
         self.keys.wait_event("tokens", added=2)
         first, second = (line.split()[0].decode() for line in made.splitlines())
-        for token in ((), ("--token", "over"), ("--token", "guessed")):
-            self.assertEqual(self.user.refused("register", *token)[0], 5)
-        self.user.ask("register", "--token", first)
+        self.assertEqual(self.user.refused("register")[0], 5)
+        for token in ("over", "guessed"):
+            self.assertEqual(self.user.refused("register", *self.token(token))[0], 5)
+        self.user.ask("register", *self.token(first))
         other = User(self.folder, self.gate.listen, account="other")
-        self.assertEqual(other.refused("register", "--token", first)[1]["code"], "keys_closed")
-        other.ask("register", "--token-file", private(f"{self.folder}/t", second.encode() + b"\n"))
+        self.assertEqual(other.refused("register", *self.token(first))[1]["code"], "keys_closed")
+        other.ask("register", *self.token(second + "\n"))
         # What was used does not come back with the file; what is new does.
         with open(tokens, "a", encoding="ascii") as more:
             more.write("fresh 2999-12-31\n")
@@ -198,11 +210,50 @@ class Registration(KeysTest):
         self.keys.wait_event("tokens", since, added=1)
         self.keys.wait_event("reloaded", since)
         third = User(self.folder, self.gate.listen, account="third")
-        self.assertEqual(third.refused("register", "--token", second)[0], 5)
-        third.ask("register", "--token", "fresh")
+        self.assertEqual(third.refused("register", *self.token(second))[0], 5)
+        read, write = os.pipe()
+        os.write(write, b"fresh\n")
+        os.close(write)
+        third.ask("register", "--token-fd", read, pass_fds=(read,))
+        os.close(read)
         tokens.write_text("bad line here\n", encoding="ascii")
         self.keys.signal(signal.SIGHUP)
         self.keys.wait_event("reload_failed", since, error=re.compile("line 1"))
+
+
+    def token(self, text):
+        return "--token-file", private(f"{self.folder}/token", text.encode())
+
+    def test_no_token_in_a_command_line(self):
+        status, _, err = self.user.run("register", "--token", "secret")
+        self.assertEqual(status, 2)
+        self.assertNotIn("secret", err)
+        shown = subprocess.run([settings.KILN, "keys", "token", "--help"], check=True, text=True,
+                               capture_output=True, timeout=settings.PATIENCE).stdout
+        self.assertNotRegex(shown, r"--token\b(?!-)")
+
+    def test_tokens_that_are_none(self):
+        status, answer = self.user.refused("register", *self.token("\n"))
+        self.assertEqual((status, answer["error"]), (2, "an empty registration token is none"))
+        status, answer = self.user.refused("register", *self.token("x" * 65))
+        self.assertEqual((status, answer["error"]), (2, "a registration token has at most 64 bytes"))
+        flags = self.token("good")
+        os.chmod(flags[1], 0o640)
+        status, answer = self.user.refused("register", *flags)
+        self.assertEqual(status, 2)
+        self.assertIn("can be read by others", answer["error"])
+        status, answer = self.user.refused("register", *flags, "--ask-token")
+        self.assertIn("choose one", answer["error"])
+
+    def test_a_token_that_is_typed(self):
+        tokens = pathlib.Path(self.folder) / "tokens"
+        tokens.write_text("by-hand 2999-12-31\n", encoding="ascii")
+        self.replace("--tokens", str(tokens), registration="token")
+        shown, status = at_terminal("register", "--ask-token", "--password-file",
+                                    self.user.password, *self.user.where(), answers=[
+                                        (b"Registration token: ", b"by-hand\n")])
+        self.assertEqual(status, 0, shown)
+        self.assertNotIn(b"by-hand", shown)
 
 
 class Limits(KeysTest):
@@ -226,22 +277,15 @@ class Limits(KeysTest):
 
 
 @unittest.skipIf(why_not(), why_not() or "")
-class TwoServers(KeysTest):
+class TwoServers(OnPostgres, KeysTest):
     """Two key servers behind two gateways, on one store in PostgreSQL."""
 
     flags = ("--limit", "known=3,5m,1h,1h", "--limit", "stranger=3,5m,1h,1h")
 
     def setUp(self):
-        self.database = Postgres()
-        self.addCleanup(self.database.remove)
-        self.database.start()
-        os.chmod(self.database.sockets, 0o755)  # for a root that gave up its capabilities
         super().setUp()
         self.other_keys = self.serve(name="other")
         self.other_gate = self.gateway(name="other")
-
-    def make_store(self):
-        return make_store(self.folder, where=f"postgresql:{self.database.settings}")
 
     def test_one_store(self):
         self.assertEqual(self.keys.ready["server_key"], self.other_keys.ready["server_key"])
@@ -258,18 +302,6 @@ class TwoServers(KeysTest):
         self.assertEqual(wrong.refused("login-test")[1]["code"], "keys_limited")
         for server in (self.keys, self.other_keys):
             self.assertEqual(server.find("keys_call_refused"), [])
-
-    def test_one_name_at_both_at_once(self):
-        runs = []
-        for gate in (self.gate, self.other_gate):
-            user = User(self.folder, gate.listen, account="wanted")
-            runs.append(subprocess.Popen(
-                [settings.KILN, "keys", "register", "--json", *user.where(), "--password-file",
-                 user.password], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
-        answers = [json.loads(run.communicate(timeout=settings.PATIENCE)[0]) for run in runs]
-        self.assertEqual(sorted(a["ok"] for a in answers), [False, True], answers)
-        loser, = (a for a in answers if not a["ok"])
-        self.assertIn(loser["code"], ("keys_name", "keys_busy"), answers)
 
 
 if __name__ == "__main__":

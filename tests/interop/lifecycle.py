@@ -14,7 +14,7 @@ import time
 from harness import settings
 from harness.case import main
 from harness.rawtls import Alert, connect_raw
-from harness.settings import wait_until
+from harness.settings import any_kernel, wait_until
 from harness.sockets import client_context, connect, connect_tls, receive_exactly
 from harness_life import CHURN, PERSISTENT, REQUESTS, LoadedTest, note, serial_of
 
@@ -72,6 +72,7 @@ class Reload(LoadedTest):
         self.assertEqual(line["hint"], "the previous certificates stay in use")
         self.assertEqual(serial_of(gateway.listen), 1001)
 
+    @any_kernel
     def test_bad_certificate_changes_nothing(self):
         gateway = self.own_server()
         stay, churn = self.loads(gateway)
@@ -93,6 +94,7 @@ class Reload(LoadedTest):
         for load in (stay, churn):
             load.finish()
 
+    @any_kernel
     def test_client_shows_its_new_certificate(self):
         server = self.server(ca="ca", access=("--allow-all",))
         self.install("alice")
@@ -238,6 +240,7 @@ class Stop(LoadedTest):
         gateway.signal(signal.SIGTERM)
         self.check_cut_off(gateway, peers)
 
+    @any_kernel
     def test_no_connection_no_waiting(self):
         gateway = self.own_server()
         self.learn_slack(gateway)
@@ -247,6 +250,7 @@ class Stop(LoadedTest):
         gateway.wait_exit(0)
         self.assertLess(time.monotonic() - begin, 1 + settings.slack())
 
+    @any_kernel
     def test_unix_listener(self):
         path = f"{self.folder}/listen"
         server = self.own_server()

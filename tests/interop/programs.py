@@ -10,7 +10,7 @@ from harness import settings
 from harness.backends import echo
 from harness.case import KilnTest, SharedServer, main
 from harness.programs import Program, free_port, needs, run, s_client, s_server
-from harness.settings import key, pem
+from harness.settings import any_kernel, key, pem
 from harness.sockets import (client_context, connect, connect_tls, pattern, receive_all,
                              receive_exactly, server_context)
 
@@ -67,6 +67,7 @@ class OpensslClient(SharedServer):
                 self.assertEqual(client.wait(), 0)
                 self.wait_conn(cipher=suite, path=self.gateway.path, close="ok")
 
+    @any_kernel
     def test_no_session_is_resumed(self):
         """-reconnect connects five times more with the session it has, if it has one."""
         self.target.may_reset = True  # it drops connections without a goodbye
@@ -76,6 +77,7 @@ class OpensslClient(SharedServer):
             client.wait_for(rb"(?s)(New, TLSv1.3.*){6}")
             self.assertNotIn("Reused, ", client.text())
 
+    @any_kernel
     def test_no_ticket_is_issued(self):
         with s_client(self.gateway.listen) as client:
             self.echoes(client)
@@ -106,6 +108,7 @@ class OpensslClient(SharedServer):
     def test_key_update_that_asks_for_ours(self):
         self.key_update(b"K\n")
 
+    @any_kernel
     def test_tls_1_2_is_refused(self):
         with s_client(self.gateway.listen, "-tls1_2") as client:
             client.wait_for(rb"alert protocol version")
@@ -166,6 +169,7 @@ class OtherClients(KilnTest):
         self.assertEqual(len(gateway.find("conn", close="ok")), 3)
         self.check_path(gateway)
 
+    @any_kernel
     @needs("gnutls-cli")
     def test_gnutls_resumes_nothing(self):
         gateway = self.server()

@@ -6,7 +6,7 @@ import struct
 
 from harness.case import KilnTest, main
 from harness.rawtls import RawTls, connect_raw
-from harness.settings import spki
+from harness.settings import any_kernel, spki
 from harness.sockets import client_context, connect, receive_exactly, wait_taken
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -91,9 +91,11 @@ class In(KilnTest):
         line = self.echo_behind(header(family=TCP6, body=V6))
         self.assertEqual(line["client"], "[2001:db8::1]:4660")
 
+    @any_kernel
     def test_local(self):
         self.assertNotIn("client", self.echo_behind(header(LOCAL, UNSPEC, b"")))
 
+    @any_kernel
     def test_with_checked_sum_and_unknown_tlvs(self):
         body = V4 + tlv(0xea, b"\1vpce-0123") + tlv(NOOP, b"") + tlv(AUTHORITY, b"a.example")
         self.assertEqual(self.echo_behind(checked(body))["client"], "192.0.2.1:50000")
@@ -132,22 +134,28 @@ class In(KilnTest):
                 pass
         self.gateway.wait_conn(close="proxy_header", error=re.compile(error))
 
+    @any_kernel
     def test_tls_without_header(self):
         self.refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50), "TLS")
 
+    @any_kernel
     def test_wrong_sum(self):
         good = checked(V4)
         self.refused(good[:-1] + bytes([good[-1] ^ 1]), "(?i)crc")
 
+    @any_kernel
     def test_addresses_too_short(self):
         self.refused(header(body=V4[:7]), "")
 
+    @any_kernel
     def test_too_long(self):
         self.refused(SIGNATURE + struct.pack(">BBH", PROXY, TCP4, 0xffff), "")
 
+    @any_kernel
     def test_tlv_overruns(self):
         self.refused(header(body=V4 + b"\x02\x00\xff" + b"x"), "")
 
+    @any_kernel
     def test_never_comes(self):
         with connect(self.gateway.listen) as sock:
             sock.sendall(SIGNATURE)

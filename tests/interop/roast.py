@@ -14,12 +14,11 @@ import socket
 import threading
 import unittest
 
-from harness import settings
 from harness.case import KilnTest, main
 from harness.gateway import descriptors
 from harness.hello import encode, fields, payload
 from harness.memory import has_sanitizer, times_in_memory
-from harness.settings import wait_until
+from harness.settings import once, wait_until
 from harness.sockets import connect, pattern, receive_all, receive_exactly
 from harness.sts import Sts, make_keys
 
@@ -108,6 +107,7 @@ class Both(RoastTest):
                               bytes_up=len(data), bytes_down=len(data))
         self.client.wait_conn(identity=SERVER, close="ok", path=self.client.path)
 
+    @once
     def test_on_ipv6(self):
         self.both(listen="[::1]:0")
         self.assertEqual(self.echo(), b"hello")
@@ -116,10 +116,12 @@ class Both(RoastTest):
         self.both("--require-binding", client_flags=("--require-binding",))
         self.assertEqual(self.echo(), b"hello")
 
+    @once
     def test_any_of_several_roles(self):
         self.both(allow_client=f"{OTHER},{CLIENT}")
         self.assertEqual(self.echo(), b"hello")
 
+    @once
     def test_a_role_that_is_not_allowed(self):
         self.both(client_is="Stranger")
         self.assertTrue(self.fails())
@@ -127,6 +129,7 @@ class Both(RoastTest):
         self.assertIn(OTHER, line["error"])
         self.client.wait_conn()
 
+    @once
     def test_a_server_that_is_not_the_one(self):
         self.both(allow_server=OTHER)
         self.assertTrue(self.fails())
@@ -135,6 +138,7 @@ class Both(RoastTest):
         left = self.server.wait_conn(close="tls_truncated", identity=CLIENT)
         self.assertIn("it may refuse our role", left["error"])
 
+    @once
     def test_the_same_name_in_another_account(self):
         self.both(allow_client=CLIENT.replace("123456789012", "999999999999"))
         self.assertTrue(self.fails())
@@ -149,11 +153,13 @@ class Both(RoastTest):
             self.assertEqual(receive_exactly(sock, 3), b"%03d" % i)
             sock.close()
 
+    @once
     def test_whom_we_call_is_not_limited(self):
         self.both("--roast-rate", "0", client_flags=("--roast-rate", "1"))
         for _ in range(5):
             self.assertEqual(self.echo(), b"hello")
 
+    @once
     def test_a_source_may_not_ask_for_ever(self):
         self.both("--roast-rate", "1")
         self.assertEqual(self.echo(), b"hello")
@@ -203,6 +209,7 @@ class Secrets(RoastTest):
         self.start_both(self.file("Orders")[1])
         self.check_memory()
 
+    @once
     @unittest.skipUnless(os.geteuid() == 0, "only root reads the memory of others")
     def test_workers_hold_none_of_the_environment(self):
         self.start_both(self.env("Orders"))
@@ -262,6 +269,7 @@ class Trouble(RoastTest):
             self.behave()
             self.assertEqual(self.echo(), b"hello")
 
+    @once
     def test_sts_never_answers(self):
         self.both("--handshake-timeout", "4s")
         self.assertEqual(self.echo(), b"hello")
@@ -272,7 +280,7 @@ class Trouble(RoastTest):
         self.behave()
         self.assertEqual(self.echo(), b"hello")
 
-    @unittest.skipIf(settings.EXPECT_PATH, "the agent's descriptors are the same on every kernel")
+    @once
     def test_many_regions_are_silent(self):
         """Whoever names them leaves descriptors for what honest peers need."""
         self.both("--roast-rate", "0", workers=4,
@@ -294,6 +302,7 @@ class Trouble(RoastTest):
         self.assertEqual([line for line in self.server.find("conn")
                           if "connect" in line.get("error", "")], [])
 
+    @once
     def test_sts_stumbles_once(self):
         """One connection in so many breaks somewhere: that alone refuses nobody."""
         self.both()
@@ -304,6 +313,7 @@ class Trouble(RoastTest):
         tries = [e for e in self.sts.events if e.get("status") == 500]
         self.assertTrue(tries, "STS was told to stumble")
 
+    @once
     def test_sts_throttles(self):
         self.both()
         self.behave(throttle="1/s")
@@ -334,6 +344,7 @@ class Trouble(RoastTest):
             standing.sendall(b"b")
             self.assertEqual(receive_exactly(standing, 1), b"b")
 
+    @once
     def test_the_agent_hangs(self):
         """It is killed, and what waited for it is asked of the next one."""
         self.both()
@@ -351,6 +362,7 @@ class Trouble(RoastTest):
         self.assertEqual(self.echo(), b"hello")
         self.assertEqual(self.client.find("agent_stuck"), [])
 
+    @once
     def test_no_credentials(self):
         target = self.backend()
         self.server = self.start("server", "--roast", "--development-sts", "--allow-role", CLIENT,

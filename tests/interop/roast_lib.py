@@ -13,7 +13,7 @@ import roast
 from harness import settings
 from harness.case import main
 from harness.programs import Program, free_port, run
-from harness.settings import wait_until
+from harness.settings import once, wait_until
 from harness.sockets import connect, receive_exactly
 from roast import CLIENT, OTHER, SERVER, WITHOUT_AWS
 
@@ -112,6 +112,7 @@ class Talking(LibraryTest):
         self.talks(self.gateway(), name=None, AWS_PROFILE="orders", AWS_REGION="")
 
 
+@once
 class Refused(LibraryTest):
     def test_client_is_not_allowed(self):
         address = self.gateway(OTHER)
@@ -175,6 +176,7 @@ class Refused(LibraryTest):
         self.talks(address)
 
 
+@once
 class Late(LibraryTest):
     """Nobody hangs: everything ends within the 15 s of a handshake."""
 
@@ -214,7 +216,6 @@ class Late(LibraryTest):
         sock.sendall(TEXT)
         return receive_exactly(sock, len(TEXT))
 
-    @unittest.skipIf(settings.EXPECT_PATH, "the resolver is the same on every kernel")
     @unittest.skipUnless(os.geteuid() == 0 and shutil.which("unshare"), "needs root and unshare")
     def test_a_resolver_that_never_answers(self):
         """libcurl would wait for it when it cleans up."""

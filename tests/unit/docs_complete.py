@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """docs/operations.md names everything that operators meet: each event, key, close= code, path
-reason and flag of the source. And no link of the documentation leads nowhere.
+reason and flag of the source. No link of the documentation leads nowhere, and the tests that
+docs/keys.md names exist.
 
 usage: docs_complete.py TOP-OF-THE-TREE
 """
@@ -53,6 +54,14 @@ for page in [top / "README.md", *sorted((top / "docs").rglob("*.md")), top / "be
             faults.append(f"{where}: {link} does not exist")
         elif anchor and anchor not in anchors(target):
             faults.append(f"{where}: {link} has no such heading")
+
+TESTS = {".c": "tests/unit", ".py": "tests/interop"}
+named = re.findall(r"`(\w+)(\.c|\.py): (test_\w+)`", (top / "docs/keys.md").read_text())
+assert named, "docs/keys.md names no test: this test looks in the wrong place"
+for name, kind, test in named:
+    path = top / TESTS[kind] / f"{name}{kind}"
+    if not path.exists() or not re.search(rf"\b{test}\(", path.read_text()):
+        faults.append(f"docs/keys.md names a test that is not there: {name}{kind}: {test}")
 
 print("\n".join(faults) or "complete")
 sys.exit(1 if faults else 0)

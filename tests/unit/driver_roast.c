@@ -256,6 +256,13 @@ static void test_usage(void **state)
 	assert_failed(kiln_roast_accept(-1, &role, 1, &o, &conn, &err), &conn, &err, KILN_E_USAGE,
 		      "15000 ms");
 	o.timeout_ms = 0;
+	o.exporter_label = "EXPORTER-test";
+	for (size_t len = 0; len <= KILN_EXPORTER_MAX + 1; len += KILN_EXPORTER_MAX + 1) {
+		o.exporter_len = len;
+		assert_failed(kiln_roast_accept(-1, &role, 1, &o, &conn, &err), &conn, &err,
+			      KILN_E_USAGE, "exporter");
+	}
+	o.exporter_label = NULL;
 	assert_failed(kiln_roast_accept(-1, &role, 0, &o, &conn, &err), &conn, &err, KILN_E_CONFIG,
 		      "at least one role");
 	assert_failed(kiln_roast_accept(-1, NULL, 1, &o, &conn, &err), &conn, &err, KILN_E_CONFIG,

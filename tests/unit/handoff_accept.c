@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void expect_refused(const char *why)
@@ -145,6 +147,78 @@ static void test_left_over(void **state)
 	assert_int_equal(access(player.path, F_OK), 0);
 }
 
+/* Starts at go's end, says whether it listens, and goes when the parent does not read any more. */
+static void start_at_once(int go, int told, int stay)
+{
+	char byte;
+	(void)!read(go, &byte, 1);
+	struct kiln_handoff *listener = kiln_handoff_listen(player.path, NULL, NULL);
+	byte = listener != NULL ? 'y' : 'n';
+	(void)!write(told, &byte, 1);
+	(void)!read(stay, &byte, 1);
+	_exit(0);
+}
+
+#define STARTERS 6
+
+static void leave_over(void)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	(void)unlink(player.path);
+	memcpy(at.sun_path, player.path, strlen(player.path) + 1);
+	const int dead = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(dead, (struct sockaddr *)&at, sizeof at), 0);
+	(void)close(dead);
+}
+
+/* Of several that start at once where a socket is left over, one listens, and it is reached. */
+static void test_at_once(void **state)
+{
+	(void)state;
+	kiln_handoff_close(player.listener);
+	player.listener = NULL;
+	for (int round = 0; round < 40; round++) {
+		int go[2], told[2], stay[2], listening = 0;
+		char byte;
+		leave_over();
+		assert_int_equal(pipe(go) | pipe(told) | pipe(stay), 0);
+		for (int i = 0; i < STARTERS; i++)
+			if (fork() == 0) {
+				(void)close(go[1]), (void)close(stay[1]);
+				start_at_once(go[0], told[1], stay[0]);
+			}
+		(void)close(go[1]);
+		for (int i = 0; i < STARTERS; i++) {
+			assert_int_equal(read(told[0], &byte, 1), 1);
+			listening += byte == 'y';
+		}
+		const int channel = player_connect_to();
+		assert_int_equal(listening, 1);
+		(void)close(channel);
+		(void)close(stay[1]);
+		for (int i = 0; i < STARTERS; i++)
+			assert_true(wait(NULL) > 0);
+		(void)close(go[0]), (void)close(told[0]), (void)close(told[1]),
+		    (void)close(stay[0]);
+	}
+	assert_int_equal(unlink(player.path), 0);
+	player.listener = kiln_handoff_listen(player.path, NULL, NULL);
+	assert_non_null(player.listener);
+}
+
+/* Somebody who holds the folder for ever keeps nobody from starting. */
+static void test_folder_held(void **state)
+{
+	(void)state;
+	kiln_handoff_close(player.listener);
+	leave_over();
+	const int folder = open(player.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(folder, LOCK_EX), 0);
+	player.listener = kiln_handoff_listen(player.path, NULL, NULL);
+	assert_non_null(player.listener);
+	(void)close(folder);
+}
+
 /* Another user's worker finds its channel closed; one too many as well. */
 static void test_channels(void **state)
 {
@@ -175,7 +249,8 @@ int main(void)
 	    PLAYER_TEST(test_refused),       PLAYER_TEST(test_cannot_answer),
 	    PLAYER_TEST(test_nobody),        PLAYER_TEST(test_mode),
 	    PLAYER_TEST(test_cannot_listen), PLAYER_TEST(test_left_over),
-	    PLAYER_TEST(test_channels),
+	    PLAYER_TEST(test_channels),      PLAYER_TEST(test_at_once),
+	    PLAYER_TEST(test_folder_held),
 	};
 	return cmocka_run_group_tests_name("hand-off: accepting", tests, player_make_folder,
 					   player_remove_folder);

@@ -98,6 +98,49 @@ static void test_answer_and_stop(void **state)
 	handoff_stop();
 }
 
+/* The same where the worker is closed at --shutdown-timeout: it is a relayed one that is cut off
+ * then, and none that was refused. */
+static void test_answer_and_cut_off(void **state)
+{
+	struct kiln_handoff_message message;
+	struct life *life = &handoff.life;
+	(void)state;
+	handoff_start(0, 0);
+	(void)close(handoff_receive(&message));
+	handoff_answer_unread(KILN_HANDOFF_TAKEN, message.number);
+	kiln_worker_close(&life->rig.worker);
+	assert_int_equal(rig_ended.count, 1);
+	assert_int_equal(rig_ended.code, KILN_E_TIMEOUT);
+	assert_int_equal(life->rig.counters.handed_off, 1);
+	assert_int_equal(life->rig.counters.handoff_failed, 0);
+	(void)close(handoff.channel);
+	(void)close(handoff.listener);
+	(void)close(handoff.notice);
+	handoff.channel = handoff.notice = -1;
+	tls_peer_close(&life->peer);
+	wire_free(&life->heard);
+	wire_free(&life->rig.from_peer);
+	(void)close(life->rig.tls_far);
+}
+
+/* Taken when it was given up: counted. Numbers that were never given are not. */
+static void test_taken_late(void **state)
+{
+	struct kiln_handoff_message message;
+	(void)state;
+	handoff_start(0, 0);
+	(void)close(handoff_receive(&message));
+	rig_advance(&handoff.life.rig, 1000 + KILN_WHEEL_TICK);
+	assert_int_equal(handoff.life.rig.counters.timeouts, 1);
+	handoff_say(KILN_HANDOFF_TAKEN, 0);
+	handoff_say(KILN_HANDOFF_TAKEN, message.number + 1);
+	handoff_say(KILN_HANDOFF_REFUSED, message.number);
+	assert_int_equal(handoff.life.rig.counters.handoff_late, 0);
+	handoff_say(KILN_HANDOFF_TAKEN, message.number);
+	assert_int_equal(handoff.life.rig.counters.handoff_late, 1);
+	handoff_expect_refused(KILN_E_TIMEOUT);
+}
+
 /* An application that talks without end gets its turn, and no more. */
 static void test_many_answers(void **state)
 {
@@ -170,6 +213,8 @@ int main(void)
 	    cmocka_unit_test(test_answer_and_end),
 	    cmocka_unit_test(test_answer_and_broken_channel),
 	    cmocka_unit_test(test_answer_and_stop),
+	    cmocka_unit_test(test_answer_and_cut_off),
+	    cmocka_unit_test(test_taken_late),
 	    cmocka_unit_test(test_many_answers),
 	    cmocka_unit_test(test_ended_unread),
 	    cmocka_unit_test(test_alert_of_application),

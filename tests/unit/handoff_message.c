@@ -78,7 +78,7 @@ static void test_cut(void **state)
 		in.rx_closed = in.update_wanted = false;
 		const size_t len = encode(&in);
 		for (size_t cut = 0; cut < len; cut++)
-			assert_int_equal(decode(cut, &out), KILN_E_CONFIG);
+			assert_int_equal(decode(cut, &out), KILN_E_HANDOFF);
 		for (size_t room = 0; room < len; room++)
 			assert_int_equal(kiln_handoff_encode(&in, bytes, room), 0);
 	}
@@ -120,9 +120,9 @@ static void test_unknown_fields(void **state)
 	const size_t len = encode(&in);
 	assert_int_equal(decode(append(len, 1000, "new", 3), &out), KILN_OK);
 	assert_int_equal(decode(append(len, 1000, "new", 0), &out), KILN_OK);
-	assert_int_equal(decode(append(len, 0x8000u | 1000, "new", 3), &out), KILN_E_CONFIG);
+	assert_int_equal(decode(append(len, 0x8000u | 1000, "new", 3), &out), KILN_E_HANDOFF);
 	bytes[5] = 2; /* another version is another format */
-	assert_int_equal(decode(len, &out), KILN_E_CONFIG);
+	assert_int_equal(decode(len, &out), KILN_E_HANDOFF);
 	assert_int_equal(out.number, in.number); /* so that the answer can name it */
 }
 
@@ -132,8 +132,8 @@ static void test_fields_twice(void **state)
 	(void)state;
 	handoff_sample(&in, true);
 	const size_t len = encode(&in);
-	assert_int_equal(decode(append(len, KILN_FIELD_ALPN, "h2", 2), &out), KILN_E_CONFIG);
-	assert_int_equal(decode(append(len, KILN_FIELD_BOUND, NULL, 0), &out), KILN_E_CONFIG);
+	assert_int_equal(decode(append(len, KILN_FIELD_ALPN, "h2", 2), &out), KILN_E_HANDOFF);
+	assert_int_equal(decode(append(len, KILN_FIELD_BOUND, NULL, 0), &out), KILN_E_HANDOFF);
 }
 
 /* Each breaks one rule of one field. */
@@ -175,7 +175,7 @@ static void test_bad_fields(void **state)
 static void refused(const struct kiln_handoff_message *m)
 {
 	struct kiln_handoff_message out;
-	assert_int_equal(decode(encode(m), &out), KILN_E_CONFIG);
+	assert_int_equal(decode(encode(m), &out), KILN_E_HANDOFF);
 }
 
 /* Fields that are sound by themselves and not together. */
@@ -195,12 +195,12 @@ static void test_contradictions(void **state)
 	refused(&m);
 	handoff_sample(&m, false);
 	const size_t len = encode(&m);
-	assert_int_equal(decode(append(len, KILN_FIELD_EARLY, "x", 1), &out), KILN_E_CONFIG);
+	assert_int_equal(decode(append(len, KILN_FIELD_EARLY, "x", 1), &out), KILN_E_HANDOFF);
 	m.info.proof = KILN_PROOF_PKI;
 	const size_t pki = encode(&m);
 	static const char arn[] = "arn:aws:iam::123456789012:role/Orders";
 	assert_int_equal(decode(append(pki, KILN_FIELD_ROLE, arn, sizeof arn - 1), &out),
-			 KILN_E_CONFIG);
+			 KILN_E_HANDOFF);
 }
 
 static void test_limits(void **state)

@@ -125,6 +125,19 @@ static void test_deadline(void **state)
 	accept_works();
 }
 
+/* An accept that can never work says so by a code of its own, or a loop would go on for ever. */
+static void test_closed_behind_its_back(void **state)
+{
+	(void)state;
+	const int kept = dup(kiln_handoff_fd(player.listener));
+	(void)close(kiln_handoff_fd(player.listener));
+	accept_fails(-1, KILN_E_USAGE, EBADF);
+	assert_int_equal(dup2(kept, kiln_handoff_fd(player.listener)),
+			 kiln_handoff_fd(player.listener));
+	(void)close(kept);
+	kiln_conn_close(player_hand_off_relayed());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +145,7 @@ int main(void)
 	    PLAYER_TEST(test_no_descriptors),
 	    PLAYER_TEST(test_busy),
 	    PLAYER_TEST(test_deadline),
+	    PLAYER_TEST(test_closed_behind_its_back),
 	};
 	return cmocka_run_group_tests_name("hand-off: shortage", tests, player_make_folder,
 					   player_remove_folder);

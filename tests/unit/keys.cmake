@@ -6,6 +6,7 @@ endfunction()
 _keys_test(session)
 _keys_test(tamper)
 _keys_test(resume)
+_keys_test(bounds)
 _keys_test(limits)
 _keys_test(memory)
 target_link_options(unit_keys_memory PRIVATE
@@ -13,3 +14,4 @@ target_link_options(unit_keys_memory PRIVATE
 kiln_unit_test(keys_parts SOURCES keys_parts.c)
 kiln_unit_test(driver_keys
   SOURCES driver_keys.c driver_rig.c driver_pki.c keys_store.c)
+kiln_unit_test(keys_events SOURCES keys_events.c)

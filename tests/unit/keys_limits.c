@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "keys/client_inner.h"
+#include "keys/crypto.h"
 
 #define NAME "ada"
 #define PASS "correct horse"
@@ -67,6 +68,69 @@ static void test_back_off(void **state)
 	/* It is known now. */
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(try_login(&rig, NAME, PASS, 99, NULL), KILN_OK);
+	rig_end(&rig);
+}
+
+static enum kiln_code try_device(struct rig *rig, const char *name, const char *password,
+				 uint8_t source, const uint8_t *device)
+{
+	struct rig_link link;
+	struct kiln_keys_client_options options = rig_client_options(name, password);
+	options.device = device;
+	rig_connect(&link, rig, source, NULL);
+	(void)rig_client(&link, &options);
+	const enum kiln_code rc = rig_run(&link) == KILN_KEYS_WANT_REQUEST
+				      ? KILN_OK
+				      : kiln_keys_client_error(link.client, NULL)->code;
+	rig_disconnect(&link);
+	return rc;
+}
+
+/* An owner at a new address while strangers hammer the account, from everywhere and from the very
+ * same address: only the device that was there before gets in. */
+static void test_device(void **state)
+{
+	static const uint8_t mine[KILN_KEYS_DEVICE_LEN] = {1}, other[KILN_KEYS_DEVICE_LEN] = {2};
+	struct rig rig;
+	(void)state;
+	init(&rig);
+	assert_int_equal(try_device(&rig, NAME, PASS, 2, mine), KILN_OK);
+	for (uint8_t i = 0; i < 12; i++)
+		(void)try_device(&rig, NAME, "guess", (uint8_t)(20 + i), other);
+	for (unsigned i = 0; i < 30; i++)
+		(void)try_login(&rig, "somebody", "guess", 90, NULL);
+	assert_int_equal(try_device(&rig, NAME, PASS, 90, NULL), KILN_E_KEYS_LIMITED);
+	assert_int_equal(try_device(&rig, NAME, PASS, 91, NULL), KILN_E_KEYS_LIMITED);
+	assert_int_equal(try_device(&rig, NAME, PASS, 91, other), KILN_E_KEYS_LIMITED);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(try_device(&rig, NAME, PASS, (uint8_t)(90 + i % 2), mine),
+				 KILN_OK);
+	/* It is counted, too: who has the device and not the password guesses no faster. */
+	unsigned tries = 0;
+	while (try_device(&rig, NAME, "guess", (uint8_t)(100 + tries), mine) ==
+	       KILN_E_KEYS_PASSWORD)
+		tries++;
+	assert_int_equal(tries, 5);
+	rig_end(&rig);
+}
+
+/* What the server is sent says nothing of another account of the device's. */
+static void test_device_elsewhere(void **state)
+{
+	static const uint8_t mine[KILN_KEYS_DEVICE_LEN] = {1};
+	struct rig rig;
+	uint8_t sent[2][KILN_KEYS_DEVICE_LEN];
+	(void)state;
+	init(&rig);
+	rig_register(&rig, "bob", PASS);
+	assert_int_equal(try_device(&rig, "bob", PASS, 2, mine), KILN_OK);
+	for (uint8_t i = 0; i < 12; i++)
+		(void)try_login(&rig, NAME, "guess", (uint8_t)(20 + i), NULL);
+	assert_int_equal(try_device(&rig, NAME, PASS, 2, mine), KILN_E_KEYS_LIMITED);
+	kiln_keys_device(mine, (const uint8_t *)NAME, strlen(NAME), sent[0]);
+	kiln_keys_device(mine, (const uint8_t *)"bob", 3, sent[1]);
+	assert_memory_not_equal(sent[0], sent[1], sizeof sent[0]);
+	assert_memory_not_equal(sent[0], mine, sizeof mine);
 	rig_end(&rig);
 }
 
@@ -150,13 +214,15 @@ static void test_registration_limit(void **state)
 /* ---- what a stranger learns ----------------------------------------------------------------- */
 
 /* LOGIN_START and then a KE3 of noise: everything that the server says, without ids. */
-static size_t probe(struct rig *rig, const char *name, uint8_t *said, unsigned long *calls)
+static size_t probe(struct rig *rig, const char *name, const uint8_t *device, uint8_t *said,
+		    unsigned long *calls)
 {
 	struct rig_link link;
-	const struct kiln_keys_client_options options = rig_client_options(name, "guess");
+	struct kiln_keys_client_options options = rig_client_options(name, "guess");
 	struct kiln_keys_message m = {0};
 	uint8_t frame[256];
 	size_t len, n;
+	options.device = device;
 	rig_connect(&link, rig, 77, NULL);
 	(void)rig_client(&link, &options);
 	*calls = rig->store->calls;
@@ -180,14 +246,20 @@ static void test_indistinguishable(void **state)
 	unsigned long calls[2];
 	(void)state;
 	init(&rig);
-	const size_t a = probe(&rig, NAME, known, &calls[0]);
-	const size_t b = probe(&rig, "nobody", unknown, &calls[1]);
-	assert_int_equal(a, b);
-	assert_memory_equal(known, unknown, a);
-	assert_int_equal(calls[0], calls[1]);
-	assert_int_equal(rig_error_code(known + a - 35, 35), KILN_KEYS_LOGIN_FAILED);
-	assert_int_equal(
-	    memory_count_lines(rig.store, NULL, KILN_KEYS_DID_LOGIN, KILN_KEYS_LOGIN_FAILED), 1);
+	/* With a device of the prober's, and without. */
+	const uint8_t device[KILN_KEYS_DEVICE_LEN] = {7};
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *with = i == 0 ? NULL : device;
+		const size_t a = probe(&rig, NAME, with, known, &calls[0]);
+		const size_t b = probe(&rig, "nobody", with, unknown, &calls[1]);
+		assert_int_equal(a, b);
+		assert_memory_equal(known, unknown, a);
+		assert_int_equal(calls[0], calls[1]);
+		assert_int_equal(rig_error_code(known + a - 35, 35), KILN_KEYS_LOGIN_FAILED);
+		assert_int_equal(memory_count_lines(rig.store, NULL, KILN_KEYS_DID_LOGIN,
+						    KILN_KEYS_LOGIN_FAILED),
+				 i + 1);
+	}
 	uint32_t wait[2] = {0, 0};
 	for (int i = 0; i < 12; i++) {
 		(void)try_login(&rig, NAME, "guess", (uint8_t)(100 + i), &wait[0]);
@@ -351,6 +423,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_back_off),
+	    cmocka_unit_test(test_device),
+	    cmocka_unit_test(test_device_elsewhere),
 	    cmocka_unit_test(test_source),
 	    cmocka_unit_test(test_registration),
 	    cmocka_unit_test(test_registration_limit),

@@ -27,7 +27,7 @@ static void from_hex(const char *text, uint8_t *out)
 
 static void test_hashes(void **state)
 {
-	uint8_t got[64], want[64], ikm[22], salt[13], info[10];
+	uint8_t got[64], want[64], ikm[22], salt[13], info[10], prk[32];
 	(void)state;
 	/* FIPS 202, "abc". */
 	from_hex("3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532", want);
@@ -40,7 +40,10 @@ static void test_hashes(void **state)
 	from_hex(
 	    "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
 	    want);
-	kiln_keys_hkdf(ikm, sizeof ikm, salt, sizeof salt, info, sizeof info, got, 42);
+	from_hex("077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5", prk);
+	kiln_keys_hkdf_extract(ikm, sizeof ikm, salt, sizeof salt, got);
+	assert_memory_equal(got, prk, sizeof prk);
+	kiln_keys_hkdf_expand(prk, info, sizeof info, got, 42);
 	assert_memory_equal(got, want, 42);
 }
 

@@ -62,6 +62,33 @@ static void test_name_taken(void **state)
 	rig_disconnect(&link);
 }
 
+/* What is under way goes on, and nothing new begins. */
+static void test_wound_down(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_link link, late;
+	const struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
+	rig_register(rig, NAME, PASS);
+	rig_connect(&link, rig, 1, NULL);
+	(void)rig_client(&link, &options);
+	size_t len;
+	const uint8_t *out = kiln_keys_client_output(link.client, &len);
+	kiln_keys_conn_feed(link.conn, out, len, rig->now);
+	kiln_keys_client_sent(link.client, len);
+	assert_int_equal(kiln_keys_server_count(rig->server).starting, 1);
+	kiln_keys_server_wind_down(rig->server);
+	rig_connect(&late, rig, 2, NULL);
+	(void)rig_client(&late, &options);
+	assert_int_equal(rig_run(&late), KILN_KEYS_BROKEN);
+	assert_int_equal(kiln_keys_client_error(late.client, NULL)->code, KILN_E_KEYS_BUSY);
+	rig_disconnect(&late);
+	assert_int_equal(rig_run(&link), KILN_KEYS_WANT_REQUEST);
+	const struct kiln_keys_server_count count = kiln_keys_server_count(rig->server);
+	assert_int_equal(count.starting, 0);
+	assert_int_equal(count.open, 1);
+	rig_disconnect(&link);
+}
+
 /* Two register the same name at once: the first to complete has it. */
 static void test_race(void **state)
 {
@@ -553,6 +580,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    T(test_registration),
 	    T(test_name_taken),
+	    T(test_wound_down),
 	    T(test_race),
 	    T(test_again),
 	    T(test_login),

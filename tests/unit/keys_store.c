@@ -396,13 +396,23 @@ static enum kiln_store_result limit_give(void *ctx, enum kiln_keys_limit_kind ki
 	return KILN_STORE_OK;
 }
 
+static void known_place(const struct kiln_keys_known *k, uint8_t place[KILN_KEYS_DEVICE_LEN])
+{
+	memset(place, 0, KILN_KEYS_DEVICE_LEN);
+	if (k->device != NULL)
+		memcpy(place, k->device, KILN_KEYS_DEVICE_LEN);
+	else
+		memcpy(place, k->source, sizeof k->source);
+}
+
 static size_t find_known(struct memory_store *m, const struct kiln_keys_known *k)
 {
 	size_t i = 0;
-	while (i < m->now.known_count &&
-	       (m->now.known[i].name_len != k->name_len ||
-		memcmp(m->now.known[i].name, k->name, k->name_len) != 0 ||
-		memcmp(m->now.known[i].source, k->source, sizeof k->source) != 0))
+	uint8_t place[KILN_KEYS_DEVICE_LEN];
+	known_place(k, place);
+	while (i < m->now.known_count && (m->now.known[i].name_len != k->name_len ||
+					  memcmp(m->now.known[i].name, k->name, k->name_len) != 0 ||
+					  memcmp(m->now.known[i].place, place, sizeof place) != 0))
 		i++;
 	return i;
 }
@@ -426,7 +436,7 @@ static enum kiln_store_result known_put(void *ctx, const struct kiln_keys_known 
 		abort();
 	memcpy(m->now.known[i].name, known->name, known->name_len);
 	m->now.known[i].name_len = known->name_len;
-	memcpy(m->now.known[i].source, known->source, sizeof known->source);
+	known_place(known, m->now.known[i].place);
 	m->now.known_count++;
 	return KILN_STORE_OK;
 }

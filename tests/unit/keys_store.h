@@ -37,7 +37,7 @@ struct memory_state {
 	struct {
 		uint8_t name[KILN_KEYS_NAME_MAX];
 		size_t name_len;
-		uint8_t source[KILN_KEYS_SOURCE_LEN];
+		uint8_t place[KILN_KEYS_DEVICE_LEN]; /* a device, or a source and zeroes */
 	} known[64];
 	size_t known_count;
 	struct {

@@ -393,6 +393,32 @@ static void test_known(void **state)
 	OK(CALL->commit(S, &err));
 }
 
+/* Beside sources, and with a bound of their own. */
+static void test_known_devices(void **state)
+{
+	(void)state;
+	uint8_t device[KILN_KEYS_DEVICE_LEN] = {0};
+	const struct kiln_keys_known source = {.name = (const uint8_t *)"dora", .name_len = 4};
+	struct kiln_keys_known known = source, other = source;
+	known.device = other.device = device;
+	other.name = (const uint8_t *)"emma";
+	OK(CALL->begin(S, &err));
+	OK(CALL->known_put(S, &source, 1, &err));
+	IS(CALL->known_get(S, &known, &err), ABSENT);
+	for (uint8_t n = 0; n <= KILN_KEYS_KNOWN_MAX; n++) {
+		device[0] = n;
+		OK(CALL->known_put(S, &known, 1000 + n, &err));
+		OK(CALL->known_get(S, &known, &err));
+		IS(CALL->known_get(S, &other, &err), ABSENT);
+	}
+	OK(CALL->known_get(S, &source, &err));
+	device[0] = 0;
+	IS(CALL->known_get(S, &known, &err), ABSENT); /* the oldest had to go */
+	device[0] = 1;
+	OK(CALL->known_get(S, &known, &err));
+	OK(CALL->commit(S, &err));
+}
+
 static void test_tokens(void **state)
 {
 	(void)state;
@@ -664,28 +690,14 @@ static int take_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_users),
-	    T(test_long_names),
-	    T(test_change_password),
-	    T(test_keys),
-	    T(test_too_many_keys),
-	    T(test_audit),
-	    T(test_long_log),
-	    T(test_nobodys_log),
-	    T(test_undo),
-	    T(test_large_batch),
-	    T(test_limits),
-	    T(test_known),
-	    T(test_tokens),
-	    T(test_setup),
-	    T(test_two_servers),
-	    T(test_backup),
-	    T(test_anchor),
-	    T(test_rotation),
-	    T(test_wrong_key),
-	    T(test_user_put_back),
-	    T(test_key_put_back),
-	    T(test_files_of_another),
+	    T(test_users),         T(test_long_names),       T(test_change_password),
+	    T(test_keys),          T(test_too_many_keys),    T(test_audit),
+	    T(test_long_log),      T(test_nobodys_log),      T(test_undo),
+	    T(test_large_batch),   T(test_limits),           T(test_known),
+	    T(test_known_devices), T(test_tokens),           T(test_setup),
+	    T(test_two_servers),   T(test_backup),           T(test_anchor),
+	    T(test_rotation),      T(test_wrong_key),        T(test_user_put_back),
+	    T(test_key_put_back),  T(test_files_of_another),
 	};
 	kind = argc > 1 ? argv[1] : "sqlite";
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,13 @@
 # The key server's store: the same tests over both databases.
 kiln_unit_test(keys_stores SOURCES keys_stores.c keys_stores_rig.c)
-add_test(NAME unit_keys_stores_postgresql
-  COMMAND ${CMAKE_CURRENT_LIST_DIR}/../interop/harness/postgres.py
-    $<TARGET_FILE:unit_keys_stores> postgresql)
-set_tests_properties(unit_keys_stores_postgresql PROPERTIES LABELS unit TIMEOUT 300
-  SKIP_RETURN_CODE 77)
+kiln_unit_test(keys_stores_kept SOURCES keys_stores_kept.c keys_stores_rig.c)
+foreach(name keys_stores keys_stores_kept)
+  add_test(NAME unit_${name}_postgresql
+    COMMAND ${CMAKE_CURRENT_LIST_DIR}/../interop/harness/postgres.py
+      $<TARGET_FILE:unit_${name}> postgresql)
+  set_tests_properties(unit_${name}_postgresql PROPERTIES LABELS unit TIMEOUT 300
+    SKIP_RETURN_CODE 77)
+endforeach()
 kiln_unit_test(keys_stores_damage SOURCES keys_stores_damage.c keys_stores_rig.c TIMEOUT 300)
 
 add_executable(unit_keys_stores_migrate keys_stores_migrate.c keys_stores_rig.c)

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -196,6 +197,90 @@ static void never_blocks_where_others_write(void **state)
 	(void)munmap(shared, sizeof *attempts * WRITERS);
 }
 
+/* ---- lines that are held ---- */
+
+static int held_bytes; /* in the pipe before let_go */
+
+static void hold_two(int write_end)
+{
+	int waiting = -1;
+	(void)write_end;
+	kiln_log_configure(KILN_LOG_TEXT, KILN_LOG_INFO, NULL, NULL);
+	kiln_log_hold();
+	for (int i = 0; i < 2; i++) {
+		kiln_log_begin(&l, KILN_LOG_INFO, i == 0 ? "one" : "two");
+		kiln_log_end(&l);
+	}
+	assert_int_equal(ioctl(STDERR_FILENO, FIONREAD, &waiting), 0);
+	held_bytes = waiting;
+	kiln_log_let_go();
+	kiln_log_begin(&l, KILN_LOG_INFO, "three");
+	kiln_log_end(&l);
+}
+
+static void held_lines_come_together(void **state)
+{
+	(void)state;
+	char text[KILN_LOG_LINE_MAX];
+	int fd = run_with_piped_stderr(hold_two);
+	assert_int_equal(held_bytes, 0); /* nothing before let_go */
+	ssize_t n = read(fd, text, sizeof text - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	const char *one = strstr(text, "event=one\n"), *two = strstr(text, "event=two\n"),
+		   *three = strstr(text, "event=three\n");
+	assert_true(one != NULL && one < two && two < three);
+	assert_int_equal(close(fd), 0);
+}
+
+/* More than a page of them: all come, in their order, and each whole. */
+static void hold_many(int write_end)
+{
+	(void)write_end;
+	kiln_log_configure(KILN_LOG_TEXT, KILN_LOG_INFO, NULL, NULL);
+	kiln_log_hold();
+	for (unsigned i = 0; i < 300; i++) {
+		kiln_log_begin(&l, KILN_LOG_INFO, "test");
+		kiln_log_u64(&l, "number", i);
+		kiln_log_end(&l);
+	}
+	kiln_log_let_go();
+}
+
+static void many_held_lines(void **state)
+{
+	(void)state;
+	unsigned next = 0, number;
+	char text[KILN_LOG_LINE_MAX];
+	FILE *lines = fdopen(run_with_piped_stderr(hold_many), "r");
+	assert_non_null(lines);
+	while (fgets(text, sizeof text, lines) != NULL) {
+		const char *at = strstr(text, "number=");
+		assert_true(at != NULL && sscanf(at, "number=%u\n", &number) == 1);
+		assert_int_equal(number, next++);
+	}
+	assert_int_equal(next, 300);
+	assert_int_equal(fclose(lines), 0);
+}
+
+/* As many are said to be lost as were. */
+static void hold_into_full(int write_end)
+{
+	char page[4096] = {0};
+	assert_int_equal(fcntl(write_end, F_SETFL, O_NONBLOCK), 0);
+	while (write(write_end, page, sizeof page) > 0)
+		;
+	assert_int_equal(fcntl(write_end, F_SETFL, 0), 0);
+	hold_many(write_end);
+	assert_int_equal(kiln_log_dropped(), 300);
+}
+
+static void held_lines_are_counted(void **state)
+{
+	(void)state;
+	(void)close(run_with_piped_stderr(hold_into_full));
+}
+
 /* ---- a socket ---- */
 
 /* The journal's way. First full, then without its reader. */
@@ -234,6 +319,9 @@ int main(void)
 	    cmocka_unit_test(never_blocks_where_others_write),
 	    cmocka_unit_test(never_blocks_on_a_socket),
 	    cmocka_unit_test(survives_a_lost_reader),
+	    cmocka_unit_test(held_lines_come_together),
+	    cmocka_unit_test(many_held_lines),
+	    cmocka_unit_test(held_lines_are_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

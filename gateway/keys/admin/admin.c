@@ -9,6 +9,7 @@
 
 #include "keys/admin/options.h"
 #include "keys/admin/report.h"
+#include "sandbox/sandbox.h"
 
 enum { DONE = 0, NOT_DONE = 1, WRONG_USAGE = 2, DAMAGED = 3 };
 
@@ -108,7 +109,7 @@ static const struct command {
 	int (*run)(const struct kiln_admin_options *o, struct kiln_store_options *store,
 		   struct kiln_error *err);
 } commands[] = {
-    {"init", KILN_ADMIN_ANCHOR, init},
+    {"init", KILN_ADMIN_ANCHOR | KILN_ADMIN_USER, init},
     {"check", KILN_ADMIN_ANCHOR | KILN_ADMIN_JSON, check},
     {"backup", KILN_ADMIN_TO, backup},
     {"restore", KILN_ADMIN_FROM | KILN_ADMIN_ANCHOR, restore},
@@ -128,7 +129,10 @@ static int run(const struct command *command, const struct kiln_admin_options *o
 	if (key != NULL && o->other_key_file != NULL)
 		other = kiln_store_key_read(
 		    &(struct kiln_store_key_source){.file = o->other_key_file, .fd = -1}, err);
-	if (key != NULL && (o->other_key_file == NULL || other != NULL)) {
+	/* The key is whoever reads it before; what is made now belongs to who will serve it. */
+	const bool ready = key != NULL && (o->other_key_file == NULL || other != NULL) &&
+			   (o->user == NULL || kiln_sandbox_drop_user(o->user, err) == KILN_OK);
+	if (ready) {
 		struct kiln_store_options store = {.where = o->store,
 						   .key = key,
 						   .other_key = other,

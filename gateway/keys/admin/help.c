@@ -21,13 +21,17 @@ static const struct {
 } helps[] = {
     {"init",
      "kiln keys init: makes an empty store, and its key if the file is not there yet.\n\n"
-     "Usage: kiln keys init --store STORE --key-file FILE [--anchor FILE]\n\n"
+     "Usage: kiln keys init --store STORE --key-file FILE [--user NAME] [--anchor FILE]\n\n"
      "Everything in the store is sealed under the key. Who has both can read it; who loses the\n"
      "key has lost the store, and all backups. Keep a copy of the key, and not with the "
      "backups.\n\n"
      "Example\n"
-     "  kiln keys init --store /var/lib/kiln/keys.db --key-file /etc/kiln/keys.key\n\n"
-     "Flags\n" STORE_AND_KEY ANCHOR},
+     "  kiln keys init --store /var/lib/kiln/keys.db --key-file /etc/kiln/keys.key \\\n"
+     "    --user kiln-keys\n\n"
+     "Flags\n" STORE_AND_KEY ANCHOR
+     "  --user NAME            the store becomes this user's, as whom `kiln keys serve --user` "
+     "runs;\n"
+     "                         the key stays with who calls this: root\n"},
     {"check",
      "kiln keys check: looks at everything in a store, and says what is damaged and where.\n\n"
      "Usage: kiln keys check --store STORE --key-file FILE [--anchor FILE] [--json]\n\n"

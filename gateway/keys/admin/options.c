@@ -11,7 +11,20 @@
 
 #include "cli/suggest.h"
 
-enum { STORE = 256, KEY_FILE, KEY_FD, KEY_CREDENTIAL, OTHER, ANCHOR, JSON, TO, FROM, NEW, HELP };
+enum {
+	STORE = 256,
+	KEY_FILE,
+	KEY_FD,
+	KEY_CREDENTIAL,
+	OTHER,
+	ANCHOR,
+	JSON,
+	TO,
+	FROM,
+	NEW,
+	USER,
+	HELP
+};
 
 static const struct option flags[] = {
     {"store", required_argument, NULL, STORE},
@@ -24,6 +37,7 @@ static const struct option flags[] = {
     {"to", required_argument, NULL, TO},
     {"from", required_argument, NULL, FROM},
     {"new-key-file", required_argument, NULL, NEW},
+    {"user", required_argument, NULL, USER},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
@@ -36,6 +50,7 @@ static unsigned needs(int what)
 	case TO: return KILN_ADMIN_TO;
 	case FROM: return KILN_ADMIN_FROM;
 	case NEW: return KILN_ADMIN_NEW_KEY;
+	case USER: return KILN_ADMIN_USER;
 	default: return 0;
 	}
 }
@@ -69,6 +84,7 @@ static enum kiln_code take(struct kiln_admin_options *o, int what, const char *v
 	case TO: o->to = value; break;
 	case FROM: o->from = value; break;
 	case NEW: o->new_key_file = value; break;
+	case USER: o->user = value; break;
 	default: o->help = true; break;
 	}
 	return KILN_OK;

@@ -13,6 +13,7 @@ struct kiln_admin_options {
 	const char *other_key_file, *new_key_file;
 	const char *anchor;
 	const char *to, *from; /* of backup, restore */
+	const char *user;      /* whose the store becomes; NULL: ours */
 	bool json, help;
 };
 
@@ -23,6 +24,7 @@ enum kiln_admin_takes {
 	KILN_ADMIN_TO = 4,
 	KILN_ADMIN_FROM = 8,
 	KILN_ADMIN_NEW_KEY = 16,
+	KILN_ADMIN_USER = 32,
 };
 
 /* KILN_E_CONFIG with a sentence for the user. argv[0] is the command. */

@@ -76,22 +76,17 @@ static enum kiln_code read_secret(struct run *r)
 	return KILN_OK;
 }
 
+/* Before the password: who has no token need not think of one. */
 static enum kiln_code read_token(struct run *r)
 {
 	const struct kiln_keycli_options *o = &r->options;
-	uint8_t *data = NULL;
-	size_t len = o->token != NULL ? strlen(o->token) : 0;
-	enum kiln_code rc = KILN_OK;
-	if (o->token_file != NULL)
-		rc = kiln_keycli_read(o->token_file, KILN_KEYS_TOKEN_MAX + 1, &data, &len, &r->err);
-	if (rc == KILN_OK && data != NULL && len > 0 && data[len - 1] == '\n')
-		len--;
-	if (rc == KILN_OK && len > KILN_KEYS_TOKEN_MAX)
-		rc = kiln_fail(&r->err, KILN_E_CONFIG, "a token has at most %d bytes",
-			       KILN_KEYS_TOKEN_MAX);
-	if (rc == KILN_OK && len > 0)
-		memcpy(r->token, data != NULL ? data : (const uint8_t *)o->token, len);
-	free(data);
+	struct kiln_keycli_secret token;
+	if (o->token.file == NULL && o->token.fd == KILN_KEYCLI_NO_FD && !o->ask_token)
+		return KILN_OK;
+	const enum kiln_code rc = kiln_keycli_token(&o->token, &token, &r->err);
+	if (rc == KILN_OK)
+		memcpy(r->token, token.data, token.len);
+	kiln_wipe(&token, sizeof token);
 	return rc;
 }
 

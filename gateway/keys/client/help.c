@@ -12,8 +12,10 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  kiln keys register --server keys.example:8443 --account me@example.org\n"
 	"  kiln keys register --server keys.example:8443 --account me@example.org \\\n"
 	"       --token-file invitation --password-file secret.txt --json\n\n"
-	"  --token TOKEN         where registration needs one\n"
-	"  --token-file FILE\n",
+	"Where registration needs a token:\n"
+	"  --token-file FILE     ours alone (chmod 600); one newline at the end does not count\n"
+	"  --token-fd N          an open descriptor\n"
+	"  --ask-token           typed at the terminal without being shown\n",
     [KILN_KEYCLI_LOGIN_TEST] =
 	"usage: kiln keys login-test --server HOST:PORT --account NAME [FLAGS]\n\n"
 	"Is the password right, and is the server the one of the registration? Does nothing "
@@ -133,6 +135,9 @@ static const char common[] =
     "  --password-fd N       an open descriptor: --password-fd 3 3< <(pass show kiln)\n"
     "  --stretch WORD        as at the registration: default (Argon2id, 64 MiB), rfc9807 (2 GiB),\n"
     "                        single (one lane)  [default]\n"
+    "\nThis device:\n"
+    "  --device-file FILE    what the server knows it by: made where it is not there, 32 random\n"
+    "                        bytes, mode 0600  [~/.local/state/kiln/device]\n"
     "\nThe answer:\n"
     "  --json                one JSON object\n"
     "\nExit status: 0 done; 1 failed; 2 the command line is wrong; 3 wrong password, or no such\n"

@@ -56,12 +56,14 @@ static const struct kiln_keys_flag flags[] = {
     TEXT("server-identity", ALL, server_identity),
     TEXT("server-key", ALL, server_key_text),
     TEXT("account", ALL, account),
+    TEXT("device-file", ALL, device_file),
     TEXT("password-file", ALL, password.file),
     FD("password-fd", ALL, password.fd),
     TEXT("new-password-file", BIT(CHANGE_PASSWORD), new_password.file),
     FD("new-password-fd", BIT(CHANGE_PASSWORD), new_password.fd),
-    TEXT("token", BIT(REGISTER), token),
-    TEXT("token-file", BIT(REGISTER), token_file),
+    TEXT("token-file", BIT(REGISTER), token.file),
+    FD("token-fd", BIT(REGISTER), token.fd),
+    SWITCH("ask-token", BIT(REGISTER), ask_token),
     WORD("stretch", ALL, stretch, stretches),
     {"timeout", ALL, KILN_KEYS_FLAG_DURATION, AT(timeout_ms), 1000, 3600000, NULL},
     TEXT("in", BIT(STORE) | BIT(IMPORT) | BIT(SIGN), in),
@@ -162,8 +164,12 @@ static enum kiln_code check_sources(const struct kiln_keycli_options *o, struct 
 	if (o->new_password.file != NULL && o->new_password.fd != KILN_KEYCLI_NO_FD)
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "--new-password-file and --new-password-fd: choose one");
-	if (o->token != NULL && o->token_file != NULL)
-		return kiln_fail(err, KILN_E_CONFIG, "--token and --token-file: choose one");
+	if ((o->token.file != NULL) + (o->token.fd != KILN_KEYCLI_NO_FD) + o->ask_token > 1)
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "--token-file, --token-fd and --ask-token: choose one");
+	if (o->token.fd != KILN_KEYCLI_NO_FD && o->token.fd == o->password.fd)
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "--token-fd and --password-fd: two descriptors");
 	return KILN_OK;
 }
 
@@ -233,6 +239,7 @@ enum kiln_code kiln_keycli_options_read(struct kiln_keycli_options *o,
 	    .command = command,
 	    .password.fd = KILN_KEYCLI_NO_FD,
 	    .new_password.fd = KILN_KEYCLI_NO_FD,
+	    .token.fd = KILN_KEYCLI_NO_FD,
 	    .timeout_ms = 60000,
 	};
 	(void)snprintf(program, sizeof program, "kiln keys %s", kiln_keycli_names[command]);

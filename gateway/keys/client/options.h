@@ -28,8 +28,8 @@ enum kiln_keycli_command {
 #define KILN_KEYCLI_IDS_MAX 64
 #define KILN_KEYCLI_NO_FD   UINT64_MAX
 
-/* Where a password comes from; nothing: the terminal. */
-struct kiln_keycli_password_source {
+/* Where a password or token comes from; nothing: the terminal. */
+struct kiln_keycli_source {
 	const char *file;
 	uint64_t fd;
 };
@@ -41,8 +41,9 @@ struct kiln_keycli_options {
 	uint8_t server_key[KILN_OPAQUE_ELEMENT_SIZE];
 	bool pinned;
 	const char *account;
-	struct kiln_keycli_password_source password, new_password;
-	const char *token, *token_file;
+	const char *device_file; /* NULL: the one in the state folder */
+	struct kiln_keycli_source password, new_password, token;
+	bool ask_token;
 	int stretch; /* enum kiln_opaque_ksf_profile of the words */
 	uint64_t timeout_ms;
 

@@ -175,7 +175,8 @@ static const char *advice(enum kiln_code code)
 		return "The certificate is for another name: --server-name NAME, if that is meant.";
 	case KILN_E_KEYS_SERVER: return "Do not enter the password there before you know why.";
 	case KILN_E_KEYS_CLOSED:
-		return "Ask whoever runs the server; with a token: --token-file FILE.";
+		return "Ask whoever runs the server; with a token: --token-file FILE, "
+		       "--token-fd N or --ask-token.";
 	default: return NULL;
 	}
 }

@@ -35,97 +35,134 @@ static int read_all(int fd, uint8_t *out, size_t max, size_t *len)
 	}
 }
 
+/* What is read, for messages. */
+struct what {
+	const char *name, *flag, *advice;
+	bool confirm;
+	size_t max;
+};
+
 static void strip_newline(struct kiln_keycli_secret *secret)
 {
 	if (secret->len > 0 && secret->data[secret->len - 1] == '\n')
 		secret->len--;
 }
 
-static enum kiln_code check_file(int fd, const char *path, struct kiln_error *err)
+static enum kiln_code check_file(const struct what *what, int fd, const char *path,
+				 struct kiln_error *err)
 {
 	struct stat file;
 	if (fstat(fd, &file) != 0)
 		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.160s", path);
 	if (!S_ISREG(file.st_mode))
 		return kiln_fail(err, KILN_E_CONFIG,
-				 "%.160s is no regular file; a pipe goes with --password-fd", path);
+				 "%.160s is no regular file; a pipe goes with --%s-fd", path,
+				 what->flag);
 	if (file.st_uid != geteuid() && file.st_uid != 0)
 		return kiln_fail(err, KILN_E_CONFIG, "%.160s belongs to somebody else", path);
 	if ((file.st_mode & 077) != 0)
 		return kiln_fail(
 		    err, KILN_E_CONFIG,
 		    "%.160s can be read by others (mode %04o): chmod 600 it, and think "
-		    "about changing the password",
-		    path, (unsigned)(file.st_mode & 07777));
+		    "about %s",
+		    path, (unsigned)(file.st_mode & 07777), what->advice);
 	return KILN_OK;
 }
 
-static enum kiln_code password_from_file(const char *path, struct kiln_keycli_secret *password,
-					 struct kiln_error *err)
+static enum kiln_code from_file(const struct what *what, const char *path,
+				struct kiln_keycli_secret *secret, struct kiln_error *err)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.160s", path);
-	enum kiln_code rc = check_file(fd, path, err);
+	enum kiln_code rc = check_file(what, fd, path, err);
 	const int failed =
-	    rc == KILN_OK ? read_all(fd, password->data, sizeof password->data, &password->len) : 0;
+	    rc == KILN_OK ? read_all(fd, secret->data, sizeof secret->data, &secret->len) : 0;
 	if (failed != 0)
 		rc = kiln_fail_errno(err, KILN_E_CONFIG, failed, "%.160s", path);
 	(void)close(fd);
-	strip_newline(password);
+	strip_newline(secret);
 	return rc;
 }
 
-static enum kiln_code password_from_fd(int fd, struct kiln_keycli_secret *password,
-				       struct kiln_error *err)
+static enum kiln_code from_fd(int fd, struct kiln_keycli_secret *secret, struct kiln_error *err)
 {
-	const int failed = read_all(fd, password->data, sizeof password->data, &password->len);
+	const int failed = read_all(fd, secret->data, sizeof secret->data, &secret->len);
 	if (failed != 0)
 		return kiln_fail_errno(err, KILN_E_CONFIG, failed, "descriptor %d", fd);
 	(void)close(fd);
-	strip_newline(password);
+	strip_newline(secret);
 	return KILN_OK;
 }
 
-static enum kiln_code password_from_terminal(const char *prompt, bool confirm,
-					     struct kiln_keycli_secret *password,
-					     struct kiln_error *err)
+static enum kiln_code from_terminal(const struct what *what, const char *prompt,
+				    struct kiln_keycli_secret *secret, struct kiln_error *err)
 {
 	struct kiln_keycli_secret again;
-	enum kiln_code rc = kiln_keycli_terminal_read(prompt, password->data, sizeof password->data,
-						      &password->len, err);
+	enum kiln_code rc =
+	    kiln_keycli_terminal_read(prompt, secret->data, sizeof secret->data, &secret->len, err);
 	if (rc == KILN_E_UNSUPPORTED)
 		return kiln_fail(err, KILN_E_CONFIG,
-				 "there is no terminal to ask for the password at: --password-file "
-				 "FILE or --password-fd N");
-	if (rc != KILN_OK || !confirm)
+				 "there is no terminal to ask for the %s at: --%s-file FILE or "
+				 "--%s-fd N",
+				 what->name, what->flag, what->flag);
+	if (rc != KILN_OK || !what->confirm)
 		return rc;
 	rc = kiln_keycli_terminal_read("Once more: ", again.data, sizeof again.data, &again.len,
 				       err);
 	if (rc == KILN_OK &&
-	    (again.len != password->len || memcmp(again.data, password->data, again.len) != 0))
+	    (again.len != secret->len || memcmp(again.data, secret->data, again.len) != 0))
 		rc = kiln_fail(err, KILN_E_CONFIG, "the two are not the same; nothing was done");
 	kiln_wipe(&again, sizeof again);
 	return rc;
 }
 
-enum kiln_code kiln_keycli_password(const struct kiln_keycli_password_source *source,
-				    const char *prompt, bool confirm,
-				    struct kiln_keycli_secret *password, struct kiln_error *err)
+static enum kiln_code read_one(const struct what *what, const struct kiln_keycli_source *source,
+			       const char *prompt, struct kiln_keycli_secret *secret,
+			       struct kiln_error *err)
 {
 	enum kiln_code rc;
-	memset(password, 0, sizeof *password);
+	memset(secret, 0, sizeof *secret);
 	if (source->file != NULL)
-		rc = password_from_file(source->file, password, err);
+		rc = from_file(what, source->file, secret, err);
 	else if (source->fd != KILN_KEYCLI_NO_FD)
-		rc = password_from_fd((int)source->fd, password, err);
+		rc = from_fd((int)source->fd, secret, err);
 	else
-		rc = password_from_terminal(prompt, confirm, password, err);
-	if (rc == KILN_OK && password->len == 0)
-		rc = kiln_fail(err, KILN_E_CONFIG, "an empty password is none");
+		rc = from_terminal(what, prompt, secret, err);
+	if (rc == KILN_OK && secret->len == 0)
+		rc = kiln_fail(err, KILN_E_CONFIG, "an empty %s is none", what->name);
+	if (rc == KILN_OK && secret->len > what->max)
+		rc = kiln_fail(err, KILN_E_CONFIG, "a %s has at most %zu bytes", what->name,
+			       what->max);
 	if (rc != KILN_OK)
-		kiln_wipe(password, sizeof *password);
+		kiln_wipe(secret, sizeof *secret);
 	return rc;
+}
+
+enum kiln_code kiln_keycli_password(const struct kiln_keycli_source *source, const char *prompt,
+				    bool confirm, struct kiln_keycli_secret *password,
+				    struct kiln_error *err)
+{
+	const struct what what = {
+	    .name = "password",
+	    .flag = "password",
+	    .advice = "changing the password",
+	    .confirm = confirm,
+	    .max = KILN_OPAQUE_PASSWORD_MAX,
+	};
+	return read_one(&what, source, prompt, password, err);
+}
+
+enum kiln_code kiln_keycli_token(const struct kiln_keycli_source *source,
+				 struct kiln_keycli_secret *token, struct kiln_error *err)
+{
+	const struct what what = {
+	    .name = "registration token",
+	    .flag = "token",
+	    .advice = "asking for another token",
+	    .max = KILN_KEYS_TOKEN_MAX,
+	};
+	return read_one(&what, source, "Registration token: ", token, err);
 }
 
 static enum kiln_code read_from(int fd, const char *name, size_t max, uint8_t *data, size_t *len,

@@ -16,10 +16,14 @@ struct kiln_keycli_secret {
 /* From the file, which must be ours alone, the descriptor, or the terminal without echo: prompt
  * asks there, and twice if it is to be confirmed. One newline at the end is not part of it.
  * KILN_E_CONFIG with a sentence for the user; KILN_E_SYSTEM. */
-enum kiln_code kiln_keycli_password(const struct kiln_keycli_password_source *source,
-				    const char *prompt, bool confirm,
-				    struct kiln_keycli_secret *password,
+enum kiln_code kiln_keycli_password(const struct kiln_keycli_source *source, const char *prompt,
+				    bool confirm, struct kiln_keycli_secret *password,
 				    struct kiln_error *err) KILN_NODISCARD;
+
+/* A registration token, in the same ways: 1 to KILN_KEYS_TOKEN_MAX bytes. */
+enum kiln_code kiln_keycli_token(const struct kiln_keycli_source *source,
+				 struct kiln_keycli_secret *token,
+				 struct kiln_error *err) KILN_NODISCARD;
 
 /* All of path (NULL: the standard input, without echo where that is a terminal), at most max bytes.
  * The caller wipes and frees *data. */

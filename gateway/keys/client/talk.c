@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "keys/client/device.h"
 #include "keys/client/terminal.h"
 
 static uint64_t now_ms(void)
@@ -88,18 +89,33 @@ static void on_progress(void *arg, enum kiln_keys_progress what)
 		kiln_keycli_progress_end();
 }
 
+/* NULL, and the user hears of it: there is none. */
+static const uint8_t *find_device(struct kiln_keycli_talk *talk)
+{
+	struct kiln_error err = {0};
+	if (kiln_keycli_device(talk->options, talk->device, &err))
+		return talk->device;
+	(void)fprintf(
+	    stderr,
+	    "kiln keys: %s; the server will not know this device again, and strangers who "
+	    "guess at the account can make it wait\n",
+	    err.message);
+	return NULL;
+}
+
 enum kiln_code kiln_keycli_open(struct kiln_keycli_talk *talk, const struct kiln_keycli_options *o,
 				const struct kiln_keycli_secret *password, struct kiln_error *err)
 {
+	talk->options = o;
 	const struct kiln_keys_options options = {
 	    .server_identity = o->server_identity,
 	    .server_key = o->pinned ? o->server_key : NULL,
 	    .ksf = kiln_keycli_stretching(o),
 	    .progress = on_progress,
+	    .device = find_device(talk),
 	    .reconnect = reconnect,
 	    .arg = talk,
 	};
-	talk->options = o;
 	talk->end_ms = now_ms() + o->timeout_ms;
 	enum kiln_code rc = prepare(talk, err);
 	if (rc == KILN_OK)

@@ -18,6 +18,7 @@ struct kiln_keycli_talk {
 	uint64_t end_ms;
 	struct kiln_keys *keys;
 	unsigned reconnects;
+	uint8_t device[KILN_KEYS_DEVICE_LEN];
 };
 
 /* Connects; calls of kiln/keys.h can be made with talk->keys. A connection that is lost meanwhile

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A connection that was handed off to the key server; see keyd.h. */
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/bytes.h"
-#include "keys/frame.h"
 #include "keys/serve/keyd.h"
 
 #define READ_MAX   65536u /* bytes of one connection in one turn */
 #define READ_PIECE 16384u
-#define ACCEPT_MAX 64 /* connections in one turn */
-#define BUSY_MS    5000u
 /* Frames outside of any session: who sends more has not mistaken himself. */
 #define REFUSED_MAX 16u
 
@@ -28,7 +24,7 @@ static void leave_queue(struct kiln_keyd_conn *conn)
 	conn->queue = NULL;
 }
 
-static void enter_queue(struct kiln_keyd_conn *conn, struct kiln_keyd_queue *queue)
+void kiln_keyd_wait_in(struct kiln_keyd_conn *conn, struct kiln_keyd_queue *queue)
 {
 	leave_queue(conn);
 	conn->queue = queue;
@@ -37,116 +33,6 @@ static void enter_queue(struct kiln_keyd_conn *conn, struct kiln_keyd_queue *que
 	conn->prev = queue->last;
 	*(queue->last != NULL ? &queue->last->next : &queue->first) = conn;
 	queue->last = conn;
-}
-
-/* ---- a new one ------------------------------------------------------------------------------ */
-
-/* Who limits and audit lines are about: the client, also behind a load balancer. */
-static bool find_source(const struct kiln_handoff_info *info, uint8_t source[KILN_KEYS_SOURCE_LEN])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	const struct sockaddr_storage *from =
-	    info->client.ss_family != AF_UNSPEC ? &info->client : &info->peer;
-	memset(source, 0, KILN_KEYS_SOURCE_LEN);
-	if (from->ss_family == AF_INET6) {
-		memcpy(source, &((const struct sockaddr_in6 *)from)->sin6_addr, 16);
-		return true;
-	}
-	if (from->ss_family != AF_INET)
-		return false;
-	memcpy(source, mapped, sizeof mapped);
-	memcpy(source + sizeof mapped, &((const struct sockaddr_in *)from)->sin_addr, 4);
-	return true;
-}
-
-/* The exporter's value, if it is the one of our protocol. */
-static const uint8_t *find_exporter(struct kiln_keyd *keyd, const struct kiln_conn *tls)
-{
-	const struct kiln_handoff_info *info = kiln_conn_handoff(tls);
-	size_t len = 0;
-	const uint8_t *exporter = kiln_conn_exporter(tls, &len);
-	if (strcmp(info->exporter_label, KILN_KEYS_EXPORTER_LABEL) == 0 &&
-	    len == KILN_KEYS_EXPORTER_LEN)
-		return exporter;
-	kiln_keyd_log_unbound(keyd, info->exporter_label);
-	return NULL;
-}
-
-static enum kiln_code begin(struct kiln_keyd_conn *conn, struct kiln_error *err)
-{
-	struct kiln_keyd *keyd = conn->keyd;
-	uint8_t source[KILN_KEYS_SOURCE_LEN];
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
-	const bool known = find_source(kiln_conn_handoff(conn->tls), source);
-	if (strcmp(kiln_conn_alpn(conn->tls), KILN_KEYS_PROTOCOL) != 0)
-		return kiln_fail(
-		    err, KILN_E_CONFIG,
-		    "its ALPN is not " KILN_KEYS_PROTOCOL
-		    ": the client is another one, or the gateway lacks --alpn " KILN_KEYS_PROTOCOL);
-	conn->keys = kiln_keys_conn_new(keyd->server, known ? source : NULL,
-					find_exporter(keyd, conn->tls), conn);
-	if (conn->keys == NULL ||
-	    epoll_ctl(keyd->epoll, EPOLL_CTL_ADD, kiln_conn_fd(conn->tls), &event) != 0)
-		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a connection");
-	conn->watched = EPOLLIN;
-	return KILN_OK;
-}
-
-static void add(struct kiln_keyd *keyd, struct kiln_conn *tls)
-{
-	struct kiln_error err = {0};
-	struct kiln_keyd_conn *conn = calloc(1, sizeof *conn);
-	if (conn == NULL) {
-		kiln_conn_close(tls);
-		return;
-	}
-	conn->keyd = keyd;
-	conn->tls = tls;
-	conn->id = kiln_conn_handoff(tls)->id;
-	conn->started_ms = keyd->now.steady_ms;
-	keyd->conn_count++;
-	keyd->counters.connections++;
-	enter_queue(conn, &keyd->fresh);
-	if (begin(conn, &err) != KILN_OK)
-		kiln_keyd_end(conn, "refused", &err);
-	else
-		kiln_keyd_readable(conn); /* bytes may have come with it */
-}
-
-/* Says so in our protocol, as far as the socket takes it. */
-static void refuse(struct kiln_keyd *keyd, struct kiln_conn *tls)
-{
-	static const uint8_t no_session[KILN_KEYS_SESSION_ID_LEN];
-	struct kiln_keys_message busy;
-	uint8_t frame[KILN_KEYS_HEADER_LEN + 16];
-	memset(&busy, 0, sizeof busy);
-	busy.code = KILN_KEYS_BUSY;
-	busy.retry_after_ms = BUSY_MS;
-	const size_t len =
-	    kiln_keys_frame_write(KILN_KEYS_ERROR, no_session, 0, &busy, NULL, frame, sizeof frame);
-	/* If that does not get through, it hears nothing, which is the same to us. */
-	if (len > 0 && kiln_conn_write(tls, frame, len, NULL) > 0)
-		(void)kiln_conn_shutdown_write(tls, NULL);
-	kiln_conn_close(tls);
-	keyd->counters.refused_connections++;
-	kiln_keyd_log_full(keyd);
-}
-
-void kiln_keyd_accept(struct kiln_keyd *keyd)
-{
-	struct kiln_error err = {0};
-	struct kiln_conn *tls;
-	for (int i = 0; i < ACCEPT_MAX && keyd->listener != NULL; i++) {
-		if (kiln_handoff_accept(keyd->listener, 0, &tls, &err) < 0) {
-			if (err.code != KILN_E_AGAIN)
-				kiln_keyd_log_error("accept_failed", &err);
-			return;
-		}
-		if (keyd->conn_count >= keyd->options->max_connections)
-			refuse(keyd, tls);
-		else
-			add(keyd, tls);
-	}
 }
 
 /* ---- ends ----------------------------------------------------------------------------------- */
@@ -190,9 +76,12 @@ bool kiln_keyd_reap(struct kiln_keyd *keyd)
 		keyd->ended = conn->next_ended;
 		keyd->conn_count--;
 		kiln_keyd_log_conn(conn);
+		kiln_keyd_source_leave(keyd, conn->source);
 		kiln_conn_close(conn->tls);
 		free(conn);
 	}
+	if (any)
+		kiln_keyd_listen_again(keyd);
 	return any;
 }
 
@@ -217,7 +106,7 @@ void kiln_keyd_begin_close(struct kiln_keyd_conn *conn, const char *why)
 	conn->closing = true;
 	if (conn->close == NULL)
 		conn->close = why;
-	enter_queue(conn, &conn->keyd->closing);
+	kiln_keyd_wait_in(conn, &conn->keyd->closing);
 	const enum kiln_code rc = kiln_conn_shutdown_write(conn->tls, &err);
 	if (rc != KILN_OK && rc != KILN_E_AGAIN) {
 		kiln_keyd_end(conn, why, NULL);
@@ -247,11 +136,11 @@ static void feed(struct kiln_keyd_conn *conn, const uint8_t *data, size_t len)
 	conn->bytes_in += len;
 	if (conn->keys == NULL)
 		return; /* closing: too late */
-	const unsigned refused = conn->refused;
+	const unsigned refused = conn->refused, limited = conn->limited;
 	keyd->feeding = conn;
 	kiln_keys_conn_feed(conn->keys, data, len, keyd->now);
 	keyd->feeding = NULL;
-	conn->unwanted = conn->refused != refused;
+	conn->unwanted = conn->refused != refused || conn->limited != limited;
 	if (conn->refused > REFUSED_MAX)
 		kiln_keyd_begin_close(conn, "refused_frames");
 }
@@ -318,7 +207,7 @@ static bool send_output(struct kiln_keyd_conn *conn)
 		kiln_keys_conn_sent(conn->keys, (size_t)n);
 		/* Bytes alone give it no time, and refusals do not: a session must go on. */
 		if (!conn->unwanted)
-			enter_queue(conn, &conn->keyd->idle);
+			kiln_keyd_wait_in(conn, &conn->keyd->idle);
 	}
 	if (!kiln_conn_unsent(conn->tls))
 		return true;

@@ -9,6 +9,7 @@
 #include "net/address.h"
 
 #define WARNING_INTERVAL_MS 1000u
+#define ACCEPT_INTERVAL_MS  60000u
 
 void kiln_keyd_source_text(const uint8_t source[KILN_KEYS_SOURCE_LEN], char *out, size_t size)
 {
@@ -101,6 +102,8 @@ void kiln_keyd_on_event(void *arg, const struct kiln_keys_event *event)
 	count(&keyd->counters, event);
 	if (event->what == KILN_KEYS_EVENT_REFUSED && keyd->feeding != NULL)
 		keyd->feeding->refused++;
+	if (event->outcome == KILN_KEYS_LIMITED && keyd->feeding != NULL)
+		keyd->feeding->limited++;
 	if (!worth_a_line(keyd, event, &suppressed))
 		return;
 	kiln_log_begin(&line, level_of(event), "keys_session");
@@ -108,7 +111,8 @@ void kiln_keyd_on_event(void *arg, const struct kiln_keys_event *event)
 		kiln_log_u64(&line, "conn", keyd->feeding->id);
 	kiln_log_str(&line, "what", what_name(event));
 	kiln_log_str(&line, "operation", operation_name(event->operation));
-	kiln_log_str(&line, "outcome", kiln_keys_error_name(event->outcome));
+	if (event->what != KILN_KEYS_EVENT_NO_MEMORY) /* which has none */
+		kiln_log_str(&line, "outcome", kiln_keys_error_name(event->outcome));
 	if (event->user_id != NULL)
 		kiln_log_hex(&line, "user", event->user_id, KILN_KEYS_USER_ID_LEN);
 	if (event->account != NULL && keyd->options->log_accounts)
@@ -194,6 +198,42 @@ void kiln_keyd_log_full(struct kiln_keyd *keyd)
 	kiln_log_end(&line);
 }
 
+void kiln_keyd_log_crowd(struct kiln_keyd *keyd, const uint8_t address[KILN_KEYS_SOURCE_LEN])
+{
+	static struct kiln_log_limit limit;
+	struct kiln_log_line line;
+	char source[INET6_ADDRSTRLEN];
+	uint64_t suppressed;
+	if (!kiln_log_limit_pass(&limit, keyd->now.steady_ms, WARNING_INTERVAL_MS, &suppressed))
+		return;
+	kiln_keyd_source_text(address, source, sizeof source);
+	kiln_log_begin(&line, KILN_LOG_WARNING, "source_limit");
+	kiln_log_str(&line, "source", source);
+	kiln_log_u64(&line, "connections", keyd->max_per_source);
+	kiln_log_u64(&line, "suppressed", suppressed);
+	kiln_log_str(&line, "hint",
+		     "new connections from there are refused; see --max-connections-per-source, if "
+		     "it is many users behind one address");
+	kiln_log_end(&line);
+}
+
+void kiln_keyd_log_accept(struct kiln_keyd *keyd, const struct kiln_error *err)
+{
+	static struct kiln_log_limit limit;
+	struct kiln_log_line line;
+	uint64_t suppressed;
+	if (!kiln_log_limit_pass(&limit, keyd->now.steady_ms, ACCEPT_INTERVAL_MS, &suppressed))
+		return;
+	kiln_log_begin(&line, KILN_LOG_WARNING, "accept_failed");
+	kiln_log_error(&line, err);
+	kiln_log_u64(&line, "suppressed", suppressed);
+	kiln_log_u64(&line, "connections", keyd->conn_count);
+	kiln_log_str(&line, "hint",
+		     "those that are here go on; new ones wait until one of them ends. Raise the "
+		     "limit of open files (ulimit -n, systemd's LimitNOFILE=)");
+	kiln_log_end(&line);
+}
+
 void kiln_keyd_log_unbound(struct kiln_keyd *keyd, const char *label)
 {
 	static struct kiln_log_limit limit;
@@ -217,6 +257,7 @@ void kiln_keyd_log_counters(const struct kiln_keyd *keyd)
 	kiln_log_begin(&line, KILN_LOG_INFO, "counters");
 	kiln_log_u64(&line, "connections", keyd->conn_count);
 	kiln_log_u64(&line, "sessions", now.sessions);
+	kiln_log_u64(&line, "starting", now.starting);
 	kiln_log_u64(&line, "open", now.open);
 	kiln_log_u64(&line, "detached", now.detached);
 	kiln_log_u64(&line, "connections_total", c->connections);

@@ -92,11 +92,15 @@ void kiln_keyd_close(struct kiln_keyd *keyd)
 	if (keyd->signals >= 0)
 		(void)close(keyd->signals);
 	keyd->epoll = keyd->signals = -1;
+	kiln_keyd_sources_close(keyd);
 }
 
 static void commit(struct kiln_keyd *keyd)
 {
-	if (kiln_keys_server_commit(keyd->server, keyd->now))
+	kiln_log_hold(); /* a line for each session */
+	const bool kept = kiln_keys_server_commit(keyd->server, keyd->now);
+	kiln_log_let_go();
+	if (kept)
 		keyd->counters.batches++;
 	else
 		keyd->counters.store_failures++;
@@ -114,20 +118,35 @@ static void begin_stop(struct kiln_keyd *keyd)
 	}
 	keyd->stopping = true;
 	keyd->stop_at = keyd->now.steady_ms + keyd->options->shutdown_ms;
+	kiln_keys_server_wind_down(keyd->server);
 	kiln_handoff_close(keyd->listener);
 	keyd->listener = NULL;
+	keyd->deaf = false;
 	kiln_log_begin(&line, KILN_LOG_INFO, "stopping");
 	kiln_log_u64(&line, "connections", keyd->conn_count);
 	kiln_log_u64(&line, "sessions", count.sessions);
+	kiln_log_u64(&line, "starting", count.starting);
 	kiln_log_u64(&line, "open", count.open);
 	kiln_log_end(&line);
+}
+
+/* An answer waits for its client to read. */
+static bool is_sending(const struct kiln_keyd_queue *queue)
+{
+	const struct kiln_keyd_conn *conn = queue->first;
+	while (conn != NULL && !conn->blocked)
+		conn = conn->next;
+	return conn != NULL;
 }
 
 /* Nothing is under way that a client waits for, or the time is over. */
 static bool may_stop(const struct kiln_keyd *keyd)
 {
-	return keyd->now.steady_ms >= keyd->stop_at ||
-	       kiln_keys_server_count(keyd->server).open == 0;
+	const struct kiln_keys_server_count count = kiln_keys_server_count(keyd->server);
+	if (keyd->now.steady_ms >= keyd->stop_at)
+		return true;
+	return count.starting == 0 && count.open == 0 && !is_sending(&keyd->fresh) &&
+	       !is_sending(&keyd->idle);
 }
 
 static void stop(struct kiln_keyd *keyd)
@@ -192,6 +211,8 @@ static uint64_t earliest(const struct kiln_keyd *keyd)
 		due = keyd->idle.first->deadline;
 	if (keyd->closing.first != NULL && keyd->closing.first->deadline < due)
 		due = keyd->closing.first->deadline;
+	if (keyd->deaf && keyd->deaf_until < due)
+		due = keyd->deaf_until;
 	if (keyd->stopping && keyd->stop_at < due)
 		due = keyd->stop_at;
 	return due;
@@ -240,6 +261,8 @@ static void on_deadlines(struct kiln_keyd *keyd)
 		kiln_keyd_begin_close(keyd->idle.first, "idle_timeout");
 	while (keyd->closing.first != NULL && keyd->closing.first->deadline <= now)
 		kiln_keyd_end(keyd->closing.first, NULL, NULL);
+	if (keyd->deaf && keyd->deaf_until <= now)
+		kiln_keyd_listen_again(keyd);
 	if (kiln_keys_server_deadline(keyd->server) <= now)
 		kiln_keys_server_tick(keyd->server, keyd->now);
 }
@@ -296,9 +319,11 @@ static enum kiln_code turn(struct kiln_keyd *keyd, struct kiln_error *err)
 	}
 	on_deadlines(keyd);
 	tell_refused();
-	if (keyd->stopping && !keyd->stopped && may_stop(keyd))
-		stop(keyd);
 	settle(keyd);
+	if (keyd->stopping && may_stop(keyd)) {
+		stop(keyd);
+		settle(keyd);
+	}
 	return KILN_OK;
 }
 

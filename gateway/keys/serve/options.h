@@ -28,7 +28,8 @@ struct kiln_keys_serve_options {
 	const char *identity;
 	bool no_binding;
 
-	uint64_t max_connections, max_sessions, max_sessions_per_connection, max_detached;
+	uint64_t max_connections, max_per_source; /* 0: not given */
+	uint64_t max_sessions, max_sessions_per_connection, max_detached;
 	uint64_t idle_ms, login_ms, request_ms, resume_ms, shutdown_ms;
 
 	struct kiln_keys_texts limit_texts;

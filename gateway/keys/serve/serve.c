@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -125,16 +124,6 @@ static enum kiln_code make_server(struct kiln_keyd *keyd, struct kiln_store *sto
 
 /* ---- rights --------------------------------------------------------------------------------- */
 
-/* A connection is a descriptor, or three of them where it is relayed. */
-static void raise_descriptors(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* Out of a path, the folder that it is in; NULL for none. */
 static const char *folder_of(const char *path, char out[PATH_MAX])
 {
@@ -193,6 +182,8 @@ static void log_ready(const struct kiln_keyd *keyd)
 	kiln_log_bool(&line, "binding_required", !o->no_binding);
 	kiln_log_str(&line, "server_identity", o->identity);
 	kiln_log_hex(&line, "server_key", keyd->server_key, sizeof keyd->server_key);
+	kiln_log_u64(&line, "max_connections", keyd->max_connections);
+	kiln_log_u64(&line, "max_per_source", keyd->max_per_source);
 	kiln_log_u64(&line, "pid", (uint64_t)getpid());
 	kiln_log_end(&line);
 }
@@ -230,8 +221,9 @@ static enum kiln_code set_up(struct kiln_keyd *keyd, struct kiln_store **store,
 {
 	const struct kiln_keys_serve_options *o = keyd->options;
 	struct keys keys = {0};
-	raise_descriptors();
-	enum kiln_code rc = read_keys(o, &keys, err);
+	enum kiln_code rc = kiln_keyd_plan(keyd, err);
+	if (rc == KILN_OK)
+		rc = read_keys(o, &keys, err);
 	if (rc == KILN_OK)
 		rc = kiln_sandbox_drop_user(o->user, err);
 	if (rc == KILN_OK)

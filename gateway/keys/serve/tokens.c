@@ -119,9 +119,12 @@ static const char help[] =
     "usage: kiln keys token [--count N] [--days N] >> FILE\n\n"
     "Makes registration tokens: lines for the file that `kiln keys serve --registration token\n"
     "--tokens FILE` reads at its start and at SIGHUP. Each is good for one registration.\n\n"
-    "  (umask 077; kiln keys token --count 3 >> /etc/kiln/tokens)\n"
+    "  install -o kiln-keys -m 600 /dev/null /var/lib/kiln/tokens   (once: it is the server's)\n"
+    "  kiln keys token --count 3 >> /var/lib/kiln/tokens\n"
     "  systemctl reload kiln-keys\n"
-    "  kiln keys register --server keys.example:8443 --account me@example.org --token TOKEN\n\n"
+    "and whoever gets one, in a file of mode 0600:\n"
+    "  kiln keys register --server keys.example:8443 --account me@example.org \\\n"
+    "       --token-file invitation\n\n"
     "  --count N    how many [1]\n"
     "  --days N     how long they are good [7]\n";
 

@@ -14,6 +14,7 @@ static void store_rollback(void *ctx)
 {
 	struct kiln_store *store = ctx;
 	store->db->driver->rollback(store->db);
+	kiln_store_kept_drop(store);
 	forget_batch(store);
 }
 
@@ -29,7 +30,9 @@ static enum kiln_store_result store_begin(void *ctx, struct kiln_error *err)
 /* What all servers of a database write is written last, and in the same order by all. */
 static enum kiln_store_result write_last(struct kiln_store *store, struct kiln_error *err)
 {
-	enum kiln_store_result result = kiln_store_audit_flush(store, err);
+	enum kiln_store_result result = kiln_store_kept_flush(store, err);
+	if (result == KILN_STORE_OK)
+		result = kiln_store_audit_flush(store, err);
 	if (result == KILN_STORE_OK && store->users_added > 0)
 		result = kiln_store_users_count(store, err);
 	if (result == KILN_STORE_OK && store->wrote && store->anchor != NULL)
@@ -59,6 +62,8 @@ static enum kiln_store_result store_commit(void *ctx, struct kiln_error *err)
 	forget_batch(store);
 	if (result == KILN_STORE_OK)
 		scrub(store);
+	else
+		kiln_store_kept_drop(store);
 	return result;
 }
 
@@ -74,6 +79,7 @@ static enum kiln_store_result store_savepoint(void *ctx, struct kiln_error *err)
 	const enum kiln_store_result result = store->db->driver->savepoint(store->db, err);
 	if (result == KILN_STORE_OK) {
 		store->in_frame = true;
+		store->frame++;
 		store->frame_count = store->pending_count;
 		store->frame_written = store->pending_written;
 		store->frame_users = store->users_added;
@@ -92,12 +98,15 @@ static enum kiln_store_result store_undo(void *ctx, struct kiln_error *err)
 {
 	struct kiln_store *store = ctx;
 	store->in_frame = false;
+	kiln_store_kept_undo(store);
 	store->pending_count = store->frame_count;
 	store->pending_written = store->frame_written;
 	store->users_added = store->frame_users;
 	const enum kiln_store_result result = store->db->driver->undo(store->db, err);
-	if (result != KILN_STORE_OK)
+	if (result != KILN_STORE_OK) {
+		kiln_store_kept_drop(store);
 		forget_batch(store);
+	}
 	return result;
 }
 

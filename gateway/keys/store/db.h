@@ -35,6 +35,7 @@ struct kiln_db_driver {
 	const char *name;
 	bool limits_apart; /* statements marked so are not in the transaction */
 	bool one_file;     /* kiln_sqlite_copy can copy it */
+	bool one_server;   /* nobody writes to it while we have it open */
 	const char *const *migrations[KILN_STORE_SCHEMA + 1]; /* [n]: from n - 1 to n */
 
 	/* *changed may be NULL: how many rows were. */

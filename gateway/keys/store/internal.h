@@ -19,6 +19,30 @@ struct kiln_store_pending {
 	uint32_t order;
 };
 
+/* A bucket of a limit that is kept in memory: of the database where nobody else writes. */
+struct kiln_store_kept_state {
+	struct kiln_keys_bucket bucket;
+	uint64_t stale_ms;
+	bool fresh; /* it needs no row */
+	bool waits; /* for the commit, to be written */
+};
+#define KILN_STORE_KEPT 512u
+struct kiln_store_kept {
+	uint8_t id[KILN_STORE_HASH_LEN];
+	bool used;
+	bool there;     /* it may have a row */
+	uint64_t frame; /* that changed it last; then "before" is what an undo makes of it */
+	struct kiln_store_kept_state now, before;
+};
+
+/* When somebody logged in to an account from somewhere, as it was read: of that database too. */
+#define KILN_STORE_SEEN 512u
+struct kiln_store_seen {
+	uint8_t source[KILN_STORE_HASH_LEN];
+	bool used;
+	uint64_t when_ms;
+};
+
 struct kiln_anchor;
 
 struct kiln_store {
@@ -37,7 +61,10 @@ struct kiln_store {
 	size_t pending_count, pending_written;
 	size_t frame_count, frame_written; /* at the savepoint */
 	uint64_t users_added, frame_users; /* in this batch; at the savepoint */
+	uint64_t frame;                    /* number of the savepoint, from 1 */
 	unsigned limit_turns;
+	struct kiln_store_kept kept[KILN_STORE_KEPT];
+	struct kiln_store_seen seen[KILN_STORE_SEEN];
 	struct kiln_anchor *anchor;
 	uint8_t decoy[KILN_ROW_MAX]; /* the row of nobody, sealed */
 	size_t decoy_len;
@@ -91,6 +118,18 @@ bool kiln_store_open_audit(const struct kiln_store *store, const uint8_t *user_i
 			   uint8_t hash[KILN_KEYS_HASH_LEN]) KILN_NODISCARD;
 #define KILN_STORE_NOBODY_LINES 20000u /* of nobody's log, at most */
 #define KILN_STORE_NOBODY_DROP  2000u  /* at once */
+
+/* ---- kept.c: buckets in memory */
+struct kiln_store_kept *kiln_store_kept_find(struct kiln_store *store, const uint8_t *id);
+/* As it was read, or a fresh one. NULL: this one is not kept. */
+struct kiln_store_kept *kiln_store_kept_add(struct kiln_store *store, const uint8_t *id,
+					    const struct kiln_keys_bucket *bucket, bool there);
+void kiln_store_kept_set(struct kiln_store *store, struct kiln_store_kept *slot,
+			 const struct kiln_keys_bucket *bucket, bool fresh, uint64_t stale_ms);
+enum kiln_store_result kiln_store_kept_flush(struct kiln_store *store, struct kiln_error *err);
+/* What the frame changed; all: what is in the database counts. Both forget what was seen. */
+void kiln_store_kept_undo(struct kiln_store *store);
+void kiln_store_kept_drop(struct kiln_store *store);
 
 /* ---- users */
 void kiln_store_name_hash(const struct kiln_store *store, const uint8_t *name, size_t len,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * From where somebody logged in to an account before, and tokens: lib/keys/store.h. */
+ * From where and with what somebody logged in to an account before, and tokens: lib/keys/store.h.
+ */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -16,12 +17,41 @@ struct place {
 static void hash_account(const struct kiln_store *store, const struct kiln_keys_known *known,
 			 struct place *p)
 {
-	kiln_sealer_hash(store->sealer, KILN_TABLE_KNOWN, known->name, known->name_len, NULL, 0,
-			 p->account);
+	/* An account's devices are rows beside those of its sources: each has its own bound. */
+	static const char devices[] = "devices";
+	const bool device = known->device != NULL;
 	kiln_sealer_hash(store->sealer, KILN_TABLE_KNOWN, known->name, known->name_len,
-			 known->source, sizeof known->source, p->source);
+			 device ? devices : NULL, device ? sizeof devices : 0, p->account);
+	kiln_sealer_hash(store->sealer, KILN_TABLE_KNOWN, known->name, known->name_len,
+			 device ? known->device : known->source,
+			 device ? KILN_KEYS_DEVICE_LEN : sizeof known->source, p->source);
 	p->row = kiln_row_of2(KILN_TABLE_KNOWN, p->account, sizeof p->account, p->source,
 			      sizeof p->source);
+}
+
+static struct kiln_store_seen *seen_of(struct kiln_store *store, const uint8_t *source)
+{
+	return &store->seen[kiln_load_be16(source) % KILN_STORE_SEEN];
+}
+
+/* A login asks when it begins, and again when it was good. */
+static bool seen(struct kiln_store *store, const struct place *p, uint64_t *when_ms)
+{
+	const struct kiln_store_seen *s = seen_of(store, p->source);
+	const bool hit = s->used && memcmp(s->source, p->source, sizeof s->source) == 0;
+	if (hit)
+		*when_ms = s->when_ms;
+	return hit;
+}
+
+static void remember(struct kiln_store *store, const struct place *p, uint64_t when_ms)
+{
+	struct kiln_store_seen *s = seen_of(store, p->source);
+	if (!store->in_batch || !store->db->driver->one_server)
+		return;
+	s->used = true;
+	s->when_ms = when_ms;
+	memcpy(s->source, p->source, sizeof s->source);
 }
 
 /* When it was last there. OK, ABSENT, FAILED. */
@@ -32,6 +62,8 @@ static enum kiln_store_result get(struct kiln_store *store, const struct place *
 	struct kiln_store_cell cell;
 	const struct kiln_db_value values[] = {KILN_DB_BYTES(p->account, sizeof p->account),
 					       KILN_DB_BYTES(p->source, sizeof p->source)};
+	if (seen(store, p, when_ms))
+		return KILN_STORE_OK;
 	const enum kiln_store_result result =
 	    kiln_store_get(store, KILN_SQL_KNOWN_GET, values, &cell, err);
 	if (result != KILN_STORE_OK)
@@ -39,6 +71,7 @@ static enum kiln_store_result get(struct kiln_store *store, const struct place *
 	if (!kiln_unseal_exactly(store->sealer, &p->row, cell.bytes, cell.len, plain, sizeof plain))
 		return kiln_store_damaged(&p->row, "its seal does not open", err);
 	*when_ms = kiln_row_number(plain);
+	remember(store, p, *when_ms);
 	return KILN_STORE_OK;
 }
 
@@ -89,6 +122,7 @@ static enum kiln_store_result drop_oldest(struct kiln_store *store, const struct
 	    kiln_store_run(store, KILN_SQL_KNOWN_ALL, account, take_one, &o, NULL, err);
 	if (result != KILN_STORE_OK || o.count < KILN_KEYS_KNOWN_MAX)
 		return result;
+	seen_of(store, o.source)->used = false;
 	const struct kiln_db_value drop[] = {account[0], KILN_DB_BYTES(o.source, sizeof o.source)};
 	return kiln_store_run(store, KILN_SQL_KNOWN_DROP, drop, NULL, NULL, NULL, err);
 }
@@ -109,6 +143,7 @@ enum kiln_store_result kiln_store_known_put(void *ctx, const struct kiln_keys_kn
 		result = drop_oldest(store, &p, err);
 	if (result != KILN_STORE_OK)
 		return result;
+	seen_of(store, p.source)->used = false;
 	kiln_store_be64(plain, now_ms);
 	kiln_seal(store->sealer, &p.row, plain, sizeof plain, sealed);
 	const struct kiln_db_value values[] = {KILN_DB_BYTES(p.account, sizeof p.account),

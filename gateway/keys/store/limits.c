@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Limits: lib/keys/store.h. A bucket is read, judged, and written if it is still what was read:
  * nothing is locked. On PostgreSQL that is a connection of its own, and what it writes counts at
- * once, for all servers and whatever becomes of the batch; nobody waits for a stranger's bucket. */
+ * once, for all servers and whatever becomes of the batch; nobody waits for a stranger's bucket.
+ * On SQLite it is written with the batch: kept.c. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -14,11 +15,13 @@ struct held {
 	struct kiln_row row;
 	uint8_t id[KILN_STORE_HASH_LEN];
 	struct kiln_keys_bucket bucket;
-	struct kiln_store_cell cell; /* as it was read */
+	struct kiln_store_kept *kept; /* or NULL, and then: */
+	struct kiln_store_cell cell;  /* as it was read */
 	bool there;
 };
 
-static enum kiln_store_result get(struct kiln_store *store, struct held *h, struct kiln_error *err)
+static enum kiln_store_result read_row(struct kiln_store *store, struct held *h,
+				       struct kiln_error *err)
 {
 	uint8_t plain[KILN_ROW_BUCKET_LEN];
 	uint64_t stale;
@@ -34,6 +37,19 @@ static enum kiln_store_result get(struct kiln_store *store, struct held *h, stru
 		return kiln_store_damaged(&h->row, "its seal does not open", err);
 	kiln_row_read_bucket(plain, &h->bucket, &stale);
 	return KILN_STORE_OK;
+}
+
+static enum kiln_store_result get(struct kiln_store *store, struct held *h, struct kiln_error *err)
+{
+	h->kept = kiln_store_kept_find(store, h->id);
+	if (h->kept != NULL) {
+		h->bucket = h->kept->now.bucket;
+		return KILN_STORE_OK;
+	}
+	const enum kiln_store_result result = read_row(store, h, err);
+	if (result == KILN_STORE_OK)
+		h->kept = kiln_store_kept_add(store, h->id, &h->bucket, h->there);
+	return result;
 }
 
 /* When nothing is left in it, at the latest. */
@@ -55,7 +71,12 @@ static enum kiln_store_result set(struct kiln_store *store, const struct held *h
 	const uint64_t stale = stale_after(&h->bucket, limit);
 	const struct kiln_db_value was = KILN_DB_BYTES(h->cell.bytes, h->cell.len);
 	const struct kiln_db_value id = KILN_DB_BYTES(h->id, sizeof h->id);
-	if (kiln_keys_bucket_fresh(&h->bucket, limit, now_ms)) {
+	const bool fresh = kiln_keys_bucket_fresh(&h->bucket, limit, now_ms);
+	if (h->kept != NULL) {
+		kiln_store_kept_set(store, h->kept, &h->bucket, fresh, stale);
+		return KILN_STORE_OK;
+	}
+	if (fresh) {
 		const struct kiln_db_value drop[] = {id, was};
 		return !h->there ? KILN_STORE_OK
 				 : kiln_store_put(store, KILN_SQL_LIMITS_DROP, drop,
@@ -128,7 +149,7 @@ enum kiln_store_result kiln_store_limit_give(void *ctx, enum kiln_keys_limit_kin
 	find(ctx, kind, key, len, &h);
 	for (unsigned i = 0; i < TRIES; i++) {
 		enum kiln_store_result result = get(ctx, &h, err);
-		if (result != KILN_STORE_OK || !h.there)
+		if (result != KILN_STORE_OK || (h.kept == NULL && !h.there))
 			return result;
 		kiln_keys_bucket_give(&h.bucket, limit, now_ms);
 		result = set(ctx, &h, limit, now_ms, err);

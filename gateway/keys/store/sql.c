@@ -7,7 +7,7 @@
 enum { WRITE = 1, LOCK = 2, APART = 4 };
 
 const struct kiln_sql_statement kiln_sql[KILN_SQL_COUNT] = {
-#define STATEMENT(name, text_, in_, out_, what)                                                    \
+#define STATEMENT(name, in_, out_, what, text_)                                                    \
 	[KILN_SQL_##name] = {                                                                      \
 	    .text = (text_),                                                                       \
 	    .in = (in_),                                                                           \
@@ -16,8 +16,7 @@ const struct kiln_sql_statement kiln_sql[KILN_SQL_COUNT] = {
 	    .lock = ((what)&LOCK) != 0,                                                            \
 	    .apart = ((what)&APART) != 0,                                                          \
 	},
-    KILN_SQL_STATEMENTS(STATEMENT)
-#undef STATEMENT
+#include "keys/store/statements.def"
 };
 
 const struct kiln_sql_table kiln_sql_tables[KILN_SQL_TABLES] = {

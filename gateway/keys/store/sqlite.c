@@ -258,6 +258,7 @@ static enum kiln_store_result scrub(struct kiln_db *db, struct kiln_error *err)
 const struct kiln_db_driver kiln_sqlite_driver = {
     .name = "sqlite",
     .one_file = true,
+    .one_server = true,
     .migrations = {NULL, kiln_sql_sqlite_1, kiln_sql_sqlite_2},
     .run = run,
     .exec = exec,

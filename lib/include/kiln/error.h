@@ -53,6 +53,7 @@ enum kiln_code {
 	KILN_E_TLS_KEY_UPDATE = 28,   /* the peer changed keys and this kernel cannot follow */
 	KILN_E_TLS_RECORD_LIMIT = 29, /* RFC 8446 5.5: the key is used up and cannot be changed */
 	KILN_E_PROXY_HEADER = 30,     /* an expected PROXY v2 header is missing or bad */
+	KILN_E_HANDOFF = 31,          /* a hand-off message breaks the format */
 
 	/* 40-59: who the peer is */
 	KILN_E_CERT_REQUIRED = 40, /* no certificate came, and one is required */

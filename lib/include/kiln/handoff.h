@@ -4,7 +4,10 @@
  * handshake the gateway has done, and are the application's from then on.
  *
  *	listener = kiln_handoff_listen("/run/app/handoff.sock", NULL, &err);
- *	while ((fd = kiln_handoff_accept(listener, -1, &conn, &err)) >= 0) {
+ *	while ((fd = kiln_handoff_accept(listener, -1, &conn, &err)) >= 0 ||
+ *	       err.code != KILN_E_USAGE) {
+ *		if (fd < 0)
+ *			... err.message; one was refused for want of something: go on
  *		kiln_conn_handoff(conn)->proof ... kiln_conn_peer(conn)->name ...
  *		... kiln_conn_read(), kiln_conn_write(), or read() and write() on fd
  *		kiln_conn_close(conn);
@@ -77,10 +80,11 @@ KILN_API int kiln_handoff_fd(const struct kiln_handoff *listener);
  * not end the wait, for which there is poll(). Returns its fd (close-on-exec; blocking unless the
  * options say otherwise), which belongs to *conn; or -1 with *conn NULL and *err filled:
  *   KILN_E_AGAIN      none came in that time
- *   KILN_E_NO_MEMORY  one came and had to be refused (its client gets an alert): go on
+ *   KILN_E_NO_MEMORY  one came and had to be refused (its client gets an alert)
  *   KILN_E_SYSTEM     for want of descriptors or memory (sys_errno EMFILE, ENFILE, ENOMEM, ENOBUFS)
- *                     one had to be refused, or a worker waits, which is tried again: go on.
- *                     Otherwise waiting failed
+ *                     one had to be refused, or a worker waits, which is tried again
+ *   KILN_E_USAGE      the listener's descriptors were closed behind its back
+ * All of it passes, and the next call is as good as the first, but for KILN_E_USAGE, which stays.
  * The gateway is told that the connection was taken before this returns. */
 KILN_API int kiln_handoff_accept(struct kiln_handoff *listener, int timeout_ms,
 				 struct kiln_conn **conn, struct kiln_error *err) KILN_NODISCARD;

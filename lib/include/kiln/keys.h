@@ -52,6 +52,7 @@ enum {
 	KILN_KEYS_NAME_MAX = 255,     /* of an account name, UTF-8 */
 	KILN_KEYS_TOKEN_MAX = 64,     /* of a registration token */
 	KILN_KEYS_SECRET_MAX = 255,   /* of a secret */
+	KILN_KEYS_DEVICE_LEN = 32,    /* of what a device is known by */
 	KILN_KEYS_SOURCE_LEN = 16,    /* IPv6, or IPv4 mapped into it; zeroes: not known */
 	KILN_KEYS_SCALAR_LEN = 32,    /* of a secp256k1 private key */
 	KILN_KEYS_PUBLIC_LEN = 33,    /* of its public key, compressed */
@@ -148,6 +149,13 @@ struct kiln_keys_options {
 	const uint8_t *server_key;   /* the server's OPAQUE public key, 32 bytes; NULL: any */
 	struct kiln_opaque_ksf ksf;  /* must be that of the registration */
 	void (*progress)(void *arg, enum kiln_keys_progress what);
+
+	/* KILN_KEYS_DEVICE_LEN random bytes, drawn once and kept as a password would be; NULL:
+	 * none. A server that has seen a login with them counts attempts of this device by
+	 * themselves, so that strangers who guess at the account do not make it wait, wherever it
+	 * is. What is sent is made of them and the account's name, and is of no use for another
+	 * account. */
+	const uint8_t *device;
 
 	/* The connection broke off while a session is open: gives another one to the same server,
 	 * on which the session goes on, so that what was asked for is done once and its answer is

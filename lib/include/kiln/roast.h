@@ -61,6 +61,10 @@ struct kiln_roast_conn_options {
 	bool require_binding;
 
 	enum kiln_ktls_mode ktls;
+
+	/* Keying material for kiln_conn_exporter, as in struct kiln_conn_options, no context. */
+	const char *exporter_label;
+	size_t exporter_len;
 };
 
 /* Connects to host and port (names or numbers, as getaddrinfo takes them) and lets in a server with

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
 import threading
 
 from . import settings
@@ -14,6 +15,11 @@ from .settings import pem
 PASSWORD = b"correct horse battery staple"
 EXPORTER = "EXPORTER-kiln-keys/1"
 GATEWAY_FLAGS = ("--alpn", "kiln-keys/1", "--handoff-exporter", EXPORTER)
+
+
+# What this device is known by is none of the tester's, and users of a test share one.
+STATE = tempfile.TemporaryDirectory(prefix="kiln-state-")
+os.environ["XDG_STATE_HOME"] = STATE.name
 
 
 def make_store(folder, name="keys", where=None):
@@ -74,9 +80,11 @@ def private(path, data):
 class User:
     """Somebody with an account, a password file and a gateway's address."""
 
-    def __init__(self, folder, listen, account="me@example.org", password=PASSWORD, ca="ca"):
+    def __init__(self, folder, listen, account="me@example.org", password=PASSWORD, ca="ca",
+                 state=None):
         self.listen, self.account, self.ca = listen, account, ca
         self.folder = pathlib.Path(folder)
+        self.env = {**os.environ, **({"XDG_STATE_HOME": str(state)} if state else {})}
         self.password = private(self.folder / f"password.{account}", password)
 
     def where(self):
@@ -89,7 +97,7 @@ class User:
         done = subprocess.run([settings.KILN, "keys", command, *map(str, words),
                                *(self.where() if where else []), *secret], input=stdin,
                               capture_output=True, timeout=settings.PATIENCE, check=False,
-                              **options)
+                              env=self.env, **options)
         return done.returncode, done.stdout, done.stderr.decode()
 
     def ask(self, command, *words, **options):
@@ -110,17 +118,22 @@ class User:
 class Tool:
     """interop_keys: sessions without key stretching, many at once, and against the rules."""
 
-    def __init__(self, listen, account="tool@example.org", password="tool"):
-        self.command = [str(settings.TOOLS / "interop_keys"), listen.rpartition(":")[2], pem("ca"),
-                        account, password]
+    def __init__(self, listen, account="tool@example.org", password="tool", ca=None, env=None,
+                 stretch=False):
+        self.listen = listen
+        self.command = [str(settings.TOOLS / "interop_keys"), *["--stretch"] * stretch,
+                        listen.rpartition(":")[2], ca or pem("ca"), account, password]
+        self.env = {**os.environ, **(env or {})}
 
     def start(self, *words):
+        """Without buffers, so that select() tells whether there is something to read."""
         return subprocess.Popen([*self.command, *map(str, words)], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                                env=self.env)
 
     def run(self, *words, stdin=b"", status=0):
         done = subprocess.run([*self.command, *map(str, words)], input=stdin, capture_output=True,
-                              timeout=settings.PATIENCE, check=False)
+                              timeout=settings.PATIENCE, check=False, env=self.env)
         if done.returncode != status:
             raise AssertionError(f"{words}: {done.returncode}: {done.stderr.decode()}")
         return done.stdout.decode().split()

@@ -1,6 +1,8 @@
 """Other people's programs as peers: started, talked to, listened to, and ended."""
 
 import contextlib
+import pathlib
+import random
 import re
 import shutil
 import socket
@@ -97,10 +99,23 @@ def s_client(where, *options, verify=True):
 
 
 def free_port():
-    """A port for a program that cannot tell which one the kernel gave it."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port for a program that cannot tell which one the kernel gave it: below those that the kernel
+    gives to others, and no other test's until this one has ended."""
+    ports = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+    end = max(int(ports.split()[0]), 4096)
+    for _ in range(1000):
+        port = random.randrange(end // 2, end)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0kiln-test-port-{port}")
+            with socket.socket() as sock:
+                sock.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()  # open until this process ends
+        return port
+    raise AssertionError("no port is free")
 
 
 def s_server(*options, cert="server"):
@@ -113,7 +128,8 @@ def s_server(*options, cert="server"):
 
 
 def run(*command, data=None, env=None):
-    """Runs a program to its end; (status, output, error output)."""
+    """Runs a program to its end, a whole demonstration also where it is emulated; (status, output, error
+    output)."""
     done = subprocess.run([str(word) for word in command], input=data, env=env,
-                          capture_output=True, timeout=settings.PATIENCE, check=False)
+                          capture_output=True, timeout=3 * settings.PATIENCE, check=False)
     return done.returncode, done.stdout, done.stderr.decode(errors="replace")

@@ -4,6 +4,7 @@ import os
 import pathlib
 import socket
 import time
+import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 
@@ -18,6 +19,15 @@ PKI = TOOLS / "pki"
 # who knows that this machine must be able to.
 EXPECT_PATH = os.environ.get("KILN_EXPECT_PATH") or os.environ.get("KILN_TEST_PATH")
 MAY_SKIP = not os.environ.get("KILN_EXPECT_PATH")
+
+# For what neither the connections' path nor the engine has a part in: on this machine, once. All of it
+# with `./bootstrap test --all`.
+once = unittest.skipIf((EXPECT_PATH or ENGINE == "epoll") and not os.environ.get("KILN_EVERY_TEST"),
+                       "the same on every kernel and with every engine")
+
+# For what is over before the keys come to the kernel: either engine, any kernel.
+any_kernel = unittest.skipIf(EXPECT_PATH and not os.environ.get("KILN_EVERY_TEST"),
+                             "the same on every kernel: it ends before the keys come there")
 
 # Sizes that a slow machine may want smaller, and a patient user larger.
 BULK_BYTES = int(os.environ.get("KILN_BULK_BYTES", 10_000_000))

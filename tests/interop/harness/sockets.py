@@ -1,6 +1,7 @@
 """Plain sockets that never wait for ever."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import socket
@@ -13,6 +14,16 @@ from .gateway import address
 from .settings import pem, key
 
 
+class _WasReset(socket.socket):
+    """Its connection was there, and reset before connect() had returned, as happens on a busy machine.
+    Who uses it hears so, as when it had been reset a moment later."""
+
+    def _use(self, *_):
+        raise ConnectionResetError(errno.ECONNRESET, "reset before connect() had returned")
+
+    send = sendall = recv = recv_into = _use
+
+
 def connect(where):
     """Connects to an address as kiln writes it."""
     where = address(where)
@@ -22,6 +33,9 @@ def connect(where):
     sock.settimeout(settings.PATIENCE)
     try:
         sock.connect(where)
+    except ConnectionResetError:
+        sock.close()
+        return _WasReset(family, socket.SOCK_STREAM)
     except BaseException:
         sock.close()
         raise

@@ -2,11 +2,13 @@
  * An application that connections are handed to. It serves them with plain read() and write(), and
  * asks libkiln only where those stop.
  *
- *   interop_handoff PATH [--mode echo|sink|bye|die] [--user NAME] [--file-mode OCTAL]
+ *   interop_handoff PATH [--mode echo|sink|bye|close|leave|die] [--user NAME] [--file-mode OCTAL]
  *
  *   echo  what comes goes back, until the client ends
  *   sink  reads until the client ends; then its bytes and their digest go back
  *   bye   says "bye" and ends its stream at once, and reads on
+ *   close says "bye" at the first bytes and closes, as HTTP/1.0 does
+ *   leave stops itself (SIGSTOP) when the client's end is there; then the same, and it exits
  *   die   exits at the first byte, as after a kill
  *
  * Lines of JSON come out: "listening"; "taken" for each connection, with all that is known of it;
@@ -16,6 +18,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +29,10 @@
 
 #include <kiln/handoff.h>
 
-#define CHUNK 16384u
+#define CHUNK  16384u
+#define END_MS 30000
 
-enum mode { ECHO, SINK, BYE, DIE };
+enum mode { ECHO, SINK, BYE, CLOSE, LEAVE, DIE };
 
 struct stream {
 	EVP_MD_CTX *digest;
@@ -255,6 +259,23 @@ static bool read_more(struct client *client)
 	return false;
 }
 
+/* Says its word and closes; true when that is done. */
+static bool leave(struct client *client)
+{
+	struct pollfd end = {.fd = client->fd, .events = POLLRDHUP};
+	if ((mode != CLOSE && mode != LEAVE) || client->in.bytes == 0)
+		return false;
+	if (mode == LEAVE && poll(&end, 1, END_MS) != 1)
+		die("the client's end does not come");
+	if (mode == LEAVE)
+		(void)raise(SIGSTOP);
+	say(client, "bye", 3);
+	end_client(client, "closed", 0);
+	if (mode == LEAVE)
+		exit(0);
+	return true;
+}
+
 static void serve(struct client *client, int epoll)
 {
 	uint64_t before;
@@ -263,6 +284,8 @@ static void serve(struct client *client, int epoll)
 		if (!write_more(client))
 			break;
 		if (!client->ended && !read_more(client))
+			return;
+		if (leave(client))
 			return;
 	} while (client->in.bytes != before || kiln_conn_pending(client->conn) > 0);
 	if (client->ended && write_more(client)) {
@@ -309,7 +332,7 @@ static struct kiln_handoff *open_listener(int argc, char **argv)
 {
 	static const struct option flags[] = {
 	    {"mode", 1, NULL, 'm'}, {"user", 1, NULL, 'u'}, {"file-mode", 1, NULL, 'f'}, {0}};
-	static const char *const modes[] = {"echo", "sink", "bye", "die"};
+	static const char *const modes[] = {"echo", "sink", "bye", "close", "leave", "die"};
 	struct kiln_handoff_options options = {.nonblocking = true};
 	struct kiln_error err = {0};
 	for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {

@@ -2,20 +2,24 @@
  * A client of the key server that does what `kiln keys` does not: it stretches no password, has
  * many sessions at once, and breaks the rules.
  *
- *   interop_keys PORT CA ACCOUNT PASSWORD COMMAND [ARGUMENT]...
+ *   interop_keys [--stretch] PORT CA ACCOUNT PASSWORD COMMAND [ARGUMENT]...
+ *                        CA: or the role of a server that speaks Roast
  *     register           opens the account
+ *     race               opens an account for each line of standard input; prints what came of it
  *     store COUNT        one session after the other; prints each key id when it is acknowledged
  *     have               reads key ids from standard input, and retrieves each
  *     many COUNT CONNS   so many sessions at the same time on so many connections
- *     twice              a second request in one session; prints the answer's code
+ *     twice              a second request in one session, for a new key; prints the answer's code
  *     resume             loses the connection behind its request, and goes on on another one
- *     wait               opens a session, prints "open", and makes its request at a line's end */
+ *     wait               opens a session, prints "open", and makes its request at a line's end
+ *     think              the same before the password is stretched; prints "thinking" */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <kiln/keys.h>
+#include <kiln/roast.h>
 
 #include "base/bytes.h"
 #include "base/hex.h"
@@ -24,7 +28,9 @@
 #define CONNS_MAX 64
 
 static const char *port, *account, *password;
-static struct kiln_tls_config *config;
+static struct kiln_tls_config *config; /* NULL: Roast */
+static struct kiln_aws_role role;
+static struct kiln_opaque_ksf ksf = {.profile = KILN_OPAQUE_KSF_NONE}; /* --stretch: as kiln keys */
 
 static void die(const char *what, const struct kiln_error *err)
 {
@@ -32,8 +38,30 @@ static void die(const char *what, const struct kiln_error *err)
 	exit(1);
 }
 
+static struct kiln_conn *dial_roast(void)
+{
+	struct kiln_error err = {0};
+	const struct kiln_aws_options who = {.development_sts = true};
+	static struct kiln_aws *aws;
+	struct kiln_conn *conn = NULL;
+	if (aws == NULL)
+		aws = kiln_aws_open(&who, &err);
+	const struct kiln_roast_conn_options options = {
+	    .aws = aws,
+	    .require_binding = true,
+	    .exporter_label = KILN_KEYS_EXPORTER_LABEL,
+	    .exporter_len = KILN_KEYS_EXPORTER_SIZE,
+	};
+	if (aws == NULL ||
+	    kiln_roast_connect("127.0.0.1", port, &role, 1, &options, &conn, &err) < 0)
+		die("roast", &err);
+	return conn;
+}
+
 static struct kiln_conn *dial(void)
 {
+	if (config == NULL)
+		return dial_roast();
 	struct kiln_error err = {0};
 	const struct kiln_conn_options options = {
 	    .timeout_ms = 60000,
@@ -54,7 +82,7 @@ static struct kiln_keys_client *begin(struct kiln_conn *conn)
 	    .account = {account, strlen(account)},
 	    .password = {password, strlen(password)},
 	    .exporter = kiln_conn_exporter(conn, &len),
-	    .ksf = {.profile = KILN_OPAQUE_KSF_NONE},
+	    .ksf = ksf,
 	};
 	struct kiln_keys_client *client = kiln_keys_client_new(&options, &err);
 	if (client == NULL)
@@ -143,7 +171,6 @@ static void print_key(const uint8_t key_id[KILN_KEYS_KEY_ID_LEN])
 	char text[2 * KILN_KEYS_KEY_ID_LEN + 1];
 	kiln_hex_encode(key_id, KILN_KEYS_KEY_ID_LEN, text);
 	(void)puts(text);
-	(void)fflush(stdout);
 }
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -151,7 +178,7 @@ static void print_key(const uint8_t key_id[KILN_KEYS_KEY_ID_LEN])
 static struct kiln_keys *open_keys(struct kiln_conn *conn)
 {
 	struct kiln_error err = {0};
-	const struct kiln_keys_options options = {.ksf = {.profile = KILN_OPAQUE_KSF_NONE}};
+	const struct kiln_keys_options options = {.ksf = ksf};
 	struct kiln_keys *keys;
 	if (kiln_keys_open(conn, account, password, strlen(password), &options, &keys, &err) !=
 	    KILN_OK)
@@ -159,16 +186,33 @@ static struct kiln_keys *open_keys(struct kiln_conn *conn)
 	return keys;
 }
 
+static enum kiln_code open_account(struct kiln_error *err)
+{
+	struct kiln_conn *conn = dial();
+	struct kiln_keys *keys = open_keys(conn);
+	const enum kiln_code code = kiln_keys_register(keys, NULL, err);
+	kiln_keys_close(keys);
+	kiln_conn_close(conn);
+	return code;
+}
+
 static void do_register(char **arguments)
 {
 	struct kiln_error err = {0};
-	struct kiln_conn *conn = dial();
-	struct kiln_keys *keys = open_keys(conn);
 	(void)arguments;
-	if (kiln_keys_register(keys, NULL, &err) != KILN_OK)
+	if (open_account(&err) != KILN_OK)
 		die("register", &err);
-	kiln_keys_close(keys);
-	kiln_conn_close(conn);
+}
+
+static void do_race(char **arguments)
+{
+	char line[64];
+	struct kiln_error err = {0};
+	(void)arguments;
+	while (fgets(line, sizeof line, stdin) != NULL) {
+		account = strtok(line, "\n");
+		(void)puts(kiln_code_name(open_account(&err)));
+	}
 }
 
 static void do_store(char **arguments)
@@ -281,7 +325,7 @@ static void do_twice(char **arguments)
 	request(client, KILN_KEYS_NOTHING);
 	until(conn, client, KILN_KEYS_DONE);
 	memset(&message, 0, sizeof message);
-	message.operation = KILN_KEYS_NOTHING;
+	message.operation = KILN_KEYS_GENERATE_SERVER;
 	memcpy(message.user_id, kiln_keys_client_answer(client)->user_id, sizeof message.user_id);
 	size_t len = kiln_keys_frame_write(
 	    KILN_KEYS_REQUEST, client->id, client->sent, &message,
@@ -320,16 +364,40 @@ static void do_resume(char **arguments)
 	kiln_conn_close(conn);
 }
 
+/* Says where it is, until it may go on. */
+static void wait_at(const char *where)
+{
+	(void)puts(where);
+	(void)fflush(stdout);
+	while (getchar() != '\n' && !feof(stdin))
+		continue;
+}
+
+static void do_think(char **arguments)
+{
+	struct kiln_conn *conn = dial();
+	struct kiln_keys_client *client = begin(conn);
+	uint8_t frame[KILN_KEYS_FRAME_MAX + 4];
+	(void)arguments;
+	push(conn, client);
+	const size_t len = read_frame(conn, frame);
+	feed(client, frame, len);
+	wait_at("thinking");
+	until(conn, client, KILN_KEYS_WANT_REQUEST);
+	request(client, KILN_KEYS_GENERATE_SERVER);
+	until(conn, client, KILN_KEYS_DONE);
+	print_key(kiln_keys_client_answer(client)->key_id);
+	kiln_keys_client_free(client);
+	kiln_conn_close(conn);
+}
+
 static void do_wait(char **arguments)
 {
 	struct kiln_conn *conn = dial();
 	struct kiln_keys_client *client = begin(conn);
 	(void)arguments;
 	until(conn, client, KILN_KEYS_WANT_REQUEST);
-	(void)puts("open");
-	(void)fflush(stdout);
-	while (getchar() != '\n' && !feof(stdin))
-		continue;
+	wait_at("open");
 	request(client, KILN_KEYS_GENERATE_SERVER);
 	until(conn, client, KILN_KEYS_DONE);
 	print_key(kiln_keys_client_answer(client)->key_id);
@@ -344,7 +412,7 @@ static const struct {
 } commands[] = {
     {"register", 0, do_register}, {"store", 1, do_store}, {"have", 0, do_have},
     {"many", 2, do_many},         {"twice", 0, do_twice}, {"resume", 0, do_resume},
-    {"wait", 0, do_wait},
+    {"wait", 0, do_wait},         {"race", 0, do_race},   {"think", 0, do_think},
 };
 
 int main(int argc, char **argv)
@@ -357,14 +425,21 @@ int main(int argc, char **argv)
 	    .verify_name = "localhost",
 	    .alpn = KILN_KEYS_ALPN,
 	};
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 1 && strcmp(argv[1], "--stretch") == 0) {
+		ksf.profile = KILN_OPAQUE_KSF_DEFAULT;
+		argc--;
+		argv++;
+	}
 	if (argc < 6)
 		return 2;
 	const struct kiln_tls_files files = {.ca = argv[2]};
 	port = argv[1];
 	account = argv[3];
 	password = argv[4];
-	config = kiln_tls_config_load(&options, &files, &err);
-	if (config == NULL)
+	if (kiln_aws_role_parse(argv[2], &role, NULL) != KILN_OK)
+		config = kiln_tls_config_load(&options, &files, &err);
+	if (config == NULL && role.name[0] == '\0')
 		die("config", &err);
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (strcmp(argv[5], commands[i].name) != 0 || argc != 6 + commands[i].arguments)

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Limits and known sources, of which a store on SQLite keeps some in memory: nothing that counts
+ * may be there alone. The same over PostgreSQL, where it keeps none: keys_stores_kept
+ * sqlite|postgresql.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "keys/store/internal.h"
+#include "keys_stores_rig.h"
+
+static struct rig rig;
+static struct kiln_error err;
+static const char *kind;
+
+#define OK(call)        assert_int_equal((call), KILN_STORE_OK)
+#define IS(call, value) assert_int_equal((call), KILN_STORE_##value)
+#define S               rig.store
+#define NOW             1000000
+
+/* One attempt, and then a wait. */
+static const struct kiln_keys_limit limit = {
+    .free = 1, .first_ms = 60000, .most_ms = 60000, .forget_ms = 3600000};
+
+static bool take(unsigned n)
+{
+	struct kiln_keys_verdict verdict;
+	OK(CALL->limit_take(S, KILN_KEYS_LIMIT_SOURCE, (const uint8_t *)&n, sizeof n, &limit, NOW,
+			    &verdict, &err));
+	return verdict.allowed;
+}
+
+static void give(unsigned n)
+{
+	OK(CALL->limit_give(S, KILN_KEYS_LIMIT_SOURCE, (const uint8_t *)&n, sizeof n, &limit, NOW,
+			    &err));
+}
+
+static bool is_sqlite(void)
+{
+	return strcmp(kind, "sqlite") == 0;
+}
+
+static void begin_again(void)
+{
+	OK(CALL->commit(S, &err));
+	rig_close(&rig);
+	rig_open(&rig);
+	OK(CALL->begin(S, &err));
+}
+
+static off_t log_size(void)
+{
+	char name[210];
+	struct stat st;
+	(void)snprintf(name, sizeof name, "%s-wal", rig.where);
+	assert_int_equal(stat(name, &st), 0);
+	return st.st_size;
+}
+
+/* More of them than are kept. */
+static void test_many(void **state)
+{
+	(void)state;
+	const unsigned many = 4 * KILN_STORE_KEPT;
+	OK(CALL->begin(S, &err));
+	for (unsigned n = 0; n < many; n++)
+		assert_true(take(n));
+	for (unsigned n = 0; n < many; n++)
+		assert_false(take(n));
+	for (unsigned n = 0; n < many; n += 2)
+		give(n);
+	begin_again();
+	for (unsigned n = 0; n < many; n++)
+		assert_int_equal(take(n), n % 2 == 0);
+	begin_again();
+	for (unsigned n = 0; n < many; n++)
+		assert_false(take(n));
+	CALL->rollback(S);
+}
+
+static void test_given_back_at_once(void **state)
+{
+	(void)state;
+	if (!is_sqlite())
+		return;
+	OK(CALL->begin(S, &err));
+	assert_true(take(1));
+	OK(CALL->commit(S, &err));
+	const off_t before = log_size();
+	OK(CALL->begin(S, &err));
+	for (unsigned n = 2; n < 50; n++) {
+		assert_true(take(n));
+		give(n);
+	}
+	OK(CALL->commit(S, &err));
+	assert_int_equal(log_size(), before); /* nothing was written */
+	OK(CALL->begin(S, &err));
+	assert_true(take(2));
+	assert_false(take(1));
+	CALL->rollback(S);
+}
+
+/* What was taken before a frame stays taken when that is undone, and so does what it gave back. */
+static void test_frames(void **state)
+{
+	(void)state;
+	OK(CALL->begin(S, &err));
+	for (unsigned n = 1; n < 4; n++)
+		assert_true(take(n));
+	OK(CALL->savepoint(S, &err));
+	give(1);
+	OK(CALL->release(S, &err));
+	OK(CALL->savepoint(S, &err));
+	give(2);
+	assert_true(take(2));
+	if (is_sqlite()) /* for the others it would count at once */
+		give(3);
+	OK(CALL->undo(S, &err));
+	assert_false(take(2));
+	assert_false(take(3));
+	begin_again();
+	assert_true(take(1));
+	assert_false(take(2));
+	assert_false(take(3));
+	CALL->rollback(S);
+}
+
+static void test_rolled_back(void **state)
+{
+	(void)state;
+	OK(CALL->begin(S, &err));
+	assert_true(take(1));
+	OK(CALL->commit(S, &err));
+	OK(CALL->begin(S, &err));
+	if (is_sqlite())
+		give(1);
+	CALL->rollback(S);
+	OK(CALL->begin(S, &err));
+	assert_false(take(1));
+	CALL->rollback(S);
+}
+
+/* A batch that cannot be committed took nothing and gave nothing. */
+static void test_not_committed(void **state)
+{
+	(void)state;
+	if (!is_sqlite())
+		return;
+	struct kiln_keys_user user;
+	struct kiln_keys_audit line;
+	rig_add_user(&rig, 1);
+	rig_user(&user, 1);
+	rig_line(&line, KILN_KEYS_DID_LOGIN, 5);
+	OK(CALL->begin(S, &err));
+	assert_true(take(1));
+	OK(CALL->commit(S, &err));
+	OK(CALL->begin(S, &err));
+	give(1);
+	OK(CALL->audit_append(S, user.user_id, &line, &err));
+	const struct kiln_db_value damage[] = {KILN_DB_BYTES(user.user_id, sizeof user.user_id),
+					       KILN_DB_BYTES(user.user_id, 1)};
+	OK(kiln_store_run(S, KILN_SQL_HEADS_SET, damage, NULL, NULL, NULL, &err));
+	IS(CALL->commit(S, &err), FAILED);
+	OK(CALL->begin(S, &err));
+	assert_false(take(1));
+	CALL->rollback(S);
+}
+
+static void test_sources(void **state)
+{
+	(void)state;
+	struct kiln_keys_known known = {.name = (const uint8_t *)"alice", .name_len = 5};
+	OK(CALL->begin(S, &err));
+	OK(CALL->known_put(S, &known, NOW, &err));
+	OK(CALL->known_get(S, &known, &err));
+	CALL->rollback(S);
+	OK(CALL->begin(S, &err));
+	IS(CALL->known_get(S, &known, &err), ABSENT);
+	OK(CALL->savepoint(S, &err));
+	OK(CALL->known_put(S, &known, NOW, &err));
+	OK(CALL->known_get(S, &known, &err));
+	OK(CALL->undo(S, &err));
+	IS(CALL->known_get(S, &known, &err), ABSENT);
+	for (uint8_t n = 0; n <= KILN_KEYS_KNOWN_MAX; n++) {
+		known.source[0] = n;
+		OK(CALL->known_put(S, &known, NOW + n, &err));
+		OK(CALL->known_get(S, &known, &err));
+	}
+	known.source[0] = 0;
+	IS(CALL->known_get(S, &known, &err), ABSENT); /* it had to go, seen as it was */
+	OK(CALL->commit(S, &err));
+}
+
+/* A login after an hour is written, and decides who goes next. */
+static void test_source_again(void **state)
+{
+	(void)state;
+	struct kiln_keys_known known = {.name = (const uint8_t *)"alice", .name_len = 5};
+	const uint64_t later = NOW + 3600000;
+	OK(CALL->begin(S, &err));
+	for (uint8_t n = 0; n < KILN_KEYS_KNOWN_MAX; n++) {
+		known.source[0] = n;
+		OK(CALL->known_put(S, &known, NOW + n, &err));
+	}
+	known.source[0] = 0;
+	OK(CALL->known_get(S, &known, &err));
+	OK(CALL->known_put(S, &known, later, &err));
+	OK(CALL->known_get(S, &known, &err));
+	known.source[0] = 99;
+	OK(CALL->known_put(S, &known, later, &err));
+	known.source[0] = 0;
+	OK(CALL->known_get(S, &known, &err));
+	begin_again();
+	OK(CALL->known_get(S, &known, &err));
+	known.source[0] = 1;
+	IS(CALL->known_get(S, &known, &err), ABSENT);
+	CALL->rollback(S);
+}
+
+static int make(void **state)
+{
+	(void)state;
+	rig_make(&rig, kind);
+	return 0;
+}
+
+static int take_down(void **state)
+{
+	(void)state;
+	rig_remove(&rig);
+	return 0;
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, make, take_down)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    T(test_many),         T(test_given_back_at_once), T(test_frames),
+	    T(test_rolled_back),  T(test_not_committed),      T(test_sources),
+	    T(test_source_again),
+	};
+	kind = argc > 1 ? argv[1] : "sqlite";
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
