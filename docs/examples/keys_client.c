@@ -1,8 +1,7 @@
 /* A key server's client: stores standard input (255 bytes at most), and gets it back.
  *	cc keys_client.c $(pkg-config --cflags --libs kiln) -o keys_client
  *	kiln keys register --server localhost:8444 --cacert ca.pem --account me --password-file word
- *	echo 'a secret' | ./keys_client localhost 8444 ca.pem me word
- * Each call proves the password anew, by Argon2id; bound to the connection, and to no other. */
+ *	echo 'a secret' | ./keys_client localhost 8444 ca.pem me word */
 #include <kiln/keys.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +28,8 @@ int main(int argc, char **argv)
 	if (config == NULL || kiln_tls_connect(config, argv[1], argv[2], &bound, &conn, &err) < 0 ||
 	    kiln_keys_open(conn, argv[4], word, len, NULL, &keys, &err) != KILN_OK ||
 	    kiln_keys_store(keys, data, size, id, &err) != KILN_OK ||
-	    kiln_keys_retrieve(keys, id, KILN_KEYS_FOR_LOCAL_USE, &secret, &err) != KILN_OK)
+	    kiln_keys_retrieve(keys, id, KILN_KEYS_BACKUP, KILN_KEYS_FOR_LOCAL_USE, &secret,
+			       &err) != KILN_OK)
 		return fprintf(stderr, "keys_client: %s\n", err.message), 1;
 	fwrite(secret.data, 1, secret.len, stdout);
 	kiln_opaque_wipe(&secret, sizeof secret);

@@ -188,7 +188,8 @@ static enum kiln_code use(struct scene *s, struct kiln_error *err)
 	if (rc == KILN_OK)
 		rc = kiln_keys_store(keys, SECRET, sizeof SECRET - 1, s->key_id, err);
 	if (rc == KILN_OK)
-		rc = kiln_keys_retrieve(keys, s->key_id, KILN_KEYS_FOR_NOTHING, &back, err);
+		rc = kiln_keys_retrieve(keys, s->key_id, KILN_KEYS_BACKUP, KILN_KEYS_FOR_NOTHING,
+					&back, err);
 	if (rc == KILN_OK) {
 		memcpy(s->user_id, kiln_keys_user_id(keys), sizeof s->user_id);
 		s->same = back.len == sizeof SECRET - 1 && memcmp(back.data, SECRET, back.len) == 0;

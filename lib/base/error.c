@@ -55,6 +55,7 @@ const char *kiln_code_name(enum kiln_code code)
 	case KILN_E_KEYS_PROTOCOL: return "keys_protocol";
 	case KILN_E_KEYS_BUSY: return "keys_busy";
 	case KILN_E_KEYS_STORED: return "keys_stored";
+	case KILN_E_KEYS_OUTCOME: return "keys_outcome";
 	case KILN_E_STORE: return "store";
 	}
 	return "unknown";

@@ -208,24 +208,25 @@ static struct kiln_keys_ask about(enum kiln_keys_operation operation,
 
 enum kiln_code kiln_keys_retrieve(struct kiln_keys *keys,
 				  const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
-				  enum kiln_keys_intent intent, struct kiln_keys_secret *secret,
-				  struct kiln_error *err)
+				  enum kiln_keys_kind kind, enum kiln_keys_intent intent,
+				  struct kiln_keys_secret *secret, struct kiln_error *err)
 {
 	struct kiln_keys_ask ask = about(KILN_KEYS_RETRIEVE, key_id);
 	struct kiln_keys_answer answer;
 	ask.intent = intent;
+	ask.kind = (uint8_t)kind;
 	const enum kiln_code rc = kiln_driver_keys_ask(keys, &ask, &answer, err);
 	take_secret(&answer, secret);
 	return rc;
 }
 
 enum kiln_code kiln_keys_export(struct kiln_keys *keys, const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
-				uint8_t out[KILN_KEYS_EXPORT_MAX], size_t *len,
-				struct kiln_error *err)
+				enum kiln_keys_kind kind, uint8_t out[KILN_KEYS_EXPORT_MAX],
+				size_t *len, struct kiln_error *err)
 {
 	struct kiln_keys_secret secret;
 	const enum kiln_code rc =
-	    kiln_keys_retrieve(keys, key_id, KILN_KEYS_FOR_EXPORT, &secret, err);
+	    kiln_keys_retrieve(keys, key_id, kind, KILN_KEYS_FOR_EXPORT, &secret, err);
 	*len = rc == KILN_OK ? kiln_keys_export_write(&secret, keys->user_id, out) : 0;
 	kiln_wipe(&secret, sizeof secret);
 	return rc;

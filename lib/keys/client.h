@@ -48,6 +48,7 @@ struct kiln_keys_ask {
 	enum kiln_keys_operation operation;
 	uint8_t key_id[KILN_KEYS_KEY_ID_LEN];
 	enum kiln_keys_intent intent;
+	uint8_t kind;       /* retrieve: enum kiln_keys_kind that it must be; 0: any */
 	const void *secret; /* import */
 	size_t secret_len;
 	enum kiln_keys_which which;

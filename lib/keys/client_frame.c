@@ -47,6 +47,9 @@ static const struct {
     {KILN_KEYS_PASSWORD_CHANGED, KILN_E_KEYS_REFUSED, "the password was changed meanwhile"},
     {KILN_KEYS_BUSY, KILN_E_KEYS_BUSY, "the server is busy"},
     {KILN_KEYS_STORE, KILN_E_KEYS_BUSY, "the server's store failed, and nothing was done"},
+    {KILN_KEYS_OUTCOME_UNKNOWN, KILN_E_KEYS_OUTCOME,
+     "the server's store was lost while it was done: whether it was done is not known, look "
+     "before asking for it again"},
     {KILN_KEYS_EXPIRED, KILN_E_KEYS_BUSY, "it took too long"},
     {KILN_KEYS_UNKNOWN_SESSION, KILN_E_KEYS_BUSY, "the server does not know the session any more"},
 };

@@ -97,6 +97,7 @@ static bool fill(struct kiln_keys_client *c, const struct kiln_keys_ask *ask,
 {
 	memcpy(m->key_id, ask->key_id, sizeof m->key_id);
 	m->intent = (uint8_t)ask->intent;
+	c->expected = ask->kind;
 	m->which = (uint8_t)ask->which;
 	m->after_ms = ask->after_ms;
 	m->before_ms = ask->before_ms;
@@ -307,6 +308,15 @@ static void take_sealed(struct kiln_keys_client *c, const struct kiln_keys_messa
 
 static void take_key(struct kiln_keys_client *c, const struct kiln_keys_message *m)
 {
+	if (c->expected != 0 && m->kind != c->expected) {
+		kiln_keys_client_break(
+		    c, KILN_E_KEYS_STORED,
+		    c->expected == KILN_KEYS_BACKUP
+			? "what the server gave was not sealed here: it is not a "
+			  "backup, and the server can have made it up"
+			: "what the server gave is a key of another kind");
+		return;
+	}
 	c->answer.kind = m->kind;
 	c->answer.context = m->context;
 	if (m->kind == KILN_KEYS_BACKUP) {

@@ -69,6 +69,7 @@ const char *kiln_keys_error_name(unsigned code)
 	    "password_changed",
 	    "full",
 	    "abandoned",
+	    "outcome_unknown",
 	};
 	return code < KILN_KEYS_ERROR_END ? names[code] : "unknown";
 }

@@ -166,12 +166,13 @@ enum kiln_keys_error kiln_keys_all_or_nothing(struct turn *turn, step *work)
 }
 
 /* What sessions did is told when it is known whether it is so. */
-static void tell_batch(struct kiln_keys_server *server, bool kept)
+static void tell_batch(struct kiln_keys_server *server, enum kiln_keys_error outcome)
 {
+	const bool kept = outcome == KILN_KEYS_SUCCESS;
 	for (const struct session *s = server->batch; s != NULL; s = s->in_batch) {
 		struct kiln_keys_event event = {
 		    .what = KILN_KEYS_EVENT_LOGIN,
-		    .outcome = kept ? KILN_KEYS_SUCCESS : KILN_KEYS_STORE,
+		    .outcome = outcome,
 		    .user_id = kept || !s->registration ? s->user_id : NULL,
 		    .account = s->name,
 		    .account_len = s->name_len,
@@ -193,14 +194,16 @@ static uint8_t lost_type(const struct session *s)
 	return s->keyed_at_batch && !s->resumed_in_batch ? KILN_KEYS_FAILURE : KILN_KEYS_ERROR;
 }
 
-/* Nothing of the batch was kept: its answers do not leave, and its sessions end. A session may have
- * answered on a connection that it has left since, so all of them are looked at. */
-static void undo_batch(struct kiln_keys_server *server)
+/* The batch was not kept, or nobody knows: its answers do not leave, and its sessions end. A
+ * session may have answered on a connection that it has left since, so all of them are looked at.
+ */
+static void undo_batch(struct kiln_keys_server *server, enum kiln_keys_error why)
 {
+	const uint32_t again = why == KILN_KEYS_STORE ? 1000 : 0;
 	for (struct kiln_keys_conn *conn = server->news; conn != NULL; conn = conn->next_news)
 		kiln_keys_conn_drop(conn);
 	for (struct session *s = server->batch; s != NULL; s = s->in_batch) {
-		struct kiln_keys_message m = {.code = KILN_KEYS_STORE, .retry_after_ms = 1000};
+		struct kiln_keys_message m = {.code = (uint16_t)why, .retry_after_ms = again};
 		uint8_t frame[128];
 		const size_t len = kiln_keys_frame_write(lost_type(s), s->id, s->sent_at_batch, &m,
 							 s->channel.server, frame, sizeof frame);
@@ -211,24 +214,31 @@ static void undo_batch(struct kiln_keys_server *server)
 	}
 }
 
-bool kiln_keys_server_commit(struct kiln_keys_server *server, struct kiln_keys_now now)
+static enum kiln_keys_error commit(struct kiln_keys_server *server)
 {
 	struct kiln_error err = {0};
-	bool kept = !server->failed;
+	if (server->failed)
+		return KILN_KEYS_STORE;
+	const enum kiln_store_result result =
+	    server->begun ? server->options.store->commit(server->options.store_ctx, &err)
+			  : KILN_STORE_OK;
+	if (result == KILN_STORE_OK)
+		return KILN_KEYS_SUCCESS;
+	(void)kiln_keys_store_failed(server, &err);
+	return result == KILN_STORE_UNKNOWN ? KILN_KEYS_OUTCOME_UNKNOWN : KILN_KEYS_STORE;
+}
+
+bool kiln_keys_server_commit(struct kiln_keys_server *server, struct kiln_keys_now now)
+{
+	const enum kiln_keys_error outcome = commit(server);
 	(void)now;
-	if (server->begun && kept) {
-		kept =
-		    server->options.store->commit(server->options.store_ctx, &err) == KILN_STORE_OK;
-		if (!kept)
-			(void)kiln_keys_store_failed(server, &err);
-	}
-	tell_batch(server, kept);
-	if (!kept)
-		undo_batch(server);
+	tell_batch(server, outcome);
+	if (outcome != KILN_KEYS_SUCCESS)
+		undo_batch(server, outcome);
 	for (struct kiln_keys_conn *conn = server->news; conn != NULL; conn = conn->next_news)
 		kiln_keys_conn_show(conn);
 	forget_batch(server);
-	return kept;
+	return outcome == KILN_KEYS_SUCCESS;
 }
 
 struct kiln_keys_conn *kiln_keys_server_ready(struct kiln_keys_server *server)

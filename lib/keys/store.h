@@ -20,9 +20,12 @@
  *
  * Several servers may work on one store. Each function is atomic towards the others by itself:
  * names, user ids and key ids are unique, limits count all servers' attempts. A conflict that shows
- * at commit is KILN_STORE_FAILED, and nothing of the batch was done.
+ * at commit is KILN_STORE_FAILED, and nothing of the batch was done. A store that is
+ * somewhere else can be lost in the middle of a commit: KILN_STORE_UNKNOWN, and the batch was kept
+ * as a whole or not at all.
  *
- * Errors: *err is filled for KILN_STORE_FAILED only; its message is for the operator.
+ * Errors: *err is filled for KILN_STORE_FAILED and KILN_STORE_UNKNOWN only; its message is for the
+ * operator.
  */
 #ifndef KILN_KEYS_STORE_H
 #define KILN_KEYS_STORE_H
@@ -34,11 +37,12 @@
 
 enum kiln_store_result {
 	KILN_STORE_OK = 0,
-	KILN_STORE_ABSENT, /* no such row, or it is somebody else's */
-	KILN_STORE_TAKEN,  /* a row with that name or id is there */
-	KILN_STORE_STALE,  /* the row was changed since it was read */
-	KILN_STORE_FULL,   /* the owner has as many as allowed */
-	KILN_STORE_FAILED, /* the store cannot: see *err */
+	KILN_STORE_ABSENT,  /* no such row, or it is somebody else's */
+	KILN_STORE_TAKEN,   /* a row with that name or id is there */
+	KILN_STORE_STALE,   /* the row was changed since it was read */
+	KILN_STORE_FULL,    /* the owner has as many as allowed */
+	KILN_STORE_FAILED,  /* the store cannot: see *err */
+	KILN_STORE_UNKNOWN, /* commit only: whether the batch was kept is not known: see *err */
 };
 
 /* A user whose registration is complete: there are no others in a store. */

@@ -106,7 +106,12 @@ class MainPath(KeysTest):
         for key, context in ((user.ask("generate", "--at-server")["key_id"], "server-generated"),
                              (user.ask("import", "--at-server", stdin=b"held")["key_id"],
                               "imported key")):
-            got = user.ask("retrieve", key, "--show")
+            status, answer = user.refused("retrieve", key, "--show")
+            self.assertEqual((status, answer["code"]), (1, "keys_stored"))
+            self.assertIn("--kind held", answer["advice"])
+            self.assertNotIn("secret", answer)
+            self.assertEqual(user.refused("export", key, "--out", f"{self.folder}/held")[0], 1)
+            got = user.ask("retrieve", key, "--show", "--kind", "held")
             self.assertEqual((got["kind"], got["context"]), ("held by the server", context))
 
     @once

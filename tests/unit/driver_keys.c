@@ -188,12 +188,13 @@ static void test_every_call(void **state)
 	assert_memory_equal(kiln_keys_server_key(keys), e.server->setup.server_public_key, 32);
 	OK(kiln_keys_login_test(keys, &err));
 	OK(kiln_keys_generate(keys, KILN_KEYS_BACKED_UP, &made, &err));
-	OK(kiln_keys_retrieve(keys, made.key_id, KILN_KEYS_FOR_LOCAL_USE, &got, &err));
+	OK(kiln_keys_retrieve(keys, made.key_id, KILN_KEYS_BACKUP, KILN_KEYS_FOR_LOCAL_USE, &got,
+			      &err));
 	assert_memory_equal(&made, &got, sizeof made);
 	OK(kiln_keys_generate(keys, KILN_KEYS_AT_SERVER, &made, &err));
 	assert_int_equal(made.len, 0);
 	OK(kiln_keys_store(keys, "secret", 6, key_id, &err));
-	OK(kiln_keys_export(keys, key_id, out, &count, &err));
+	OK(kiln_keys_export(keys, key_id, KILN_KEYS_BACKUP, out, &count, &err));
 	assert_int_equal(count, 1 + 6 + 1 + 60);
 	assert_memory_equal(out, "\6secret\74", 8);
 	OK(kiln_keys_import(keys, KILN_KEYS_AT_SERVER, "other", 5, key_id, &err));
@@ -289,8 +290,8 @@ static void test_cut(void **state)
 		assert_int_equal(rc, cut == 1 ? KILN_E_TLS_TRUNCATED : KILN_OK);
 		assert_int_equal(e.server->store.now.key_count, cut != 1);
 		if (rc == KILN_OK) {
-			OK(kiln_keys_retrieve(keys, made.key_id, KILN_KEYS_FOR_NOTHING, &got,
-					      &err));
+			OK(kiln_keys_retrieve(keys, made.key_id, KILN_KEYS_BACKUP,
+					      KILN_KEYS_FOR_NOTHING, &got, &err));
 			assert_memory_equal(made.data, got.data, 32);
 		}
 		kiln_keys_close(keys);

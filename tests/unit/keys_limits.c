@@ -419,10 +419,39 @@ static void test_commit_fails(void **state)
 	rig_end(&rig);
 }
 
+/* The store is lost in the middle of a commit: nobody is told that nothing was done. */
+static void test_commit_lost(void **state)
+{
+	const struct kiln_keys_ask ask = {.operation = KILN_KEYS_GENERATE_SERVER};
+	struct rig rig;
+	struct rig_link link;
+	size_t len;
+	(void)state;
+	init(&rig);
+	rig_login(&link, &rig, NAME, PASS);
+	assert_int_equal(kiln_keys_client_request(link.client, &ask, NULL), KILN_OK);
+	const uint8_t *out = kiln_keys_client_output(link.client, &len);
+	kiln_keys_conn_feed(link.conn, out, len, rig.now);
+	kiln_keys_client_sent(link.client, len);
+	rig.store->lose_commit = true;
+	assert_false(rig_commit(&rig));
+	rig.store->lose_commit = false;
+	assert_int_equal(rig.store->now.key_count, 1);
+	assert_int_equal(rig.event.outcome, KILN_KEYS_OUTCOME_UNKNOWN);
+	assert_int_equal(rig_run(&link), KILN_KEYS_BROKEN);
+	const struct kiln_error *err = kiln_keys_client_error(link.client, NULL);
+	assert_int_equal(err->code, KILN_E_KEYS_OUTCOME);
+	assert_non_null(strstr(err->message, "look before asking"));
+	assert_int_equal(kiln_keys_server_count(rig.server).open, 0);
+	rig_disconnect(&link);
+	rig_end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_back_off),
+	    cmocka_unit_test(test_commit_lost),
 	    cmocka_unit_test(test_device),
 	    cmocka_unit_test(test_device_elsewhere),
 	    cmocka_unit_test(test_source),

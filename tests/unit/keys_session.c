@@ -239,6 +239,29 @@ static void test_backups(void **state)
 	assert_int_equal(rig->store->now.keys[1].retrieved_ms, rig->now.unix_ms);
 }
 
+/* The server has put a secret of its own in a backup's place. */
+static void test_passed_off(void **state)
+{
+	struct rig *rig = *state;
+	struct kiln_keys_answer made, got;
+	rig_register(rig, NAME, PASS);
+	const struct kiln_keys_ask backup = {.operation = KILN_KEYS_GENERATE};
+	assert_int_equal(rig_do(rig, NAME, PASS, &backup, &made), KILN_OK);
+	rig->store->now.keys[0].kind = KILN_KEYS_HELD;
+	rig->store->now.keys[0].data_len = 6;
+	memcpy(rig->store->now.keys[0].data, "theirs", 6);
+	struct kiln_keys_ask ask = {.operation = KILN_KEYS_RETRIEVE, .kind = KILN_KEYS_BACKUP};
+	memcpy(ask.key_id, made.key_id, sizeof ask.key_id);
+	memset(&got, 0, sizeof got);
+	assert_int_equal(rig_do(rig, NAME, PASS, &ask, &got), KILN_E_KEYS_STORED);
+	assert_int_equal(got.secret_len, 0);
+	ask.kind = KILN_KEYS_SIGNING;
+	assert_int_equal(rig_do(rig, NAME, PASS, &ask, &got), KILN_E_KEYS_STORED);
+	ask.kind = KILN_KEYS_HELD;
+	assert_int_equal(rig_do(rig, NAME, PASS, &ask, &got), KILN_OK);
+	assert_memory_equal(got.secret, "theirs", 6);
+}
+
 static void test_held(void **state)
 {
 	struct rig *rig = *state;
@@ -588,6 +611,7 @@ int main(void)
 	    T(test_other_server),
 	    T(test_backups),
 	    T(test_held),
+	    T(test_passed_off),
 	    T(test_delete),
 	    T(test_signing),
 	    T(test_audit),

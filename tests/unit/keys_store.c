@@ -54,7 +54,9 @@ static enum kiln_store_result memory_commit(void *ctx, struct kiln_error *err)
 	}
 	m->in_batch = false;
 	m->commits++;
-	return KILN_STORE_OK;
+	if (m->lose_commit)
+		(void)kiln_fail(err, KILN_E_STORE, "lost, to order");
+	return m->lose_commit ? KILN_STORE_UNKNOWN : KILN_STORE_OK;
 }
 
 static enum kiln_store_result memory_savepoint(void *ctx, struct kiln_error *err)

@@ -53,9 +53,9 @@ struct memory_state {
 struct memory_store {
 	struct memory_state now, at_begin, at_savepoint;
 	bool in_batch, in_savepoint;
-	unsigned long calls;     /* so far */
-	unsigned long fail_call; /* this call fails; 0: none */
-	bool fail_commit;
+	unsigned long calls;           /* so far */
+	unsigned long fail_call;       /* this call fails; 0: none */
+	bool fail_commit, lose_commit; /* lose: it is kept, and nobody knows */
 	size_t keys_max;
 	size_t scan_max; /* lines that audit_list looks at; 0: as lib/keys/store.h says */
 	unsigned commits;

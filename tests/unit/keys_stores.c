@@ -155,6 +155,16 @@ static void test_too_many_keys(void **state)
 	OK(CALL->key_delete(S, key.key_id, user.user_id, 1, &err));
 	rig_key(&key, &user, 3);
 	OK(CALL->key_create(S, &key, &err));
+	/* The deleted ones count too, four for one. */
+	for (unsigned n = 3; n < 13; n++) {
+		rig_key(&key, &user, n);
+		OK(CALL->key_delete(S, key.key_id, user.user_id, 1, &err));
+		rig_key(&key, &user, n + 1);
+		OK(CALL->key_create(S, &key, &err));
+	}
+	OK(CALL->key_delete(S, key.key_id, user.user_id, 1, &err));
+	rig_key(&key, &user, 14);
+	IS(CALL->key_create(S, &key, &err), FULL);
 	OK(CALL->commit(S, &err));
 }
 

@@ -147,11 +147,28 @@ static enum kiln_code import(struct run *r)
 				r->input, r->input_len, r->secret.key_id, &r->err);
 }
 
+/* A secret that the server holds is one that it can have made up: who wants it says so. */
+static enum kiln_keys_kind expected_kind(const struct run *r)
+{
+	static const enum kiln_keys_kind words[] = {KILN_KEYS_BACKUP, KILN_KEYS_HELD,
+						    KILN_KEYS_SIGNING, KILN_KEYS_ANY_KIND};
+	return words[r->options.kind];
+}
+
+static enum kiln_code retrieve(struct run *r)
+{
+	const struct kiln_keycli_options *o = &r->options;
+	const bool local = o->local != NULL || o->local_use;
+	return kiln_keys_retrieve(r->talk.keys, o->key_ids[0], expected_kind(r),
+				  local ? KILN_KEYS_FOR_LOCAL_USE : KILN_KEYS_FOR_NOTHING,
+				  &r->secret, &r->err);
+}
+
 /* The secret is in the export, too. */
 static enum kiln_code export(struct run *r) {
 	const uint8_t *key_id = r->options.key_ids[0]; struct kiln_keys_exported exported;
-	const enum kiln_code rc = kiln_keys_export(r->talk.keys, key_id, r->exported,
-						   &r->exported_len, &r->err);
+	const enum kiln_code rc = kiln_keys_export(r->talk.keys, key_id, expected_kind(r),
+						   r->exported, &r->exported_len, &r->err);
 	if (rc != KILN_OK) return rc;
 	if (!kiln_keys_export_read(r->exported, r->exported_len,
 				   &exported)) return kiln_fail(&r->err, KILN_E_KEYS_STORED,
@@ -209,11 +226,7 @@ static enum kiln_code ask(struct run *r)
 	case KILN_KEYCLI_GENERATE: return generate(r);
 	case KILN_KEYCLI_STORE:
 	case KILN_KEYCLI_IMPORT: return import(r);
-	case KILN_KEYCLI_RETRIEVE:
-		return kiln_keys_retrieve(keys, key_id,
-					  o->local != NULL || o->local_use ? KILN_KEYS_FOR_LOCAL_USE
-									   : KILN_KEYS_FOR_NOTHING,
-					  &r->secret, &r->err);
+	case KILN_KEYCLI_RETRIEVE: return retrieve(r);
 	case KILN_KEYCLI_EXPORT: return export(r);
 	case KILN_KEYCLI_AUDIT: return audit(r);
 	case KILN_KEYCLI_DELETE: return kiln_keys_delete(keys, key_id, &r->err);

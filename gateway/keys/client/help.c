@@ -72,6 +72,9 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  --out FILE            into a new file, mode 0600\n"
 	"  --show                on the standard output\n"
 	"  --local FILE          with --server: into that local file; without: out of it\n"
+	"  --kind WORD           what it must be: backup (sealed here), held (by the server, which "
+	"can\n"
+	"                        have made it up), signing, any  [backup]\n"
 	"  --local-use           tell the audit log that it is for use on this device\n",
     [KILN_KEYCLI_EXPORT] =
 	"usage: kiln keys export KEY --server HOST:PORT --account NAME --out FILE [FLAGS]\n\n"
@@ -81,6 +84,7 @@ static const char *const texts[KILN_KEYCLI_COMMANDS] = {
 	"  kiln keys export 5f0c...e1 --server keys.example:8443 --account me@example.org --out "
 	"e1.export\n\n"
 	"  --out FILE            a new file, mode 0600\n"
+	"  --kind WORD           as with retrieve: backup, held, signing, any  [backup]\n"
 	"  --show                also on the standard output\n",
     [KILN_KEYCLI_AUDIT] =
 	"usage: kiln keys audit --server HOST:PORT --account NAME [FLAGS]\n\n"

@@ -25,6 +25,7 @@ const char *const kiln_keycli_names[KILN_KEYCLI_COMMANDS + 1] = {
 #define WITH_KEY (BIT(RETRIEVE) | BIT(EXPORT) | BIT(DELETE) | BIT(SIGN) | BIT(PUBLIC_KEY))
 
 static const char *const stretches[] = {"default", "rfc9807", "single", NULL};
+static const char *const kinds[] = {"backup", "held", "signing", "any", NULL};
 static const char *const logs[] = {"all", "system", "keys", NULL};
 
 #define AT(f) offsetof(struct kiln_keycli_options, f)
@@ -77,6 +78,7 @@ static const struct kiln_keys_flag flags[] = {
     SWITCH("local-use", BIT(RETRIEVE), local_use),
     TEXT("digest", BIT(SIGN), digest_text),
     WORD("which", BIT(AUDIT), which, logs),
+    WORD("kind", BIT(RETRIEVE) | BIT(EXPORT), kind, kinds),
     TEXT("after", BIT(AUDIT), after),
     TEXT("before", BIT(AUDIT), before),
     LINES("from", from),

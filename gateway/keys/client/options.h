@@ -50,6 +50,7 @@ struct kiln_keycli_options {
 	const char *in, *out, *local, *digest_text, *after, *before;
 	bool show, json, at_server, signing, exported, local_use;
 	int which;
+	int kind; /* 0 backup, 1 held, 2 signing, 3 any */
 	struct kiln_keys_texts keys;
 	uint64_t after_ms, before_ms;
 	uint64_t from, limit, last; /* lines of a log; 0: not given */

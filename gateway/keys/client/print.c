@@ -177,6 +177,11 @@ static const char *advice(enum kiln_code code)
 	case KILN_E_KEYS_CLOSED:
 		return "Ask whoever runs the server; with a token: --token-file FILE, "
 		       "--token-fd N or --ask-token.";
+	case KILN_E_KEYS_STORED:
+		return "A secret that was left in the server's hands has to be asked for as what "
+		       "it "
+		       "is: --kind held.";
+	case KILN_E_KEYS_OUTCOME: return "`kiln keys audit` tells what was done.";
 	default: return NULL;
 	}
 }

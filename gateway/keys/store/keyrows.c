@@ -5,6 +5,9 @@
 #include "base/bytes.h"
 #include "keys/store/internal.h"
 
+/* So many deleted keys for each that a user may have. */
+#define DELETED_PER_KEY UINT64_C(4)
+
 static struct kiln_row row_of(const uint8_t *owner, const uint8_t *key_id)
 {
 	return kiln_row_of2(KILN_TABLE_KEYS, owner, KILN_KEYS_USER_ID_LEN, key_id,
@@ -136,7 +139,10 @@ enum kiln_store_result kiln_store_key_create(void *ctx, const struct kiln_keys_k
 	struct kiln_store *store = ctx;
 	struct kiln_store_head head;
 	enum kiln_store_result result = kiln_store_head_get(store, key->owner, true, &head, err);
-	if (result == KILN_STORE_OK && head.keys >= store->keys_max)
+	/* What was deleted leaves its key_id behind, for ever: it counts too, or one user could
+	 * fill the disk. */
+	if (result == KILN_STORE_OK &&
+	    (head.keys >= store->keys_max || head.deleted >= DELETED_PER_KEY * store->keys_max))
 		result = KILN_STORE_FULL;
 	if (result == KILN_STORE_OK)
 		result = put(store, key, 0, true, err);

@@ -170,7 +170,7 @@ static enum kiln_store_result unknown(struct kiln_error *err)
 	(void)kiln_fail(err, KILN_E_STORE,
 			"the connection to PostgreSQL was lost during a commit, and it cannot be "
 			"asked what became of it");
-	return KILN_STORE_FAILED;
+	return KILN_STORE_UNKNOWN;
 }
 
 static enum kiln_store_result resolve(struct kiln_pg_link *link, const char *number,

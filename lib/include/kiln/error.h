@@ -77,7 +77,7 @@ enum kiln_code {
 	KILN_E_OPAQUE_STATE = 82,   /* a sealed state does not open */
 	KILN_E_OPAQUE_RECORD = 83,  /* our own setup or a stored record is damaged */
 
-	/* 90-99: the key server */
+	/* 90-109: the key server */
 	KILN_E_KEYS_PASSWORD = 90, /* the password is wrong, or there is no such account */
 	KILN_E_KEYS_SERVER = 91,   /* the server is not the one that was expected */
 	KILN_E_KEYS_LIMITED = 92,  /* too many attempts: wait */
@@ -88,6 +88,7 @@ enum kiln_code {
 	KILN_E_KEYS_PROTOCOL = 97, /* the peer broke the protocol */
 	KILN_E_KEYS_BUSY = 98,     /* the server cannot now: nothing was done; try again */
 	KILN_E_KEYS_STORED = 99,   /* what was stored does not open: damaged, or not ours */
+	KILN_E_KEYS_OUTCOME = 100, /* whether it was done is not known, to the server either */
 
 	/* 110: its store */
 	KILN_E_STORE = 110, /* the store fails, is damaged, or is not this server's */

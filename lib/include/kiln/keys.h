@@ -62,6 +62,7 @@ enum {
 
 /* What a stored key is. The numbers are on the wire and in the store. */
 enum kiln_keys_kind {
+	KILN_KEYS_ANY_KIND = 0,
 	KILN_KEYS_BACKUP = 1,  /* sealed by the client: bytes that the server cannot read */
 	KILN_KEYS_HELD = 2,    /* a secret in the server's hands */
 	KILN_KEYS_SIGNING = 3, /* a private key on secp256k1 in the server's hands */
@@ -233,10 +234,14 @@ KILN_API enum kiln_code kiln_keys_store(struct kiln_keys *keys, const void *secr
 					uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
 					struct kiln_error *err) KILN_NODISCARD;
 
-/*   KILN_E_KEYS_KEY  there is no such key of this account */
+/* What is kept at the server under that key_id. kind: what it is; KILN_KEYS_ANY_KIND: whatever the
+ * server says that it is, in secret->kind. Only of a KILN_KEYS_BACKUP is it certain that it is what
+ * was stored: the other kinds are in the server's hands, which could also pass one off as a backup.
+ *   KILN_E_KEYS_KEY     there is no such key of this account
+ *   KILN_E_KEYS_STORED  it is of another kind, or a backup that does not open */
 KILN_API enum kiln_code kiln_keys_retrieve(struct kiln_keys *keys,
 					   const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
-					   enum kiln_keys_intent intent,
+					   enum kiln_keys_kind kind, enum kiln_keys_intent intent,
 					   struct kiln_keys_secret *secret,
 					   struct kiln_error *err) KILN_NODISCARD;
 
@@ -244,6 +249,7 @@ KILN_API enum kiln_code kiln_keys_retrieve(struct kiln_keys *keys,
  * it is bound to. As kiln_keys_retrieve. */
 KILN_API enum kiln_code kiln_keys_export(struct kiln_keys *keys,
 					 const uint8_t key_id[KILN_KEYS_KEY_ID_LEN],
+					 enum kiln_keys_kind kind,
 					 uint8_t out[KILN_KEYS_EXPORT_MAX], size_t *len,
 					 struct kiln_error *err) KILN_NODISCARD;
 KILN_API enum kiln_code kiln_keys_delete(struct kiln_keys *keys,

@@ -242,8 +242,8 @@ static void do_have(char **arguments)
 	while (fgets(line, sizeof line, stdin) != NULL) {
 		uint8_t key_id[KILN_KEYS_KEY_ID_LEN];
 		if (!kiln_hex_decode(line, 2 * sizeof key_id, key_id) ||
-		    kiln_keys_retrieve(keys, key_id, KILN_KEYS_FOR_NOTHING, &secret, &err) !=
-			KILN_OK ||
+		    kiln_keys_retrieve(keys, key_id, KILN_KEYS_ANY_KIND, KILN_KEYS_FOR_NOTHING,
+				       &secret, &err) != KILN_OK ||
 		    secret.len != 8 || memcmp(secret.data, "a secret", 8) != 0)
 			die(line, &err);
 		found++;
