@@ -172,7 +172,7 @@ static void tell_batch(struct kiln_keys_server *server, enum kiln_keys_error out
 	for (const struct session *s = server->batch; s != NULL; s = s->in_batch) {
 		struct kiln_keys_event event = {
 		    .what = KILN_KEYS_EVENT_LOGIN,
-		    .outcome = outcome,
+		    .outcome = (uint16_t)outcome,
 		    .user_id = kept || !s->registration ? s->user_id : NULL,
 		    .account = s->name,
 		    .account_len = s->name_len,
