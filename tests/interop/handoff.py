@@ -341,24 +341,24 @@ class Many(HandoffTest):
              f"{total['requests']} requests of 4 KiB, every SHA-256 right")
 
     def test_memory(self):
-        """What was handed off costs the worker nothing."""
+        """What was handed off costs the worker nothing: with what it keeps of each it would grow every
+        time, and not only when the kernel gives it a huge page, or it first has so many at once."""
         gateway, application = self.both()
-        peers = [self.connect(gateway) for _ in range(60)]
-        application.all("taken", 60)
-        first = self.rss(gateway)
-        peers += [self.connect(gateway) for _ in range(120)]
-        application.all("taken", 180)
-        if not self.on_ktls(gateway):
-            self.assertEqual(gateway.active(), 180)
-            for peer in peers:
-                self.goodbye(peer)
-            return
-        wait_until("the worker to hear of it", lambda: gateway.active() == 0)
-        if has_sanitizer(gateway.workers()[0]):
+        peers, grown = [], []
+        for _ in range(4):
+            before = self.rss(gateway)
+            peers += [self.connect(gateway) for _ in range(60)]
+            application.all("taken", len(peers))
+            if not self.on_ktls(gateway):
+                self.assertEqual(gateway.active(), len(peers))
+                continue
+            wait_until("the worker to hear of it", lambda: gateway.active() == 0)
+            grown.append(self.rss(gateway) - before)
+        if grown and has_sanitizer(gateway.workers()[0]):
             self.skipTest("the address sanitizer keeps what is freed")
-        grown = self.rss(gateway) - first
-        note(f"a worker grew by {grown} KiB with 120 connections handed off and alive")
-        self.assertLess(grown, 256)  # two KiB each: a link and no more would be less than one
+        if grown:
+            note(f"a worker grew by {grown} KiB with 60 connections each time handed off and alive")
+            self.assertLess(min(grown), 40)  # a link of each and nothing else would be 48
         for peer in peers:
             self.goodbye(peer)
 
