@@ -183,11 +183,18 @@ class Refused(KilnTest):
             self.assertEqual(receive_exactly(peer, 1), b"x")
 
 
+def listens_at(path):
+    """By the flag __SO_ACCEPTCON; connecting would be a connection."""
+    sockets = pathlib.Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()[1:]
+    return any(line.split()[3] == "00010000" for line in sockets if line.split()[7:] == [path])
+
+
 class Inherited(KilnTest):
     """What the one who starts a gateway leaves it, or does not."""
 
     def run_server(self, *wrapper, **options):
-        """Without a log that could be read: it is up when its socket's file is there."""
+        """Without a log that could be read: it is up when the kernel says that its socket listens,
+        which its file is there before."""
         listen = f"{self.folder}/listen"
         process = subprocess.Popen(
             [*wrapper, settings.KILN, "server", "--listen", f"unix:{listen}", "--target",
@@ -198,7 +205,7 @@ class Inherited(KilnTest):
             process.terminate()
             process.wait(settings.PATIENCE)
         self.addCleanup(end)
-        wait_until("the gateway to listen", lambda: os.path.exists(listen))
+        wait_until("the gateway to listen", lambda: listens_at(listen))
         return process, f"unix:{listen}"
 
     def echo_once(self, where):
