@@ -111,7 +111,8 @@ void kiln_log_handoff_late(const struct kiln_worker *worker)
 	kiln_log_str(&line, "application", worker->settings.target_name);
 	kiln_log_str(
 	    &line, "hint",
-	    "it took a connection that --connect-timeout had ended; it finds it shut down");
+	    "it took a connection twice, or one that had ended, as by --connect-timeout; it "
+	    "finds it shut down");
 	kiln_log_end(&line);
 }
 

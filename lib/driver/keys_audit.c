@@ -31,29 +31,18 @@ static void keep_last(struct reading *r)
 	r->count = (size_t)last;
 }
 
-static enum kiln_code append(struct reading *r, struct kiln_keys_client *client,
+static enum kiln_code append(struct reading *r, const struct kiln_keys_answer *answer,
 			     struct kiln_error *err)
 {
-	size_t more;
-	struct kiln_keys_audit *entries = kiln_keys_client_take_entries(client, &more);
-	struct kiln_keys_audit *all = entries;
-	if (r->count > 0 && more > 0) {
-		all = realloc(r->entries, (r->count + more) * sizeof *all);
-		if (all != NULL) {
-			memcpy(all + r->count, entries, more * sizeof *all);
-			r->entries = all;
-		}
-		free(entries);
-	} else if (more > 0) {
-		free(r->entries);
-		r->entries = entries;
-	} else {
-		free(entries);
+	const size_t more = answer->entry_count;
+	if (more == 0)
 		return KILN_OK;
-	}
+	struct kiln_keys_audit *all = realloc(r->entries, (r->count + more) * sizeof *all);
 	if (all == NULL)
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a log of %zu lines",
 				 r->count + more);
+	memcpy(all + r->count, answer->entries, more * sizeof *all);
+	r->entries = all;
 	r->count += more;
 	keep_last(r);
 	return KILN_OK;
@@ -76,8 +65,9 @@ static enum kiln_code read_on(struct reading *r, struct kiln_error *err)
 	enum kiln_code rc = kiln_driver_keys_session(r->keys, &ask, NULL, &client, err);
 	if (client == NULL)
 		return rc;
-	r->next = kiln_keys_client_answer(client)->next;
-	rc = append(r, client, err);
+	const struct kiln_keys_answer *answer = kiln_keys_client_answer(client);
+	r->next = answer->next;
+	rc = append(r, answer, err);
 	kiln_keys_client_free(client);
 	return rc;
 }

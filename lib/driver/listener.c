@@ -61,10 +61,10 @@ static int hold_folder(const struct kiln_handoff *h)
 	const struct timespec later = {.tv_nsec = HOLD_TRY * 1000000L};
 	const kiln_time_ms deadline = kiln_driver_now() + HOLD_MS;
 	char folder[sizeof h->address.sun_path];
-	memcpy(folder, h->address.sun_path, sizeof folder);
-	char *slash = strrchr(folder, '/');
 	if (!h->has_file)
 		return -1;
+	memcpy(folder, h->address.sun_path, sizeof folder);
+	char *slash = strrchr(folder, '/');
 	if (slash != NULL)
 		slash[slash == folder] = '\0';
 	const int fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

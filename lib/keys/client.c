@@ -114,16 +114,6 @@ const struct kiln_keys_answer *kiln_keys_client_answer(const struct kiln_keys_cl
 	return &client->answer;
 }
 
-struct kiln_keys_audit *kiln_keys_client_take_entries(struct kiln_keys_client *client,
-						      size_t *count)
-{
-	struct kiln_keys_audit *entries = client->answer.entries;
-	*count = client->answer.entry_count;
-	client->answer.entries = NULL;
-	client->answer.entry_count = 0;
-	return entries;
-}
-
 const struct kiln_error *kiln_keys_client_error(const struct kiln_keys_client *client,
 						uint32_t *retry_after_ms)
 {

@@ -114,10 +114,6 @@ enum kiln_code kiln_keys_client_resume(struct kiln_keys_client *client, const ui
 /* Lives as long as the client. */
 const struct kiln_keys_answer *kiln_keys_client_answer(const struct kiln_keys_client *client);
 
-/* The answer's entries, for the caller to free; NULL and 0 for none. */
-struct kiln_keys_audit *kiln_keys_client_take_entries(struct kiln_keys_client *client,
-						      size_t *count);
-
 /* Why it is BROKEN: KILN_E_KEYS_* (kiln/error.h), KILN_E_NO_MEMORY, KILN_E_SYSTEM.
  * *retry_after_ms may be NULL. */
 const struct kiln_error *kiln_keys_client_error(const struct kiln_keys_client *client,

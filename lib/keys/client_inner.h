@@ -59,7 +59,8 @@ struct kiln_keys_client {
 	uint8_t expected; /* kind of the key that is retrieved; 0: any */
 	uint8_t key_id[KILN_KEYS_KEY_ID_LEN];
 	uint32_t pages;
-	uint64_t asked_from, line_min; /* of a log: where it begins; the next line, at least */
+	uint64_t line_min; /* of a log: the next line has this number at least */
+	uint32_t line_max; /* so many lines at most; 0: no bound */
 
 	uint8_t first[KILN_KEYS_LENGTH_LEN];
 	uint8_t *in;

@@ -103,7 +103,8 @@ static bool fill(struct kiln_keys_client *c, const struct kiln_keys_ask *ask,
 	m->before_ms = ask->before_ms;
 	m->from_number = ask->from_number;
 	m->limit = ask->limit;
-	c->asked_from = c->line_min = ask->from_number;
+	c->line_min = ask->from_number;
+	c->line_max = ask->limit;
 	m->key_ids = (struct kiln_keys_list){(const uint8_t *)ask->key_ids, ask->key_id_count};
 	m->secret = (struct kiln_keys_list){ask->secret, ask->secret_len};
 	if (ask->operation == KILN_KEYS_IMPORT_SIGNING)
@@ -191,8 +192,13 @@ static bool make_room(struct kiln_keys_answer *a, size_t more)
 	return entries != NULL;
 }
 
-/* A page of a log. Numbers rise, and what is to come is behind what came: who reads on and on comes
- * to an end. */
+static bool has_too_many(const struct kiln_keys_client *c)
+{
+	return c->line_max > 0 && c->answer.entry_count > c->line_max;
+}
+
+/* A page of a log. Numbers rise, and what is to come is behind what came, and behind where the page
+ * said that it would be. */
 static bool take_page(struct kiln_keys_client *c, const struct kiln_keys_message *m)
 {
 	struct kiln_keys_answer *a = &c->answer;
@@ -200,6 +206,7 @@ static bool take_page(struct kiln_keys_client *c, const struct kiln_keys_message
 		short_of_memory(c);
 		return false;
 	}
+	const uint64_t began = c->line_min;
 	bool ordered = true;
 	for (size_t i = 0; i < m->entries.count; i++) {
 		struct kiln_keys_audit *entry = &a->entries[a->entry_count++];
@@ -207,11 +214,12 @@ static bool take_page(struct kiln_keys_client *c, const struct kiln_keys_message
 		ordered = ordered && entry->number >= c->line_min && entry->number < UINT64_MAX;
 		c->line_min = entry->number + 1;
 	}
-	a->next = m->next;
-	ordered = ordered && (m->next == 0 || (m->next >= c->line_min && m->next > c->asked_from));
+	const bool goes_on = m->next > began && m->next >= c->line_min;
+	ordered = ordered && (m->next == 0 || goes_on) && !has_too_many(c);
+	a->next = c->line_min = m->next;
 	if (!ordered)
 		kiln_keys_client_break(c, KILN_E_KEYS_PROTOCOL,
-				       "the lines of the log are out of order");
+				       "the lines of the log are out of order, or too many");
 	return ordered;
 }
 

@@ -52,9 +52,11 @@ static enum kiln_keys_error take(struct turn *turn, enum kiln_keys_limit_kind ki
 	make_key(turn->session, kind, &key);
 	if (!kiln_keys_store_ready(server))
 		return KILN_KEYS_STORE;
-	if (server->options.store->limit_take(server->options.store_ctx, kind, key.data, key.len,
-					      &server->options.limits[kind], turn->now.unix_ms,
-					      &verdict, &err) != KILN_STORE_OK)
+	const enum kiln_store_result result = server->options.store->limit_take(
+	    server->options.store_ctx, kind, key.data, key.len, &server->options.limits[kind],
+	    turn->now.unix_ms, &verdict, &err);
+	kiln_wipe(&key, sizeof key); /* with the device */
+	if (result != KILN_STORE_OK)
 		return kiln_keys_store_failed(server, &err);
 	if (verdict.allowed)
 		return KILN_KEYS_SUCCESS;
@@ -69,9 +71,11 @@ static enum kiln_keys_error give(struct turn *turn, enum kiln_keys_limit_kind ki
 	struct kiln_error err = {0};
 	struct bucket_key key;
 	make_key(turn->session, kind, &key);
-	if (server->options.store->limit_give(server->options.store_ctx, kind, key.data, key.len,
-					      &server->options.limits[kind], turn->now.unix_ms,
-					      &err) != KILN_STORE_OK)
+	const enum kiln_store_result result = server->options.store->limit_give(
+	    server->options.store_ctx, kind, key.data, key.len, &server->options.limits[kind],
+	    turn->now.unix_ms, &err);
+	kiln_wipe(&key, sizeof key);
+	if (result != KILN_STORE_OK)
 		return kiln_keys_store_failed(server, &err);
 	return KILN_KEYS_SUCCESS;
 }

@@ -246,13 +246,17 @@ class Streams(HandoffTest):
 class Example(HandoffTest):
     """docs/examples/handoff_echo.c, as it is."""
 
-    def test_echo(self):
+    def example(self):
         program = settings.TOOLS.parent.parent / "docs" / "handoff_echo"
         application = subprocess.Popen([program, self.path], stderr=subprocess.PIPE)
         self.addCleanup(application.stderr.close)
         self.addCleanup(application.wait)
         self.addCleanup(application.kill)
         self.assertEqual(application.stderr.readline(), b"listening\n")
+        return application
+
+    def test_echo(self):
+        application = self.example()
         gateway = self.gateway(access=("--allow-all",), ca="ca")
         for end in ("close_notify", "truncation"):
             peer = self.connect(gateway, handshake=False, cert="alice")
@@ -269,15 +273,9 @@ class Example(HandoffTest):
                 peer.sock.close()
                 self.assertIn(b"close_notify", application.stderr.readline())
 
-
     def test_goes_on_after_a_shortage(self):
         """Who cannot be served for want of descriptors ends no loop."""
-        program = settings.TOOLS.parent.parent / "docs" / "handoff_echo"
-        application = subprocess.Popen([program, self.path], stderr=subprocess.PIPE)
-        self.addCleanup(application.stderr.close)
-        self.addCleanup(application.wait)
-        self.addCleanup(application.kill)
-        self.assertEqual(application.stderr.readline(), b"listening\n")
+        application = self.example()
         gateway = self.gateway()
         self.served(gateway, application)
         limits = resource.prlimit(application.pid, resource.RLIMIT_NOFILE)

@@ -165,14 +165,16 @@ static enum kiln_code retrieve(struct run *r)
 }
 
 /* The secret is in the export, too. */
-static enum kiln_code export(struct run *r) {
-	const uint8_t *key_id = r->options.key_ids[0]; struct kiln_keys_exported exported;
+static enum kiln_code export_key(struct run *r)
+{
+	const uint8_t *key_id = r->options.key_ids[0];
+	struct kiln_keys_exported exported;
 	const enum kiln_code rc = kiln_keys_export(r->talk.keys, key_id, expected_kind(r),
 						   r->exported, &r->exported_len, &r->err);
-	if (rc != KILN_OK) return rc;
-	if (!kiln_keys_export_read(r->exported, r->exported_len,
-				   &exported)) return kiln_fail(&r->err, KILN_E_KEYS_STORED,
-								"the export cannot be read again");
+	if (rc != KILN_OK)
+		return rc;
+	if (!kiln_keys_export_read(r->exported, r->exported_len, &exported))
+		return kiln_fail(&r->err, KILN_E_KEYS_STORED, "the export cannot be read again");
 	memcpy(r->secret.key_id, key_id, sizeof r->secret.key_id);
 	memcpy(r->secret.data, exported.secret, exported.secret_len);
 	r->secret.len = exported.secret_len;
@@ -227,7 +229,7 @@ static enum kiln_code ask(struct run *r)
 	case KILN_KEYCLI_STORE:
 	case KILN_KEYCLI_IMPORT: return import(r);
 	case KILN_KEYCLI_RETRIEVE: return retrieve(r);
-	case KILN_KEYCLI_EXPORT: return export(r);
+	case KILN_KEYCLI_EXPORT: return export_key(r);
 	case KILN_KEYCLI_AUDIT: return audit(r);
 	case KILN_KEYCLI_DELETE: return kiln_keys_delete(keys, key_id, &r->err);
 	case KILN_KEYCLI_SIGN: return sign(r);

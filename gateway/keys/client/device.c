@@ -82,6 +82,7 @@ static enum kiln_code make_device(char path[PATH_MAX], struct kiln_error *err)
 	char fresh[PATH_MAX + 16];
 	make_folders(path);
 	(void)snprintf(fresh, sizeof fresh, "%s.%ld", path, (long)getpid());
+	(void)unlink(fresh); /* of one with our number who was killed */
 	if (getrandom(device, sizeof device, 0) != (ssize_t)sizeof device)
 		return kiln_fail(err, KILN_E_SYSTEM, "no random bytes");
 	enum kiln_code rc = kiln_keycli_write(fresh, device, sizeof device, err);

@@ -153,9 +153,11 @@ static void take(struct kiln_keyd *keyd, struct kiln_conn *tls)
 	}
 	/* Who has no address came to the gateway from its own machine. */
 	const bool known = kiln_keyd_find_source(kiln_conn_handoff(tls), address);
-	if (known && kiln_keyd_source_enter(keyd, address, &source) != KILN_OK) {
+	const enum kiln_code rc = known ? kiln_keyd_source_enter(keyd, address, &source) : KILN_OK;
+	if (rc != KILN_OK) {
 		refuse(keyd, tls);
-		kiln_keyd_log_crowd(keyd, address);
+		if (rc == KILN_E_LIMIT)
+			kiln_keyd_log_crowd(keyd, address);
 		return;
 	}
 	add(keyd, tls, known ? address : NULL, source);

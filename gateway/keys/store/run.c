@@ -91,7 +91,8 @@ enum kiln_code kiln_store_code(enum kiln_store_result result, struct kiln_error 
 {
 	switch (result) {
 	case KILN_STORE_OK: return KILN_OK;
-	case KILN_STORE_FAILED: return err->code != KILN_OK ? err->code : KILN_E_STORE;
+	case KILN_STORE_FAILED:
+	case KILN_STORE_UNKNOWN: return err->code != KILN_OK ? err->code : KILN_E_STORE;
 	default: return kiln_fail(err, KILN_E_STORE, "a row of the store is missing");
 	}
 }

@@ -64,7 +64,9 @@ struct kiln_handoff_options {
 struct kiln_handoff;
 
 /* Listens at path (a leading '@' is the abstract namespace, which has no file mode: then the users
- * alone decide). A socket that nobody listens at any more is replaced. NULL with *err filled:
+ * alone decide). A socket that nobody listens at any more is replaced; two that start at once are
+ * kept apart by a lock on its folder, which has to be readable for that, and which whoever may read
+ * it can withhold for half a second. NULL with *err filled:
  *   KILN_E_CONFIG      the path is too long, is in use, or is no socket; no such user
  *   KILN_E_PERMISSION  the path may not be written
  *   KILN_E_SYSTEM, KILN_E_NO_MEMORY */
