@@ -4,6 +4,7 @@ function(_keys_test name)
 endfunction()
 
 _keys_test(session)
+_keys_test(log)
 _keys_test(tamper)
 _keys_test(resume)
 _keys_test(bounds)

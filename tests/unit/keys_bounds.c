@@ -7,33 +7,6 @@
 
 static const struct kiln_keys_ask generate = {.operation = KILN_KEYS_GENERATE_SERVER};
 
-static void lose(struct rig *rig, bool to_server, uint8_t *frame, size_t *len)
-{
-	if (rig->tap_frame >= 0 && frame[4] == rig->tap_frame)
-		*len = 0;
-	(void)to_server;
-}
-
-static void init(struct rig *rig)
-{
-	rig_init(rig);
-	rig_start(rig);
-	rig_register(rig, NAME, PASS);
-	rig->tap = lose;
-}
-
-/* The connection is gone; another one. */
-static void move(struct rig_link *link, uint8_t source)
-{
-	struct kiln_keys_client *client = link->client;
-	struct rig *rig = link->rig;
-	kiln_keys_conn_gone(link->conn, rig->now);
-	(void)rig_commit(rig);
-	rig_connect(link, rig, source, NULL);
-	link->client = client;
-	assert_int_equal(kiln_keys_client_resume(client, NULL, NULL), KILN_OK);
-}
-
 static void test_bounds(void **state)
 {
 	struct rig rig;
@@ -83,7 +56,7 @@ static void test_deadlines(void **state)
 	struct rig_link link;
 	const struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
 	(void)state;
-	init(&rig);
+	rig_start_losing(&rig, NAME, PASS);
 	const uint8_t *id = rig_user(&rig, NAME)->user_id;
 	rig_pass(&rig, 30000);
 	assert_int_equal(kiln_keys_server_count(rig.server).sessions, 0);
@@ -129,10 +102,10 @@ static void test_moved_for_ever(void **state)
 	struct rig_link link;
 	unsigned times = 0;
 	(void)state;
-	init(&rig);
+	rig_start_losing(&rig, NAME, PASS);
 	rig_login(&link, &rig, NAME, PASS);
 	do {
-		move(&link, 1);
+		rig_move(&link, 1);
 		rig_pass(&rig, 10000);
 	} while (rig_run(&link) == KILN_KEYS_WANT_REQUEST && ++times < 1000);
 	assert_int_equal(times, 64);

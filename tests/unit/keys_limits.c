@@ -9,6 +9,15 @@
 #define NAME "ada"
 #define PASS "correct horse"
 
+/* Runs it to its end. */
+static enum kiln_code finish(struct rig_link *link, enum kiln_keys_step good, uint32_t *wait)
+{
+	const enum kiln_code rc =
+	    rig_run(link) == good ? KILN_OK : kiln_keys_client_error(link->client, wait)->code;
+	rig_disconnect(link);
+	return rc;
+}
+
 static enum kiln_code try_login(struct rig *rig, const char *name, const char *password,
 				uint8_t source, uint32_t *wait)
 {
@@ -16,11 +25,7 @@ static enum kiln_code try_login(struct rig *rig, const char *name, const char *p
 	const struct kiln_keys_client_options options = rig_client_options(name, password);
 	rig_connect(&link, rig, source, NULL);
 	(void)rig_client(&link, &options);
-	const enum kiln_code rc = rig_run(&link) == KILN_KEYS_WANT_REQUEST
-				      ? KILN_OK
-				      : kiln_keys_client_error(link.client, wait)->code;
-	rig_disconnect(&link);
-	return rc;
+	return finish(&link, KILN_KEYS_WANT_REQUEST, wait);
 }
 
 static void init(struct rig *rig)
@@ -79,11 +84,7 @@ static enum kiln_code try_device(struct rig *rig, const char *name, const char *
 	options.device = device;
 	rig_connect(&link, rig, source, NULL);
 	(void)rig_client(&link, &options);
-	const enum kiln_code rc = rig_run(&link) == KILN_KEYS_WANT_REQUEST
-				      ? KILN_OK
-				      : kiln_keys_client_error(link.client, NULL)->code;
-	rig_disconnect(&link);
-	return rc;
+	return finish(&link, KILN_KEYS_WANT_REQUEST, NULL);
 }
 
 /* An owner at a new address while strangers hammer the account, from everywhere and from the very
@@ -165,11 +166,7 @@ static enum kiln_code try_register(struct rig *rig, const char *name, const char
 	options.token = (struct kiln_opaque_bytes){token, strlen(token)};
 	rig_connect(&link, rig, 1, NULL);
 	(void)rig_client(&link, &options);
-	const enum kiln_code rc = rig_run(&link) == KILN_KEYS_DONE
-				      ? KILN_OK
-				      : kiln_keys_client_error(link.client, NULL)->code;
-	rig_disconnect(&link);
-	return rc;
+	return finish(&link, KILN_KEYS_DONE, NULL);
 }
 
 static void test_registration(void **state)

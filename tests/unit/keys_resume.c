@@ -10,33 +10,6 @@
 
 static const struct kiln_keys_ask generate = {.operation = KILN_KEYS_GENERATE_SERVER};
 
-static void lose(struct rig *rig, bool to_server, uint8_t *frame, size_t *len)
-{
-	if (rig->tap_frame >= 0 && frame[4] == rig->tap_frame)
-		*len = 0;
-	(void)to_server;
-}
-
-static void init(struct rig *rig)
-{
-	rig_init(rig);
-	rig_start(rig);
-	rig_register(rig, NAME, PASS);
-	rig->tap = lose;
-}
-
-/* The connection is gone; another one. */
-static void move(struct rig_link *link, uint8_t source)
-{
-	struct kiln_keys_client *client = link->client;
-	struct rig *rig = link->rig;
-	kiln_keys_conn_gone(link->conn, rig->now);
-	(void)rig_commit(rig);
-	rig_connect(link, rig, source, NULL);
-	link->client = client;
-	assert_int_equal(kiln_keys_client_resume(client, NULL, NULL), KILN_OK);
-}
-
 /* Whichever frame was lost, request or answer, the request is executed once. */
 static void test_executed_once(void **state)
 {
@@ -47,18 +20,18 @@ static void test_executed_once(void **state)
 		struct rig rig;
 		struct rig_link link;
 		struct kiln_keys_ask ask = generate;
-		init(&rig);
+		rig_start_losing(&rig, NAME, PASS);
 		rig_login(&link, &rig, NAME, PASS);
 		if (i >= 2)
 			ask.operation = KILN_KEYS_GENERATE;
 		rig.tap_frame = types[i % 4];
 		assert_int_equal(rig_ask(&link, &ask), KILN_KEYS_WANT_INPUT);
 		for (int times = 0; times < 3; times++) {
-			move(&link, (uint8_t)(times + 7));
+			rig_move(&link, (uint8_t)(times + 7));
 			assert_int_equal(rig_run(&link), KILN_KEYS_WANT_INPUT);
 		}
 		rig.tap_frame = -1;
-		move(&link, 9);
+		rig_move(&link, 9);
 		assert_int_equal(rig_run(&link), KILN_KEYS_DONE);
 		assert_int_equal(rig.store->now.key_count, 1);
 		assert_memory_equal(kiln_keys_client_answer(link.client)->key_id,
@@ -78,13 +51,13 @@ static void test_open_lost(void **state)
 	struct rig_link link;
 	const struct kiln_keys_client_options options = rig_client_options(NAME, PASS);
 	(void)state;
-	init(&rig);
+	rig_start_losing(&rig, NAME, PASS);
 	rig_connect(&link, &rig, 1, NULL);
 	(void)rig_client(&link, &options);
 	rig.tap_frame = KILN_KEYS_OPEN;
 	assert_int_equal(rig_run(&link), KILN_KEYS_WANT_INPUT);
 	rig.tap_frame = -1;
-	move(&link, 2);
+	rig_move(&link, 2);
 	assert_int_equal(rig_run(&link), KILN_KEYS_WANT_REQUEST);
 	assert_int_equal(rig_ask(&link, &generate), KILN_KEYS_DONE);
 	rig_disconnect(&link);
@@ -95,7 +68,7 @@ static void test_open_lost(void **state)
 	rig.tap_frame = KILN_KEYS_KE3;
 	assert_int_equal(rig_run(&link), KILN_KEYS_WANT_INPUT);
 	rig.tap_frame = -1;
-	move(&link, 2);
+	rig_move(&link, 2);
 	assert_int_equal(rig_run(&link), KILN_KEYS_BROKEN);
 	assert_int_equal(kiln_keys_client_error(link.client, NULL)->code, KILN_E_KEYS_BUSY);
 	assert_int_equal(memory_count_lines(rig.store, rig_user(&rig, NAME)->user_id,
@@ -119,7 +92,7 @@ static void test_forged(void **state)
 	struct rig_link link, thief;
 	uint8_t frame[128], answer[1024];
 	(void)state;
-	init(&rig);
+	rig_start_losing(&rig, NAME, PASS);
 	rig_login(&link, &rig, NAME, PASS);
 	rig_connect(&thief, &rig, 66, NULL);
 	size_t len = make_resume(&link, 5, frame);
@@ -174,7 +147,7 @@ static void test_bound(void **state)
 		struct rig_link link, other;
 		uint8_t answer[1024];
 		size_t len;
-		init(&rig);
+		rig_start_losing(&rig, NAME, PASS);
 		log_in_bound(&link, &rig, first);
 		rig_connect(&other, &rig, 2, cases[i].server);
 		const size_t plain = make_resume(&link, 0, answer); /* no exporter in the MAC */
@@ -208,7 +181,7 @@ static void test_bound_client(void **state)
 		struct kiln_keys_channel here;
 		uint8_t frame[128];
 		size_t consumed;
-		init(&rig);
+		rig_start_losing(&rig, NAME, PASS);
 		log_in_bound(&link, &rig, first);
 		assert_int_equal(kiln_keys_client_resume(link.client, ours, NULL), KILN_OK);
 		kiln_keys_channel_on(&link.client->channel, exporters[i], &here);
@@ -237,7 +210,7 @@ static void test_moved_in_lost_batch(void **state)
 	const uint8_t nonsense[29] = {0, 0, 0, 25, 0x77};
 	size_t len;
 	(void)state;
-	init(&rig);
+	rig_start_losing(&rig, NAME, PASS);
 	rig_login(&link, &rig, NAME, PASS);
 	rig_connect(&other, &rig, 2, NULL);
 	rig_connect(&stranger, &rig, 3, NULL);

@@ -266,3 +266,47 @@ const struct kiln_keys_user *rig_user(const struct rig *rig, const char *name)
 			return &rig->store->now.users[i];
 	return NULL;
 }
+
+int rig_set_up(void **state)
+{
+	struct rig *rig = calloc(1, sizeof *rig);
+	if (rig == NULL)
+		return -1;
+	rig_init(rig);
+	rig_start(rig);
+	*state = rig;
+	return 0;
+}
+
+int rig_tear_down(void **state)
+{
+	rig_end(*state);
+	free(*state);
+	return 0;
+}
+
+static void lose(struct rig *rig, bool to_server, uint8_t *frame, size_t *len)
+{
+	if (rig->tap_frame >= 0 && frame[4] == rig->tap_frame)
+		*len = 0;
+	(void)to_server;
+}
+
+void rig_start_losing(struct rig *rig, const char *name, const char *password)
+{
+	rig_init(rig);
+	rig_start(rig);
+	rig_register(rig, name, password);
+	rig->tap = lose;
+}
+
+void rig_move(struct rig_link *link, uint8_t source)
+{
+	struct kiln_keys_client *client = link->client;
+	struct rig *rig = link->rig;
+	kiln_keys_conn_gone(link->conn, rig->now);
+	(void)rig_commit(rig);
+	rig_connect(link, rig, source, NULL);
+	link->client = client;
+	assert_int_equal(kiln_keys_client_resume(client, NULL, NULL), KILN_OK);
+}

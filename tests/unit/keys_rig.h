@@ -64,9 +64,20 @@ void rig_end(struct rig *rig);
 bool rig_commit(struct rig *rig); /* ends the batch */
 void rig_pass(struct rig *rig, uint64_t ms);
 
+/* For tests that need no more: *state is a rig that was started. */
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
+#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
+
+/* Started, with a user; frames of the type tap_frame are lost. */
+void rig_start_losing(struct rig *rig, const char *name, const char *password);
+
 /* A connection; source is the last byte of its address. */
 void rig_connect(struct rig_link *link, struct rig *rig, uint8_t source, const uint8_t *exporter);
 void rig_disconnect(struct rig_link *link);
+
+/* The connection is gone; another one, on which the session goes on. */
+void rig_move(struct rig_link *link, uint8_t source);
 
 struct kiln_keys_client_options rig_client_options(const char *name, const char *password);
 bool rig_client(struct rig_link *link, const struct kiln_keys_client_options *options);

@@ -6,24 +6,6 @@
 #include "keys/audit.h"
 #include "keys/crypto.h"
 
-static int set_up(void **state)
-{
-	struct rig *rig = calloc(1, sizeof *rig);
-	if (rig == NULL)
-		return -1;
-	rig_init(rig);
-	rig_start(rig);
-	*state = rig;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	rig_end(*state);
-	free(*state);
-	return 0;
-}
-
 #define NAME "ada@example.com"
 #define PASS "correct horse"
 
@@ -353,142 +335,6 @@ static void test_signing(void **state)
 	assert_int_equal(rig_do(rig, NAME, PASS, &ask, &got), KILN_E_KEYS_KEY);
 }
 
-static void test_audit(void **state)
-{
-	struct rig *rig = *state;
-	struct rig_link link;
-	struct kiln_keys_answer made;
-	rig_register(rig, NAME, PASS);
-	struct kiln_keys_ask ask = {.operation = KILN_KEYS_GENERATE_SERVER};
-	assert_int_equal(rig_do(rig, NAME, PASS, &ask, &made), KILN_OK);
-	ask = (struct kiln_keys_ask){.operation = KILN_KEYS_AUDIT, .which = KILN_KEYS_AUDIT_ALL};
-	rig_login(&link, rig, NAME, PASS);
-	assert_int_equal(rig_ask(&link, &ask), KILN_KEYS_DONE);
-	const struct kiln_keys_answer *a = kiln_keys_client_answer(link.client);
-	const uint8_t expected[] = {KILN_KEYS_DID_REGISTER, KILN_KEYS_DID_LOGIN,
-				    KILN_KEYS_DID_GENERATE_SERVER, KILN_KEYS_DID_LOGIN,
-				    KILN_KEYS_DID_AUDIT};
-	assert_int_equal(a->entry_count, sizeof expected);
-	for (size_t i = 0; i < sizeof expected; i++) {
-		assert_int_equal(a->entries[i].action, expected[i]);
-		assert_int_equal(a->entries[i].number, i + 1);
-		assert_int_equal(a->entries[i].actor, KILN_KEYS_BY_USER);
-		assert_int_equal(a->entries[i].outcome, 0);
-		assert_int_equal(a->entries[i].source[15], 1);
-	}
-	assert_true(a->entries[2].has_key);
-	assert_memory_equal(a->entries[2].key_id, made.key_id, 16);
-	rig_disconnect(&link);
-
-	const uint8_t ids[1][16] = {{1}};
-	ask.which = KILN_KEYS_AUDIT_KEYS;
-	rig_login(&link, rig, NAME, PASS);
-	assert_int_equal(rig_ask(&link, &ask), KILN_KEYS_DONE);
-	assert_int_equal(kiln_keys_client_answer(link.client)->entry_count, 1);
-	rig_disconnect(&link);
-	ask.key_ids = ids;
-	ask.key_id_count = 1;
-	rig_login(&link, rig, NAME, PASS);
-	assert_int_equal(rig_ask(&link, &ask), KILN_KEYS_DONE);
-	assert_int_equal(kiln_keys_client_answer(link.client)->entry_count, 0);
-	rig_disconnect(&link);
-	ask = (struct kiln_keys_ask){.operation = KILN_KEYS_AUDIT,
-				     .which = KILN_KEYS_AUDIT_SYSTEM,
-				     .after_ms = rig->now.unix_ms + 1};
-	rig_pass(rig, 1000);
-	rig_login(&link, rig, NAME, PASS);
-	assert_int_equal(rig_ask(&link, &ask), KILN_KEYS_DONE);
-	assert_int_equal(kiln_keys_client_answer(link.client)->entry_count, 2);
-	rig_disconnect(&link);
-}
-
-static void add_lines(struct rig *rig, int count)
-{
-	const struct kiln_keys_audit line = {.action = KILN_KEYS_DID_SIGN};
-	struct kiln_error err;
-	assert_int_equal(memory_store_calls.begin(rig->store, &err), KILN_STORE_OK);
-	for (int i = 0; i < count; i++)
-		assert_int_equal(memory_store_calls.audit_append(
-				     rig->store, rig->store->now.users[0].user_id, &line, &err),
-				 KILN_STORE_OK);
-	assert_int_equal(memory_store_calls.commit(rig->store, &err), KILN_STORE_OK);
-}
-
-/* More lines than a frame has room for. */
-static void test_audit_pages(void **state)
-{
-	struct rig *rig = *state;
-	struct rig_link link;
-	rig_register(rig, NAME, PASS);
-	add_lines(rig, 700);
-	const struct kiln_keys_ask ask = {.operation = KILN_KEYS_AUDIT,
-					  .which = KILN_KEYS_AUDIT_ALL};
-	rig_login(&link, rig, NAME, PASS);
-	assert_int_equal(rig_ask(&link, &ask), KILN_KEYS_DONE);
-	const struct kiln_keys_answer *a = kiln_keys_client_answer(link.client);
-	assert_int_equal(a->entry_count, 703);
-	for (size_t i = 0; i < a->entry_count; i++)
-		assert_int_equal(a->entries[i].number, i + 1);
-	rig_disconnect(&link);
-}
-
-/* A session's part of the log: what passes from the line `from` on, its first and last numbers, and
- * where it goes on. */
-static void expect_part(struct rig *rig, struct kiln_keys_ask ask, uint64_t first, uint64_t last,
-			uint64_t next)
-{
-	struct rig_link link;
-	ask.operation = KILN_KEYS_AUDIT;
-	ask.which = KILN_KEYS_AUDIT_ALL;
-	rig_login(&link, rig, NAME, PASS);
-	assert_int_equal(rig_ask(&link, &ask), KILN_KEYS_DONE);
-	const struct kiln_keys_answer *a = kiln_keys_client_answer(link.client);
-	assert_int_equal(a->entry_count, first == 0 ? 0 : last - first + 1);
-	for (size_t i = 0; i < a->entry_count; i++)
-		assert_int_equal(a->entries[i].number, first + i);
-	assert_int_equal(a->next, next);
-	rig_disconnect(&link);
-}
-
-/* More lines than a session gives: it says where the log goes on, and the next session does. */
-static void test_audit_parts(void **state)
-{
-	struct rig *rig = *state;
-	static const uint8_t ids[1][KILN_KEYS_KEY_ID_LEN] = {{9}};
-	kiln_keys_server_free(rig->server);
-	rig->options.audit_pages_max = 2;
-	rig_start(rig);
-	rig_register(rig, NAME, PASS);
-	add_lines(rig, 700);
-	expect_part(rig, (struct kiln_keys_ask){0}, 1, 600, 601);
-	expect_part(rig, (struct kiln_keys_ask){.from_number = 601}, 601, 705, 0);
-	/* No more than is asked for. */
-	expect_part(rig, (struct kiln_keys_ask){.from_number = 100, .limit = 301}, 100, 400, 401);
-	expect_part(rig, (struct kiln_keys_ask){.from_number = 100, .limit = 5}, 100, 104, 105);
-	/* Pages on which nothing passes, because the store looks at so many lines at once. */
-	rig->store->scan_max = 250;
-	struct kiln_keys_ask none = {.key_ids = ids, .key_id_count = 1};
-	expect_part(rig, none, 0, 0, 501);
-	none.from_number = 501;
-	expect_part(rig, none, 0, 0, 0);
-}
-
-/* A server that gives the same lines again and again, or leads round in a circle. */
-static void test_audit_in_circles(void **state)
-{
-	struct rig *rig = *state;
-	const struct kiln_keys_ask ask = {.operation = KILN_KEYS_AUDIT,
-					  .which = KILN_KEYS_AUDIT_ALL};
-	rig_register(rig, NAME, PASS);
-	add_lines(rig, 400);
-	uint64_t *number = &rig->store->now.lines[250].entry.number;
-	const uint64_t right = *number;
-	*number = 7;
-	assert_int_equal(rig_do(rig, NAME, PASS, &ask, NULL), KILN_E_KEYS_PROTOCOL);
-	*number = right;
-	assert_int_equal(rig_do(rig, NAME, PASS, &ask, NULL), KILN_OK);
-}
-
 /* A new password opens what the old one stored; the old one opens nothing any more. */
 static void test_change_password(void **state)
 {
@@ -599,30 +445,16 @@ static void test_binding_required(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    T(test_registration),
-	    T(test_name_taken),
-	    T(test_wound_down),
-	    T(test_race),
-	    T(test_again),
-	    T(test_login),
-	    T(test_wrong_password),
-	    T(test_other_server),
-	    T(test_backups),
-	    T(test_held),
-	    T(test_passed_off),
-	    T(test_delete),
-	    T(test_signing),
-	    T(test_audit),
-	    T(test_audit_pages),
-	    T(test_audit_parts),
-	    T(test_audit_in_circles),
-	    T(test_change_password),
-	    T(test_nothing),
-	    T(test_full),
-	    T(test_binding),
-	    cmocka_unit_test(test_binding_required),
+	    RIG_TEST(test_registration),   RIG_TEST(test_name_taken),
+	    RIG_TEST(test_wound_down),     RIG_TEST(test_race),
+	    RIG_TEST(test_again),          RIG_TEST(test_login),
+	    RIG_TEST(test_wrong_password), RIG_TEST(test_other_server),
+	    RIG_TEST(test_backups),        RIG_TEST(test_held),
+	    RIG_TEST(test_passed_off),     RIG_TEST(test_delete),
+	    RIG_TEST(test_signing),        RIG_TEST(test_change_password),
+	    RIG_TEST(test_nothing),        RIG_TEST(test_full),
+	    RIG_TEST(test_binding),        cmocka_unit_test(test_binding_required),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,6 @@
 # The key server's store: the same tests over both databases.
-kiln_unit_test(keys_stores SOURCES keys_stores.c keys_stores_rig.c)
-kiln_unit_test(keys_stores_kept SOURCES keys_stores_kept.c keys_stores_rig.c)
-foreach(name keys_stores keys_stores_kept)
+foreach(name keys_stores keys_stores_log keys_stores_whole keys_stores_kept)
+  kiln_unit_test(${name} SOURCES ${name}.c keys_stores_suite.c keys_stores_rig.c)
   add_test(NAME unit_${name}_postgresql
     COMMAND ${CMAKE_CURRENT_LIST_DIR}/../interop/harness/postgres.py
       $<TARGET_FILE:unit_${name}> postgresql)

@@ -3,25 +3,9 @@
  * may be there alone. The same over PostgreSQL, where it keeps none: keys_stores_kept
  * sqlite|postgresql.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
+#include "keys_stores_suite.h"
 
-#include <cmocka.h>
-
-#include "keys/store/internal.h"
-#include "keys_stores_rig.h"
-
-static struct rig rig;
-static struct kiln_error err;
-static const char *kind;
-
-#define OK(call)        assert_int_equal((call), KILN_STORE_OK)
-#define IS(call, value) assert_int_equal((call), KILN_STORE_##value)
-#define S               rig.store
-#define NOW             1000000
+#define NOW 1000000
 
 /* One attempt, and then a wait. */
 static const struct kiln_keys_limit limit = {
@@ -39,11 +23,6 @@ static void give(unsigned n)
 {
 	OK(CALL->limit_give(S, KILN_KEYS_LIMIT_SOURCE, (const uint8_t *)&n, sizeof n, &limit, NOW,
 			    &err));
-}
-
-static bool is_sqlite(void)
-{
-	return strcmp(kind, "sqlite") == 0;
 }
 
 static void begin_again(void)
@@ -87,7 +66,7 @@ static void test_many(void **state)
 static void test_given_back_at_once(void **state)
 {
 	(void)state;
-	if (!is_sqlite())
+	if (!suite_is_sqlite())
 		return;
 	OK(CALL->begin(S, &err));
 	assert_true(take(1));
@@ -119,7 +98,7 @@ static void test_frames(void **state)
 	OK(CALL->savepoint(S, &err));
 	give(2);
 	assert_true(take(2));
-	if (is_sqlite()) /* for the others it would count at once */
+	if (suite_is_sqlite()) /* for the others it would count at once */
 		give(3);
 	OK(CALL->undo(S, &err));
 	assert_false(take(2));
@@ -138,7 +117,7 @@ static void test_rolled_back(void **state)
 	assert_true(take(1));
 	OK(CALL->commit(S, &err));
 	OK(CALL->begin(S, &err));
-	if (is_sqlite())
+	if (suite_is_sqlite())
 		give(1);
 	CALL->rollback(S);
 	OK(CALL->begin(S, &err));
@@ -150,7 +129,7 @@ static void test_rolled_back(void **state)
 static void test_not_committed(void **state)
 {
 	(void)state;
-	if (!is_sqlite())
+	if (!suite_is_sqlite())
 		return;
 	struct kiln_keys_user user;
 	struct kiln_keys_audit line;
@@ -223,22 +202,6 @@ static void test_source_again(void **state)
 	CALL->rollback(S);
 }
 
-static int make(void **state)
-{
-	(void)state;
-	rig_make(&rig, kind);
-	return 0;
-}
-
-static int take_down(void **state)
-{
-	(void)state;
-	rig_remove(&rig);
-	return 0;
-}
-
-#define T(f) cmocka_unit_test_setup_teardown(f, make, take_down)
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +209,6 @@ int main(int argc, char **argv)
 	    T(test_rolled_back),  T(test_not_committed),      T(test_sources),
 	    T(test_source_again),
 	};
-	kind = argc > 1 ? argv[1] : "sqlite";
+	suite_choose(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
