@@ -9,15 +9,16 @@
 static const struct {
 	operation *request, *finish;
 	uint8_t action;
+	bool needs_user; /* its record or its wrapped key; otherwise it gets an empty one */
 } operations[KILN_KEYS_OPERATION_END] = {
     [KILN_KEYS_COMPLETE] = {kiln_keys_do_complete, NULL, KILN_KEYS_DID_REGISTER},
     [KILN_KEYS_NOTHING] = {kiln_keys_do_nothing, NULL, KILN_KEYS_DID_REQUEST},
-    [KILN_KEYS_GENERATE] = {kiln_keys_do_offer, kiln_keys_do_backup, KILN_KEYS_DID_GENERATE},
+    [KILN_KEYS_GENERATE] = {kiln_keys_do_offer, kiln_keys_do_backup, KILN_KEYS_DID_GENERATE, true},
     [KILN_KEYS_GENERATE_SERVER] = {kiln_keys_do_generate_server, NULL,
 				   KILN_KEYS_DID_GENERATE_SERVER},
-    [KILN_KEYS_IMPORT] = {kiln_keys_do_offer, kiln_keys_do_backup, KILN_KEYS_DID_IMPORT},
+    [KILN_KEYS_IMPORT] = {kiln_keys_do_offer, kiln_keys_do_backup, KILN_KEYS_DID_IMPORT, true},
     [KILN_KEYS_IMPORT_SERVER] = {kiln_keys_do_import_server, NULL, KILN_KEYS_DID_IMPORT_SERVER},
-    [KILN_KEYS_RETRIEVE] = {kiln_keys_do_retrieve, NULL, KILN_KEYS_DID_RETRIEVE},
+    [KILN_KEYS_RETRIEVE] = {kiln_keys_do_retrieve, NULL, KILN_KEYS_DID_RETRIEVE, true},
     [KILN_KEYS_DELETE] = {kiln_keys_do_delete, NULL, KILN_KEYS_DID_DELETE},
     [KILN_KEYS_AUDIT] = {kiln_keys_do_audit, kiln_keys_do_audit_page, KILN_KEYS_DID_AUDIT},
     [KILN_KEYS_GENERATE_SIGNING] = {kiln_keys_do_generate_signing, NULL,
@@ -26,7 +27,7 @@ static const struct {
     [KILN_KEYS_SIGN] = {kiln_keys_do_sign, NULL, KILN_KEYS_DID_SIGN},
     [KILN_KEYS_PUBLIC_KEY] = {kiln_keys_do_public_key, NULL, KILN_KEYS_DID_PUBLIC_KEY},
     [KILN_KEYS_CHANGE_PASSWORD] = {kiln_keys_do_password, kiln_keys_do_password_change,
-				   KILN_KEYS_DID_CHANGE_PASSWORD},
+				   KILN_KEYS_DID_CHANGE_PASSWORD, true},
 };
 
 uint8_t kiln_keys_operation_action(uint8_t number, uint8_t intent)
@@ -40,19 +41,31 @@ uint8_t kiln_keys_operation_action(uint8_t number, uint8_t intent)
 	return operations[number].action;
 }
 
-/* The user as of now: another session may have changed the password since this one's login. */
-static enum kiln_keys_error read_user(struct turn *turn, struct kiln_keys_user *user)
+static enum kiln_keys_error judge(struct turn *turn, enum kiln_store_result result,
+				  uint64_t generation, const struct kiln_error *err)
 {
-	struct kiln_keys_server *server = turn->server;
-	struct kiln_error err = {0};
-	switch (server->options.store->user_by_id(server->options.store_ctx, turn->session->user_id,
-						  user, &err)) {
+	switch (result) {
 	case KILN_STORE_OK: break;
 	case KILN_STORE_ABSENT: return KILN_KEYS_REFUSED;
-	default: return kiln_keys_store_failed(server, &err);
+	default: return kiln_keys_store_failed(turn->server, err);
 	}
-	return user->generation == turn->session->generation ? KILN_KEYS_SUCCESS
-							     : KILN_KEYS_PASSWORD_CHANGED;
+	return generation == turn->session->generation ? KILN_KEYS_SUCCESS
+						       : KILN_KEYS_PASSWORD_CHANGED;
+}
+
+/* The user as of now: another session may have changed the password since this one's login. Most
+ * operations need no more of the user than that. */
+static enum kiln_keys_error read_user(struct turn *turn, struct kiln_keys_user *user)
+{
+	const struct kiln_keys_server_options *o = &turn->server->options;
+	const uint8_t *user_id = turn->session->user_id;
+	struct kiln_error err = {0};
+	enum kiln_store_result result;
+	if (operations[turn->session->operation].needs_user)
+		result = o->store->user_by_id(o->store_ctx, user_id, user, &err);
+	else
+		result = o->store->user_generation(o->store_ctx, user_id, &user->generation, &err);
+	return judge(turn, result, user->generation, &err);
 }
 
 /* The line in the log of what was done. An audit writes its own, which it can then show; and

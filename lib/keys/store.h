@@ -110,6 +110,11 @@ struct kiln_keys_store {
 					     const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
 					     struct kiln_keys_user *user, struct kiln_error *err);
 
+	/* The user's generation and nothing else. As user_by_id. */
+	enum kiln_store_result (*user_generation)(void *ctx,
+						  const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
+						  uint64_t *generation, struct kiln_error *err);
+
 	/* Inserts a user, with an empty audit log. OK; TAKEN when the name or the user_id is some
 	 * user's, or was a user's whose log still exists; FAILED. Of two that come at once with
 	 * one name exactly one is OK, whichever servers they use. */

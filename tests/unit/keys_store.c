@@ -150,6 +150,18 @@ static enum kiln_store_result user_by_id(void *ctx, const uint8_t user_id[KILN_K
 	return give_user(find_user(m, user_id), user);
 }
 
+static enum kiln_store_result user_generation(void *ctx,
+					      const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
+					      uint64_t *generation, struct kiln_error *err)
+{
+	ENTER(m, ctx);
+	const struct kiln_keys_user *found = find_user(m, user_id);
+	if (found == NULL)
+		return KILN_STORE_ABSENT;
+	*generation = found->generation;
+	return KILN_STORE_OK;
+}
+
 static enum kiln_store_result user_create(void *ctx, const struct kiln_keys_user *user,
 					  struct kiln_error *err)
 {
@@ -489,9 +501,9 @@ static enum kiln_store_result token_add(void *ctx, const uint8_t *token, size_t 
 }
 
 const struct kiln_keys_store memory_store_calls = {
-    memory_begin, memory_commit, memory_rollback, memory_savepoint, memory_release, memory_undo,
-    setup_get,    setup_put,     user_by_name,    user_by_id,       user_create,    user_change,
-    key_create,   key_id_free,   key_get,         key_retrieved,    key_delete,     audit_append,
-    audit_list,   limit_take,    limit_give,      known_get,        known_put,      token_get,
-    token_spend,  token_add,
+    memory_begin, memory_commit, memory_rollback, memory_savepoint, memory_release,  memory_undo,
+    setup_get,    setup_put,     user_by_name,    user_by_id,       user_generation, user_create,
+    user_change,  key_create,    key_id_free,     key_get,          key_retrieved,   key_delete,
+    audit_append, audit_list,    limit_take,      limit_give,       known_get,       known_put,
+    token_get,    token_spend,   token_add,
 };

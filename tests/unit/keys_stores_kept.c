@@ -142,13 +142,63 @@ static void test_not_committed(void **state)
 	OK(CALL->begin(S, &err));
 	give(1);
 	OK(CALL->audit_append(S, user.user_id, &line, &err));
+	/* In the place of the line that comes next. */
 	const struct kiln_db_value damage[] = {KILN_DB_BYTES(user.user_id, sizeof user.user_id),
-					       KILN_DB_BYTES(user.user_id, 1)};
-	OK(kiln_store_run(S, KILN_SQL_HEADS_SET, damage, NULL, NULL, NULL, &err));
+					       KILN_DB_NUMBER(2), KILN_DB_BYTES(user.user_id, 1)};
+	OK(kiln_store_run(S, KILN_SQL_AUDIT_ADD, damage, NULL, NULL, NULL, &err));
 	IS(CALL->commit(S, &err), FAILED);
 	OK(CALL->begin(S, &err));
 	assert_false(take(1));
 	CALL->rollback(S);
+}
+
+static uint64_t generation(const struct kiln_keys_user *user)
+{
+	uint64_t found = 0;
+	OK(CALL->user_generation(S, user->user_id, &found, &err));
+	return found;
+}
+
+/* Heads too: what was undone or rolled back is of no account, nor is what it made of them. */
+static void test_heads(void **state)
+{
+	(void)state;
+	struct kiln_keys_user user;
+	struct kiln_keys_audit line;
+	struct kiln_store_report report;
+	uint64_t found;
+	rig_add_user(&rig, 1);
+	rig_user(&user, 1);
+	rig_line(&line, KILN_KEYS_DID_LOGIN, 5);
+	OK(CALL->begin(S, &err));
+	assert_int_equal(generation(&user), 1);
+	OK(CALL->savepoint(S, &err));
+	OK(CALL->user_change(S, &user, &err));
+	OK(CALL->audit_append(S, user.user_id, &line, &err));
+	assert_int_equal(generation(&user), 2);
+	OK(CALL->undo(S, &err));
+	assert_int_equal(generation(&user), 1);
+	OK(CALL->user_change(S, &user, &err));
+	CALL->rollback(S);
+	OK(CALL->begin(S, &err));
+	assert_int_equal(generation(&user), 1);
+	OK(CALL->user_change(S, &user, &err));
+	OK(CALL->audit_append(S, user.user_id, &line, &err));
+	assert_int_equal(generation(&user), 2);
+	OK(CALL->commit(S, &err));
+	OK(CALL->begin(S, &err));
+	assert_int_equal(generation(&user), 2);
+	OK(CALL->audit_append(S, user.user_id, &line, &err));
+	begin_again();
+	assert_int_equal(generation(&user), 2);
+	user.user_id[0] ^= 1;
+	IS(CALL->user_generation(S, user.user_id, &found, &err), ABSENT);
+	CALL->rollback(S);
+	/* Every log's chain, and what its head says of it. */
+	rig_close(&rig);
+	assert_int_equal(kiln_store_check(&rig.options, &report, &err), KILN_OK);
+	assert_int_equal(report.found, 0);
+	rig_open(&rig);
 }
 
 static void test_sources(void **state)
@@ -205,9 +255,9 @@ static void test_source_again(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_many),         T(test_given_back_at_once), T(test_frames),
-	    T(test_rolled_back),  T(test_not_committed),      T(test_sources),
-	    T(test_source_again),
+	    T(test_many),        T(test_given_back_at_once), T(test_frames),
+	    T(test_rolled_back), T(test_not_committed),      T(test_heads),
+	    T(test_sources),     T(test_source_again),
 	};
 	suite_choose(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,7 @@ const struct kiln_keys_store kiln_store_calls = {
     .setup_put = kiln_store_setup_put,
     .user_by_name = kiln_store_user_by_name,
     .user_by_id = kiln_store_user_by_id,
+    .user_generation = kiln_store_user_generation,
     .user_create = kiln_store_user_create,
     .user_change = kiln_store_user_change,
     .key_create = kiln_store_key_create,

@@ -345,12 +345,6 @@ static void found_by_database(void *ctx, const char *sentence)
 	find(l->report, l->store->db->driver->name, NULL, sentence);
 }
 
-static void progress_of_database(void *ctx, const char *what, int percent)
-{
-	struct look *l = ctx;
-	kiln_store_say_progress(l->store, what, percent);
-}
-
 /* Rows of a database that is not right in itself are not worth a look. */
 static enum kiln_store_result look(struct look *l, struct kiln_error *err)
 {
@@ -358,7 +352,9 @@ static enum kiln_store_result look(struct look *l, struct kiln_error *err)
 	enum kiln_store_result result = driver->snapshot(l->store->db, err);
 	if (result != KILN_STORE_OK)
 		return result;
-	result = driver->verify(l->store->db, found_by_database, progress_of_database, l, err);
+	driver->watch(l->store->db, "the database's own check", kiln_store_say_progress, l->store);
+	result = driver->verify(l->store->db, found_by_database, l, err);
+	driver->watch(l->store->db, NULL, NULL, NULL);
 	if (result == KILN_STORE_OK && l->report->found == 0)
 		result = walk(l, err);
 	driver->rollback(l->store->db);

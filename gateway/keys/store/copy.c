@@ -33,7 +33,10 @@ static enum kiln_store_result move_meta(struct kiln_store *from, struct kiln_sto
 {
 	struct moving_meta m = {.to = to};
 	const struct kiln_db_value start[] = {KILN_DB_BYTES(NULL, 0)};
-	return kiln_store_run(from, KILN_SQL_META_SCAN, start, take_meta, &m, NULL, err);
+	const enum kiln_store_result result =
+	    kiln_store_run(from, KILN_SQL_META_SCAN, start, take_meta, &m, NULL, err);
+	/* The tables are of today, whatever they were where the rows come from. */
+	return result == KILN_STORE_OK ? kiln_store_meta_renew(to, err) : result;
 }
 
 static enum kiln_store_result move_table(struct kiln_store *from, struct kiln_store *to,

@@ -24,7 +24,7 @@ struct kiln_db_value {
 typedef enum kiln_store_result (*kiln_db_row)(void *ctx, const struct kiln_db_value *columns,
 					      struct kiln_error *err);
 
-/* How far a long search for damage is: done in percent, or -1 where that is not known. */
+/* How far something long is: done in percent, or -1 where that is not known. */
 typedef void (*kiln_store_progress)(void *ctx, const char *what, int done);
 
 struct kiln_db {
@@ -61,9 +61,13 @@ struct kiln_db_driver {
 
 	/* What the database itself can find to be damaged. found() gets a sentence for each. */
 	enum kiln_store_result (*verify)(struct kiln_db *db,
-					 void (*found)(void *ctx, const char *sentence),
-					 kiln_store_progress progress, void *ctx,
+					 void (*found)(void *ctx, const char *sentence), void *ctx,
 					 struct kiln_error *err);
+
+	/* From now on long statements call progress, as often as they like, and say what they do;
+	 * NULL: no longer. */
+	void (*watch)(struct kiln_db *db, const char *what, kiln_store_progress progress,
+		      void *ctx);
 
 	/* Overwrites what the database may still hold of what is no longer in its rows. */
 	enum kiln_store_result (*scrub)(struct kiln_db *db, struct kiln_error *err);

@@ -1,6 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Heads: what holds a user's rows together; see rows.h. */
+#include <string.h>
+
+#include "base/bytes.h"
 #include "keys/store/internal.h"
+
+/* Nobody chooses a user id. */
+static struct kiln_store_head_seen *slot_of(struct kiln_store *store, const uint8_t *user_id)
+{
+	return &store->heads[kiln_load_be16(user_id) % KILN_STORE_HEADS];
+}
+
+static bool recall(struct kiln_store *store, const uint8_t *user_id, struct kiln_store_head *head)
+{
+	const struct kiln_store_head_seen *slot = slot_of(store, user_id);
+	const bool hit = store->in_batch && slot->used &&
+			 memcmp(slot->user_id, user_id, sizeof slot->user_id) == 0;
+	if (hit)
+		*head = slot->head;
+	return hit;
+}
+
+void kiln_store_head_remember(struct kiln_store *store, const uint8_t *user_id,
+			      const struct kiln_store_head *head)
+{
+	struct kiln_store_head_seen *slot = slot_of(store, user_id);
+	if (!store->in_batch || !store->db->driver->one_server)
+		return;
+	slot->used = true;
+	slot->head = *head;
+	memcpy(slot->user_id, user_id, sizeof slot->user_id);
+}
 
 enum kiln_store_result kiln_store_head_open(const struct kiln_store *store, const uint8_t *user_id,
 					    const uint8_t *sealed, size_t len,
@@ -20,11 +50,15 @@ enum kiln_store_result kiln_store_head_get(struct kiln_store *store, const uint8
 {
 	struct kiln_store_cell cell;
 	const struct kiln_db_value values[] = {KILN_DB_BYTES(user_id, KILN_KEYS_USER_ID_LEN)};
-	const enum kiln_store_result result = kiln_store_get(
+	if (recall(store, user_id, head))
+		return KILN_STORE_OK;
+	enum kiln_store_result result = kiln_store_get(
 	    store, lock ? KILN_SQL_HEADS_LOCK : KILN_SQL_HEADS_GET, values, &cell, err);
-	if (result != KILN_STORE_OK)
-		return result;
-	return kiln_store_head_open(store, user_id, cell.bytes, cell.len, head, err);
+	if (result == KILN_STORE_OK)
+		result = kiln_store_head_open(store, user_id, cell.bytes, cell.len, head, err);
+	if (result == KILN_STORE_OK)
+		kiln_store_head_remember(store, user_id, head);
+	return result;
 }
 
 enum kiln_store_result kiln_store_head_set(struct kiln_store *store, const uint8_t *user_id,
@@ -37,6 +71,9 @@ enum kiln_store_result kiln_store_head_set(struct kiln_store *store, const uint8
 	kiln_seal(store->sealer, &row, plain, sizeof plain, sealed);
 	const struct kiln_db_value values[] = {KILN_DB_BYTES(user_id, KILN_KEYS_USER_ID_LEN),
 					       KILN_DB_BYTES(sealed, sizeof sealed)};
-	return kiln_store_put(store, add ? KILN_SQL_HEADS_ADD : KILN_SQL_HEADS_SET, values,
-			      KILN_STORE_TAKEN, err);
+	const enum kiln_store_result result = kiln_store_put(
+	    store, add ? KILN_SQL_HEADS_ADD : KILN_SQL_HEADS_SET, values, KILN_STORE_TAKEN, err);
+	if (result == KILN_STORE_OK)
+		kiln_store_head_remember(store, user_id, head);
+	return result;
 }

@@ -40,7 +40,17 @@ struct kiln_store_kept {
 struct kiln_store_seen {
 	uint8_t source[KILN_STORE_HASH_LEN];
 	bool used;
+	bool there; /* otherwise there is no such row */
 	uint64_t when_ms;
+};
+
+/* A user's head as it was read or written last: of that database too. A login needs it four
+ * times. */
+#define KILN_STORE_HEADS 512u
+struct kiln_store_head_seen {
+	uint8_t user_id[KILN_KEYS_USER_ID_LEN];
+	bool used;
+	struct kiln_store_head head;
 };
 
 struct kiln_anchor;
@@ -65,6 +75,7 @@ struct kiln_store {
 	unsigned limit_turns;
 	struct kiln_store_kept kept[KILN_STORE_KEPT];
 	struct kiln_store_seen seen[KILN_STORE_SEEN];
+	struct kiln_store_head_seen heads[KILN_STORE_HEADS];
 	struct kiln_anchor *anchor;
 	uint8_t decoy[KILN_ROW_MAX]; /* the row of nobody, sealed */
 	size_t decoy_len;
@@ -101,6 +112,8 @@ enum kiln_store_result kiln_store_damaged(const struct kiln_row *row, const char
 const char *kiln_store_table_name(uint8_t table);
 
 /* ---- heads */
+void kiln_store_head_remember(struct kiln_store *store, const uint8_t *user_id,
+			      const struct kiln_store_head *head);
 enum kiln_store_result kiln_store_head_open(const struct kiln_store *store, const uint8_t *user_id,
 					    const uint8_t *sealed, size_t len,
 					    struct kiln_store_head *head, struct kiln_error *err);
@@ -127,7 +140,8 @@ struct kiln_store_kept *kiln_store_kept_add(struct kiln_store *store, const uint
 void kiln_store_kept_set(struct kiln_store *store, struct kiln_store_kept *slot,
 			 const struct kiln_keys_bucket *bucket, bool fresh, uint64_t stale_ms);
 enum kiln_store_result kiln_store_kept_flush(struct kiln_store *store, struct kiln_error *err);
-/* What the frame changed; all: what is in the database counts. Both forget what was seen. */
+/* What the frame changed; all: what is in the database counts. Both forget what was seen, and
+ * heads. */
 void kiln_store_kept_undo(struct kiln_store *store);
 void kiln_store_kept_drop(struct kiln_store *store);
 
@@ -151,11 +165,14 @@ enum kiln_store_result kiln_store_users_total(struct kiln_store *store, uint64_t
 					      struct kiln_error *err);
 enum kiln_store_result kiln_store_users_count(struct kiln_store *store, struct kiln_error *err);
 enum kiln_store_result kiln_store_migrate(struct kiln_store *store, struct kiln_error *err);
+/* Of rows that came from another store: the schema is ours. */
+enum kiln_store_result kiln_store_meta_renew(struct kiln_store *store, struct kiln_error *err);
 
 /* ---- check.c */
 enum kiln_code kiln_store_look(struct kiln_store *store, struct kiln_store_report *report,
 			       struct kiln_error *err) KILN_NODISCARD;
-void kiln_store_say_progress(struct kiln_store *store, const char *what, int percent);
+/* A kiln_store_progress, of a store: says no more than one a second. */
+void kiln_store_say_progress(void *store, const char *what, int percent);
 uint64_t kiln_store_monotonic_ms(void);
 
 /* ---- anchor.c: NULL is no anchor */
@@ -182,6 +199,9 @@ enum kiln_store_result kiln_store_user_by_name(void *ctx, const uint8_t *name, s
 enum kiln_store_result kiln_store_user_by_id(void *ctx,
 					     const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
 					     struct kiln_keys_user *user, struct kiln_error *err);
+enum kiln_store_result kiln_store_user_generation(void *ctx,
+						  const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
+						  uint64_t *generation, struct kiln_error *err);
 enum kiln_store_result kiln_store_user_create(void *ctx, const struct kiln_keys_user *user,
 					      struct kiln_error *err);
 enum kiln_store_result kiln_store_user_change(void *ctx, const struct kiln_keys_user *user,

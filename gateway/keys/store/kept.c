@@ -81,17 +81,23 @@ enum kiln_store_result kiln_store_kept_flush(struct kiln_store *store, struct ki
 	return result;
 }
 
+static void forget_seen(struct kiln_store *store)
+{
+	memset(store->seen, 0, sizeof store->seen);
+	memset(store->heads, 0, sizeof store->heads);
+}
+
 /* A bucket that was read within the frame was read as it is without it. */
 void kiln_store_kept_undo(struct kiln_store *store)
 {
 	for (size_t i = 0; i < KILN_STORE_KEPT; i++)
 		if (store->kept[i].used && store->kept[i].frame == store->frame)
 			store->kept[i].now = store->kept[i].before;
-	memset(store->seen, 0, sizeof store->seen);
+	forget_seen(store);
 }
 
 void kiln_store_kept_drop(struct kiln_store *store)
 {
 	memset(store->kept, 0, sizeof store->kept);
-	memset(store->seen, 0, sizeof store->seen);
+	forget_seen(store);
 }

@@ -35,21 +35,19 @@ static struct kiln_store_seen *seen_of(struct kiln_store *store, const uint8_t *
 }
 
 /* A login asks when it begins, and again when it was good. */
-static bool seen(struct kiln_store *store, const struct place *p, uint64_t *when_ms)
+static const struct kiln_store_seen *seen(struct kiln_store *store, const struct place *p)
 {
 	const struct kiln_store_seen *s = seen_of(store, p->source);
-	const bool hit = s->used && memcmp(s->source, p->source, sizeof s->source) == 0;
-	if (hit)
-		*when_ms = s->when_ms;
-	return hit;
+	return s->used && memcmp(s->source, p->source, sizeof s->source) == 0 ? s : NULL;
 }
 
-static void remember(struct kiln_store *store, const struct place *p, uint64_t when_ms)
+static void remember(struct kiln_store *store, const struct place *p, bool there, uint64_t when_ms)
 {
 	struct kiln_store_seen *s = seen_of(store, p->source);
 	if (!store->in_batch || !store->db->driver->one_server)
 		return;
 	s->used = true;
+	s->there = there;
 	s->when_ms = when_ms;
 	memcpy(s->source, p->source, sizeof s->source);
 }
@@ -62,16 +60,21 @@ static enum kiln_store_result get(struct kiln_store *store, const struct place *
 	struct kiln_store_cell cell;
 	const struct kiln_db_value values[] = {KILN_DB_BYTES(p->account, sizeof p->account),
 					       KILN_DB_BYTES(p->source, sizeof p->source)};
-	if (seen(store, p, when_ms))
-		return KILN_STORE_OK;
+	const struct kiln_store_seen *s = seen(store, p);
+	if (s != NULL) {
+		*when_ms = s->when_ms;
+		return s->there ? KILN_STORE_OK : KILN_STORE_ABSENT;
+	}
 	const enum kiln_store_result result =
 	    kiln_store_get(store, KILN_SQL_KNOWN_GET, values, &cell, err);
+	if (result == KILN_STORE_ABSENT)
+		remember(store, p, false, 0);
 	if (result != KILN_STORE_OK)
 		return result;
 	if (!kiln_unseal_exactly(store->sealer, &p->row, cell.bytes, cell.len, plain, sizeof plain))
 		return kiln_store_damaged(&p->row, "its seal does not open", err);
 	*when_ms = kiln_row_number(plain);
-	remember(store, p, *when_ms);
+	remember(store, p, true, *when_ms);
 	return KILN_STORE_OK;
 }
 

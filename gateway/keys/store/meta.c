@@ -302,6 +302,16 @@ enum kiln_store_result kiln_store_meta_load(struct kiln_store *store, struct kil
 	return result;
 }
 
+enum kiln_store_result kiln_store_meta_renew(struct kiln_store *store, struct kiln_error *err)
+{
+	enum kiln_store_result result = kiln_store_meta_load(store, err);
+	if (result == KILN_STORE_OK && store->schema != KILN_STORE_SCHEMA)
+		result = set_version(store, false, err);
+	if (result == KILN_STORE_OK)
+		store->schema = KILN_STORE_SCHEMA;
+	return result;
+}
+
 enum kiln_store_result kiln_store_migrate(struct kiln_store *store, struct kiln_error *err)
 {
 	if (store->schema == KILN_STORE_SCHEMA)
@@ -310,6 +320,8 @@ enum kiln_store_result kiln_store_migrate(struct kiln_store *store, struct kiln_
 	enum kiln_store_result result = driver->begin(store->db, err);
 	if (result != KILN_STORE_OK)
 		return result;
+	driver->watch(store->db, "tables of an older Kiln are moved", kiln_store_say_progress,
+		      store);
 	/* Of several servers one does it; then the row says so. */
 	struct kiln_store_cell schema;
 	const struct kiln_db_value name[] = {NAME("schema")};
@@ -323,6 +335,7 @@ enum kiln_store_result kiln_store_migrate(struct kiln_store *store, struct kiln_
 		result = driver->commit(store->db, true, err);
 	else
 		driver->rollback(store->db);
+	driver->watch(store->db, NULL, NULL, NULL);
 	if (result == KILN_STORE_OK)
 		store->schema = KILN_STORE_SCHEMA;
 	return result;

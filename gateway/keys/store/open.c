@@ -20,8 +20,9 @@ uint64_t kiln_store_monotonic_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-void kiln_store_say_progress(struct kiln_store *store, const char *what, int percent)
+void kiln_store_say_progress(void *ctx, const char *what, int percent)
 {
+	struct kiln_store *store = ctx;
 	const uint64_t now = kiln_store_monotonic_ms();
 	if (now < store->progress_due_ms || store->options->progress == NULL)
 		return;
@@ -73,6 +74,29 @@ static enum kiln_code open_db(const char *where, enum kiln_db_use use, struct ki
 
 /* ---- the store in it */
 
+static enum kiln_code refuse_damage(const struct kiln_store_report *report, struct kiln_error *err)
+{
+	const struct kiln_store_finding *first = &report->findings[0];
+	if (report->found == 0)
+		return KILN_OK;
+	return kiln_fail(err, KILN_E_STORE,
+			 "the store is damaged: %s%s%.70s: %.90s (%llu in all; `kiln keys check` "
+			 "lists them); restore a backup",
+			 first->table, first->row[0] != '\0' ? ", row " : "", first->row,
+			 first->what, (unsigned long long)report->found);
+}
+
+/* Tables that are damaged are not moved: what the database finds in them would be lost with them.
+ */
+static enum kiln_code bring_up_to_date(struct kiln_store *store, struct kiln_error *err)
+{
+	struct kiln_store_report report;
+	enum kiln_code code = kiln_store_look(store, &report, err);
+	if (code == KILN_OK)
+		code = refuse_damage(&report, err);
+	return code == KILN_OK ? kiln_store_code(kiln_store_migrate(store, err), err) : code;
+}
+
 static enum kiln_code load(struct kiln_store *store, enum kiln_db_use use, struct kiln_error *err)
 {
 	bool there = false;
@@ -83,14 +107,8 @@ static enum kiln_code load(struct kiln_store *store, enum kiln_db_use use, struc
 				 store->options->where);
 	if (result == KILN_STORE_OK)
 		result = kiln_store_meta_load(store, err);
-	if (result == KILN_STORE_OK && use != KILN_DB_READ)
-		result = kiln_store_migrate(store, err);
-	if (result == KILN_STORE_OK && store->schema != KILN_STORE_SCHEMA)
-		return kiln_fail(
-		    err, KILN_E_STORE,
-		    "the store has schema %d; a start of `kiln keys serve` brings it to "
-		    "%d",
-		    store->schema, KILN_STORE_SCHEMA);
+	if (result == KILN_STORE_OK && use != KILN_DB_READ && store->schema != KILN_STORE_SCHEMA)
+		return bring_up_to_date(store, err);
 	return kiln_store_code(result, err);
 }
 
@@ -113,18 +131,6 @@ enum kiln_code kiln_store_connect(const struct kiln_store_options *options, enum
 	}
 	*out = store;
 	return KILN_OK;
-}
-
-static enum kiln_code refuse_damage(const struct kiln_store_report *report, struct kiln_error *err)
-{
-	const struct kiln_store_finding *first = &report->findings[0];
-	if (report->found == 0)
-		return KILN_OK;
-	return kiln_fail(err, KILN_E_STORE,
-			 "the store is damaged: %s%s%.70s: %.90s (%llu in all; `kiln keys check` "
-			 "lists them); restore a backup",
-			 first->table, first->row[0] != '\0' ? ", row " : "", first->row,
-			 first->what, (unsigned long long)report->found);
 }
 
 enum kiln_code kiln_store_open(const struct kiln_store_options *options, struct kiln_store **out,

@@ -15,6 +15,7 @@ enum kiln_code kiln_scan_start(struct kiln_scan *scan, struct kiln_store *store,
 	for (size_t i = 0; i < KILN_SQL_TABLES; i++)
 		if (kiln_sql_tables[i].table == table)
 			scan->table = &kiln_sql_tables[i];
+	scan->end = scan->table->since > store->schema;
 	scan->width = (unsigned)strlen(kiln_sql[scan->table->scan].out);
 	scan->rows = calloc(KILN_SQL_SCAN, sizeof *scan->rows);
 	return scan->rows != NULL

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * All rows of a table, in the order of its key, a few hundred at a time: for checks, copies and the
- * rotation of keys.
+ * rotation of keys. A table that the store's schema does not have yet has no rows.
  */
 #ifndef KILN_KEYS_STORE_SCAN_H
 #define KILN_KEYS_STORE_SCAN_H

@@ -20,21 +20,21 @@ const struct kiln_sql_statement kiln_sql[KILN_SQL_COUNT] = {
 };
 
 const struct kiln_sql_table kiln_sql_tables[KILN_SQL_TABLES] = {
-    {KILN_TABLE_USERS, "kiln_users", 1, KILN_SQL_USERS_SCAN, KILN_SQL_USERS_ADD,
-     KILN_SQL_USERS_SET},
-    {KILN_TABLE_HEADS, "kiln_heads", 1, KILN_SQL_HEADS_SCAN, KILN_SQL_HEADS_ADD,
-     KILN_SQL_HEADS_SET},
-    {KILN_TABLE_KEYS, "kiln_keys", 2, KILN_SQL_KEYS_SCAN, KILN_SQL_KEYS_ADD, KILN_SQL_KEYS_SET},
-    {KILN_TABLE_AUDIT, "kiln_audit", 2, KILN_SQL_AUDIT_SCAN, KILN_SQL_AUDIT_ADD,
-     KILN_SQL_AUDIT_SET},
+    {KILN_TABLE_USERS, "kiln_users", 1, KILN_SQL_USERS_SCAN, KILN_SQL_USERS_ADD, KILN_SQL_USERS_SET,
+     1},
+    {KILN_TABLE_HEADS, "kiln_heads", 1, KILN_SQL_HEADS_SCAN, KILN_SQL_HEADS_ADD, KILN_SQL_HEADS_SET,
+     1},
+    {KILN_TABLE_KEYS, "kiln_keys", 2, KILN_SQL_KEYS_SCAN, KILN_SQL_KEYS_ADD, KILN_SQL_KEYS_SET, 1},
+    {KILN_TABLE_AUDIT, "kiln_audit", 2, KILN_SQL_AUDIT_SCAN, KILN_SQL_AUDIT_ADD, KILN_SQL_AUDIT_SET,
+     1},
     {KILN_TABLE_LIMITS, "kiln_limits", 1, KILN_SQL_LIMITS_SCAN, KILN_SQL_LIMITS_ADD,
-     KILN_SQL_LIMITS_SET},
-    {KILN_TABLE_KNOWN, "kiln_known", 2, KILN_SQL_KNOWN_SCAN, KILN_SQL_KNOWN_ADD,
-     KILN_SQL_KNOWN_SET},
+     KILN_SQL_LIMITS_SET, 1},
+    {KILN_TABLE_KNOWN, "kiln_known", 2, KILN_SQL_KNOWN_SCAN, KILN_SQL_KNOWN_ADD, KILN_SQL_KNOWN_SET,
+     1},
     {KILN_TABLE_TOKENS, "kiln_tokens", 1, KILN_SQL_TOKENS_SCAN, KILN_SQL_TOKENS_ADD,
-     KILN_SQL_TOKENS_SET},
+     KILN_SQL_TOKENS_SET, 2},
     {KILN_TABLE_ANCHORS, "kiln_anchors", 1, KILN_SQL_ANCHORS_SCAN, KILN_SQL_ANCHORS_ADD,
-     KILN_SQL_ANCHORS_SET},
+     KILN_SQL_ANCHORS_SET, 2},
 };
 
 /* Version 1. docs/operations.md tells what is in the tables. A row of limits and of known is small
@@ -65,6 +65,21 @@ const struct kiln_sql_table kiln_sql_tables[KILN_SQL_TABLES] = {
 const char *const kiln_sql_sqlite_1[] = {VERSION_1("BLOB", "INTEGER", SQLITE_END, ""), NULL};
 const char *const kiln_sql_sqlite_2[] = {VERSION_2("BLOB", SQLITE_END), NULL};
 
+/* Version 3, for SQLite alone: its tables without rowid have whole rows in their inner pages too. A
+ * user's row is so long that eight fill a page: with a million users there were seven pages on the
+ * way to one, and more inner pages than its cache holds. As a table with rowids there are three. */
+#define MOVE(table, columns)                                                                       \
+	"ALTER TABLE " table " RENAME TO kiln_before",                                             \
+	    "CREATE TABLE " table " " columns " STRICT",                                           \
+	    "INSERT INTO " table " SELECT * FROM kiln_before", "DROP TABLE kiln_before"
+const char *const kiln_sql_sqlite_3[] = {
+    MOVE("kiln_users", "(uid BLOB NOT NULL PRIMARY KEY, name BLOB NOT NULL UNIQUE, "
+		       "sealed BLOB NOT NULL)"),
+    MOVE("kiln_keys", "(owner BLOB NOT NULL, key_id BLOB NOT NULL UNIQUE, sealed BLOB NOT NULL, "
+		      "PRIMARY KEY (owner, key_id))"),
+    NULL};
+
 #define ROOM " WITH (fillfactor = 70)"
 const char *const kiln_sql_postgres_1[] = {VERSION_1("BYTEA", "BIGINT", "", ROOM), NULL};
 const char *const kiln_sql_postgres_2[] = {VERSION_2("BYTEA", ""), NULL};
+const char *const kiln_sql_postgres_3[] = {NULL};

@@ -9,7 +9,7 @@
 
 #include "keys/store/seal.h"
 
-#define KILN_STORE_SCHEMA 2   /* the version that this program reads and writes */
+#define KILN_STORE_SCHEMA 3   /* the version that this program reads and writes */
 #define KILN_SQL_SCAN     512 /* rows that a SCAN gives at most */
 
 enum kiln_sql {
@@ -38,6 +38,7 @@ struct kiln_sql_table {
 	const char *name;
 	unsigned keys;
 	enum kiln_sql scan, add, set;
+	int since; /* this version of the schema */
 };
 
 /* All tables but meta. */
@@ -47,6 +48,8 @@ extern const struct kiln_sql_table kiln_sql_tables[KILN_SQL_TABLES];
 /* The tables' definitions, for SQLite and for PostgreSQL; a list of statements for each step of
  * the schema, ended by NULL. [1] makes version 1, [2] goes from 1 to 2. */
 extern const char *const kiln_sql_sqlite_1[], *const kiln_sql_sqlite_2[];
+extern const char *const kiln_sql_sqlite_3[];
 extern const char *const kiln_sql_postgres_1[], *const kiln_sql_postgres_2[];
+extern const char *const kiln_sql_postgres_3[];
 
 #endif

@@ -225,23 +225,27 @@ static int take_finding(void *ctx, int count, char **values, char **names)
 static int go_on(void *ctx)
 {
 	const struct kiln_sqlite *s = ctx;
-	s->progress(s->progress_ctx, "SQLite's own check", -1);
+	s->progress(s->progress_ctx, s->watched, -1);
 	return 0;
 }
 
+static void watch(struct kiln_db *db, const char *what, kiln_store_progress progress, void *ctx)
+{
+	struct kiln_sqlite *s = of(db);
+	s->watched = what;
+	s->progress = progress;
+	s->progress_ctx = ctx;
+	sqlite3_progress_handler(s->handle, 100000, progress != NULL ? go_on : NULL, s);
+}
+
 static enum kiln_store_result verify(struct kiln_db *db,
-				     void (*found)(void *ctx, const char *sentence),
-				     kiln_store_progress progress, void *ctx,
+				     void (*found)(void *ctx, const char *sentence), void *ctx,
 				     struct kiln_error *err)
 {
 	struct kiln_sqlite *s = of(db);
 	struct findings findings = {found, ctx};
-	s->progress = progress;
-	s->progress_ctx = ctx;
-	sqlite3_progress_handler(s->handle, 100000, go_on, s);
 	const int rc =
 	    sqlite3_exec(s->handle, "PRAGMA integrity_check(20)", take_finding, &findings, NULL);
-	sqlite3_progress_handler(s->handle, 0, NULL, NULL);
 	return rc == SQLITE_OK ? KILN_STORE_OK : kiln_sqlite_fail(s, "integrity_check", err);
 }
 
@@ -259,7 +263,7 @@ const struct kiln_db_driver kiln_sqlite_driver = {
     .name = "sqlite",
     .one_file = true,
     .one_server = true,
-    .migrations = {NULL, kiln_sql_sqlite_1, kiln_sql_sqlite_2},
+    .migrations = {NULL, kiln_sql_sqlite_1, kiln_sql_sqlite_2, kiln_sql_sqlite_3},
     .run = run,
     .exec = exec,
     .begin = begin,
@@ -271,6 +275,7 @@ const struct kiln_db_driver kiln_sqlite_driver = {
     .snapshot = snapshot,
     .exists = exists,
     .verify = verify,
+    .watch = watch,
     .scrub = scrub,
     .discard = kiln_sqlite_discard,
     .close = kiln_sqlite_close,

@@ -24,7 +24,8 @@ struct kiln_sqlite {
 	sqlite3_stmt *controls[KILN_SQLITE_CONTROLS];
 	int lock; /* of the file beside it that says who writes; -1 */
 	char path[PATH_MAX];
-	/* while verify runs */
+	/* watch */
+	const char *watched;
 	kiln_store_progress progress;
 	void *progress_ctx;
 };

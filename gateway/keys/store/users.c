@@ -81,8 +81,7 @@ static enum kiln_store_result take_user(void *ctx, const struct kiln_db_value *c
 
 /* Opens both. A row that was put back opens as it did when it was written: that the password has
  * changed since then, the head knows. */
-static enum kiln_store_result open_found(const struct kiln_store *store,
-					 const struct finding_user *found,
+static enum kiln_store_result open_found(struct kiln_store *store, const struct finding_user *found,
 					 struct kiln_keys_user *user, struct kiln_error *err)
 {
 	struct kiln_store_head head;
@@ -98,7 +97,9 @@ static enum kiln_store_result open_found(const struct kiln_store *store,
 		result =
 		    kiln_store_damaged(&row, "it is of another password than its head says", err);
 	}
-	if (result != KILN_STORE_OK)
+	if (result == KILN_STORE_OK)
+		kiln_store_head_remember(store, found->user_id, &head);
+	else
 		kiln_wipe(user, sizeof *user);
 	return result;
 }
@@ -143,6 +144,17 @@ enum kiln_store_result kiln_store_user_by_id(void *ctx,
 	if (result != KILN_STORE_OK)
 		return result;
 	return found.sealed.there ? open_found(store, &found, user, err) : KILN_STORE_ABSENT;
+}
+
+enum kiln_store_result kiln_store_user_generation(void *ctx,
+						  const uint8_t user_id[KILN_KEYS_USER_ID_LEN],
+						  uint64_t *generation, struct kiln_error *err)
+{
+	struct kiln_store_head head;
+	const enum kiln_store_result result = kiln_store_head_get(ctx, user_id, false, &head, err);
+	if (result == KILN_STORE_OK)
+		*generation = head.generation;
+	return result;
 }
 
 /* Nobody else changes the user until the transaction ends. */

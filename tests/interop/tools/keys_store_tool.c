@@ -336,7 +336,7 @@ static void login(unsigned n, uint64_t time_ms)
 	need(CALL->user_by_name(store, user.name, user.name_len, &got, &err), "user_by_name");
 	need(CALL->release(store, &err), "release");
 	need(CALL->savepoint(store, &err), "savepoint");
-	need(CALL->user_by_id(store, user.user_id, &got, &err), "user_by_id");
+	need(CALL->user_generation(store, user.user_id, &got.generation, &err), "generation");
 	need(CALL->limit_give(store, KILN_KEYS_LIMIT_STRANGER, user.name, user.name_len, &limit,
 			      time_ms, &err),
 	     "limit_give");
