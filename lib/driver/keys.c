@@ -9,14 +9,19 @@
 
 /* ---- opening and closing -------------------------------------------------------------------- */
 
+static bool copy_text(const char *text, char **copy)
+{
+	*copy = text != NULL ? strdup(text) : NULL;
+	return text == NULL || *copy != NULL;
+}
+
 static enum kiln_code fill(struct kiln_keys *keys, const char *account, const void *password,
 			   size_t password_len, struct kiln_error *err)
 {
 	struct kiln_keys_options *o = &keys->options;
 	keys->account = strdup(account);
-	if (o->server_identity != NULL)
-		keys->server_identity = strdup(o->server_identity);
-	if (keys->account == NULL || (o->server_identity != NULL && keys->server_identity == NULL))
+	if (keys->account == NULL || !copy_text(o->server_identity, &keys->server_identity) ||
+	    !copy_text(o->device_server, &keys->device_server))
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for a key server's client");
 	if (o->server_key != NULL) {
 		memcpy(keys->pinned, o->server_key, sizeof keys->pinned);
@@ -27,6 +32,7 @@ static enum kiln_code fill(struct kiln_keys *keys, const char *account, const vo
 		o->device = keys->device;
 	}
 	o->server_identity = keys->server_identity;
+	o->device_server = keys->device_server;
 	memcpy(keys->password, password, password_len);
 	keys->password_len = password_len;
 	return KILN_OK;
@@ -49,6 +55,7 @@ struct kiln_keys_client_options kiln_driver_keys_options(const struct kiln_keys 
 	    .server_key = keys->options.server_key,
 	    .ksf = keys->options.ksf,
 	    .device = keys->options.device,
+	    .device_server = keys->device_server,
 	};
 }
 
@@ -94,6 +101,7 @@ void kiln_keys_close(struct kiln_keys *keys)
 		return;
 	free(keys->account);
 	free(keys->server_identity);
+	free(keys->device_server);
 	kiln_wipe(keys, sizeof *keys);
 	free(keys);
 }

@@ -11,7 +11,7 @@
 struct kiln_keys {
 	struct kiln_conn *conn;
 	struct kiln_keys_options options;
-	char *account, *server_identity;
+	char *account, *server_identity, *device_server;
 	uint8_t pinned[32], device[KILN_KEYS_DEVICE_LEN];
 	uint8_t password[KILN_OPAQUE_PASSWORD_MAX];
 	size_t password_len;

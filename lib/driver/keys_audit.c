@@ -10,6 +10,7 @@
 struct reading {
 	struct kiln_keys *keys;
 	const struct kiln_keys_query *query;
+	uint64_t limit; /* 0: none, for the newest lines alone stay */
 	struct kiln_keys_audit *entries;
 	size_t count;
 	uint64_t next; /* where to go on; 0: nowhere */
@@ -17,8 +18,8 @@ struct reading {
 
 static uint32_t still_wanted(const struct reading *r)
 {
-	const uint64_t left = r->query->limit - r->count;
-	return r->query->limit == 0 ? 0 : left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+	const uint64_t left = r->limit - r->count;
+	return r->limit == 0 ? 0 : left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
 }
 
 /* Of what was read so far only the newest are wanted. */
@@ -80,13 +81,15 @@ enum kiln_code kiln_keys_audit(struct kiln_keys *keys, const struct kiln_keys_qu
 	struct reading r = {.keys = keys, .query = query != NULL ? query : &everything};
 	enum kiln_code rc = KILN_OK;
 	r.next = r.query->from_number;
+	r.limit = r.query->limit;
+	if (r.limit == 0 && r.query->last == 0)
+		r.limit = KILN_KEYS_AUDIT_LINES_MAX;
 	if (r.query->limit > 0 && r.query->last > 0)
 		rc = kiln_fail(err, KILN_E_USAGE, "the first lines of a log, or the last ones");
 	else
 		do
 			rc = read_on(&r, err);
-		while (rc == KILN_OK && r.next != 0 &&
-		       (r.query->limit == 0 || r.count < r.query->limit));
+		while (rc == KILN_OK && r.next != 0 && (r.limit == 0 || r.count < r.limit));
 	if (rc != KILN_OK) {
 		free(r.entries);
 		r.entries = NULL;

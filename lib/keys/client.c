@@ -28,6 +28,10 @@ static enum kiln_code take_options(struct kiln_keys_client *c,
 				 KILN_KEYS_NAME_MAX);
 	default: return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for an account name");
 	}
+	const char *server = o->device_server != NULL ? o->device_server : "";
+	if (strlen(server) > KILN_KEYS_NAME_MAX)
+		return kiln_fail(err, KILN_E_USAGE, "a server's name has at most %d bytes",
+				 KILN_KEYS_NAME_MAX);
 	c->registration = o->registration;
 	c->random = o->random;
 	c->bound = o->exporter != NULL;
@@ -35,7 +39,7 @@ static enum kiln_code take_options(struct kiln_keys_client *c,
 		memcpy(c->exporter, o->exporter, sizeof c->exporter);
 	c->has_device = o->device != NULL;
 	if (c->has_device)
-		kiln_keys_device(o->device, c->name, c->name_len, c->device);
+		kiln_keys_device(o->device, server, c->name, c->name_len, c->device);
 	c->pinned = o->server_key != NULL;
 	if (c->pinned)
 		memcpy(c->server_key, o->server_key, sizeof c->server_key);

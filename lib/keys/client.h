@@ -39,7 +39,8 @@ struct kiln_keys_client_options {
 	const char *server_identity;       /* as the server has it; NULL: none; copied */
 	const uint8_t *server_key;         /* 32 bytes: the server must be this one; NULL: any */
 	struct kiln_opaque_ksf ksf;
-	const uint8_t *device; /* KILN_KEYS_DEVICE_LEN bytes that only it has; NULL: none */
+	const uint8_t *device;     /* KILN_KEYS_DEVICE_LEN bytes that only it has; NULL: none */
+	const char *device_server; /* the server's name, for device; NULL: none */
 	const struct kiln_opaque_random *random; /* NULL: the system's; outlives the client */
 };
 

@@ -103,15 +103,22 @@ void kiln_keys_hkdf_expand(const uint8_t prk[32], const void *info, size_t info_
 	kiln_wipe(block, sizeof block);
 }
 
-void kiln_keys_device(const uint8_t kept[KILN_KEYS_DEVICE_LEN], const uint8_t *name,
-		      size_t name_len, uint8_t device[KILN_KEYS_DEVICE_LEN])
+void kiln_keys_device(const uint8_t kept[KILN_KEYS_DEVICE_LEN], const char *server,
+		      const uint8_t *name, size_t name_len, uint8_t device[KILN_KEYS_DEVICE_LEN])
 {
 	static const char salt[] = "kiln-keys/1", label[] = "device";
-	uint8_t info[sizeof label - 1 + KILN_KEYS_NAME_MAX], prk[32];
-	memcpy(info, label, sizeof label - 1);
-	memcpy(info + sizeof label - 1, name, name_len);
+	const size_t server_len = strlen(server);
+	uint8_t info[sizeof label + KILN_KEYS_NAME_MAX + KILN_KEYS_NAME_MAX], prk[32];
+	uint8_t *p = info;
+	memcpy(p, label, sizeof label - 1);
+	p += sizeof label - 1;
+	*p++ = (uint8_t)server_len;
+	memcpy(p, server, server_len);
+	p += server_len;
+	memcpy(p, name, name_len);
+	p += name_len;
 	kiln_keys_hkdf_extract(kept, KILN_KEYS_DEVICE_LEN, salt, sizeof salt - 1, prk);
-	kiln_keys_hkdf_expand(prk, info, sizeof label - 1 + name_len, device, KILN_KEYS_DEVICE_LEN);
+	kiln_keys_hkdf_expand(prk, info, (size_t)(p - info), device, KILN_KEYS_DEVICE_LEN);
 	kiln_wipe(prk, sizeof prk);
 }
 

@@ -128,11 +128,46 @@ static void test_device_elsewhere(void **state)
 	for (uint8_t i = 0; i < 12; i++)
 		(void)try_login(&rig, NAME, "guess", (uint8_t)(20 + i), NULL);
 	assert_int_equal(try_device(&rig, NAME, PASS, 2, mine), KILN_E_KEYS_LIMITED);
-	kiln_keys_device(mine, (const uint8_t *)NAME, strlen(NAME), sent[0]);
-	kiln_keys_device(mine, (const uint8_t *)"bob", 3, sent[1]);
+	kiln_keys_device(mine, "", (const uint8_t *)NAME, strlen(NAME), sent[0]);
+	kiln_keys_device(mine, "", (const uint8_t *)"bob", 3, sent[1]);
 	assert_memory_not_equal(sent[0], sent[1], sizeof sent[0]);
 	assert_memory_not_equal(sent[0], mine, sizeof mine);
 	rig_end(&rig);
+}
+
+/* Nor of another server's; and where one name ends and the other begins is part of it. The value
+ * was computed by another HKDF. */
+static void test_device_of_server(void **state)
+{
+	static const uint8_t mine[KILN_KEYS_DEVICE_LEN] = {1};
+	static const uint8_t expected[KILN_KEYS_DEVICE_LEN] = {
+	    0x87, 0xa4, 0x3e, 0x7a, 0x43, 0x73, 0xc1, 0x8f, 0x47, 0x9b, 0x35,
+	    0xf4, 0xdc, 0x02, 0xc9, 0x4c, 0x11, 0x9f, 0x8c, 0xf3, 0xa1, 0x59,
+	    0x15, 0x11, 0xda, 0xdb, 0xbf, 0x4e, 0xb8, 0x50, 0x6f, 0x0e};
+	uint8_t sent[3][KILN_KEYS_DEVICE_LEN];
+	struct kiln_error err = {0};
+	(void)state;
+	kiln_keys_device(mine, "keys.example.org", (const uint8_t *)"alice@example.org", 17,
+			 sent[0]);
+	assert_memory_equal(sent[0], expected, sizeof expected);
+	kiln_keys_device(mine, "", (const uint8_t *)"alice@example.org", 17, sent[1]);
+	kiln_keys_device(mine, "keys.example.orgalice", (const uint8_t *)"@example.org", 12,
+			 sent[2]);
+	assert_memory_not_equal(sent[0], sent[1], sizeof sent[0]);
+	assert_memory_not_equal(sent[0], sent[2], sizeof sent[0]);
+	char longest[KILN_KEYS_NAME_MAX + 2];
+	memset(longest, 'a', sizeof longest);
+	longest[sizeof longest - 1] = '\0';
+	struct kiln_keys_client_options options = {.account = {(const uint8_t *)"a", 1},
+						   .password = {(const uint8_t *)"p", 1},
+						   .device = mine,
+						   .device_server = longest};
+	assert_null(kiln_keys_client_new(&options, &err));
+	assert_int_equal(err.code, KILN_E_USAGE);
+	longest[KILN_KEYS_NAME_MAX] = '\0';
+	struct kiln_keys_client *client = kiln_keys_client_new(&options, &err);
+	assert_non_null(client);
+	kiln_keys_client_free(client);
 }
 
 /* One source that tries many accounts, known or not. */
@@ -451,6 +486,7 @@ int main(void)
 	    cmocka_unit_test(test_commit_lost),
 	    cmocka_unit_test(test_device),
 	    cmocka_unit_test(test_device_elsewhere),
+	    cmocka_unit_test(test_device_of_server),
 	    cmocka_unit_test(test_source),
 	    cmocka_unit_test(test_registration),
 	    cmocka_unit_test(test_registration_limit),

@@ -18,6 +18,12 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* That the certificate has to prove. */
+static const char *server_name(const struct kiln_keycli_talk *talk)
+{
+	return talk->options->server_name != NULL ? talk->options->server_name : talk->address.host;
+}
+
 static enum kiln_code prepare(struct kiln_keycli_talk *talk, struct kiln_error *err)
 {
 	const struct kiln_keycli_options *o = talk->options;
@@ -27,7 +33,7 @@ static enum kiln_code prepare(struct kiln_keycli_talk *talk, struct kiln_error *
 	if (talk->address.is_unix || talk->address.host[0] == '\0' || talk->address.port == 0)
 		return kiln_fail(err, KILN_E_CONFIG, "--server %.80s: write HOST:PORT", o->server);
 	(void)snprintf(talk->port, sizeof talk->port, "%u", talk->address.port);
-	const char *name = o->server_name != NULL ? o->server_name : talk->address.host;
+	const char *name = server_name(talk);
 	const struct kiln_tls_files files = {.ca = o->cacert};
 	const struct kiln_tls_options options = {
 	    .role = KILN_CLIENT,
@@ -107,19 +113,21 @@ enum kiln_code kiln_keycli_open(struct kiln_keycli_talk *talk, const struct kiln
 				const struct kiln_keycli_secret *password, struct kiln_error *err)
 {
 	talk->options = o;
+	talk->end_ms = now_ms() + o->timeout_ms;
+	enum kiln_code rc = prepare(talk, err);
+	if (rc != KILN_OK)
+		return rc;
 	const struct kiln_keys_options options = {
 	    .server_identity = o->server_identity,
 	    .server_key = o->pinned ? o->server_key : NULL,
 	    .ksf = kiln_keycli_stretching(o),
 	    .progress = on_progress,
 	    .device = find_device(talk),
+	    .device_server = server_name(talk),
 	    .reconnect = reconnect,
 	    .arg = talk,
 	};
-	talk->end_ms = now_ms() + o->timeout_ms;
-	enum kiln_code rc = prepare(talk, err);
-	if (rc == KILN_OK)
-		rc = connect_now(talk, err);
+	rc = connect_now(talk, err);
 	if (rc == KILN_OK)
 		rc = kiln_keys_open(talk->conn, o->account, password->data, password->len, &options,
 				    &talk->keys, err);

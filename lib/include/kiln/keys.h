@@ -154,9 +154,13 @@ struct kiln_keys_options {
 	/* KILN_KEYS_DEVICE_LEN random bytes, drawn once and kept as a password would be; NULL:
 	 * none. A server that has seen a login with them counts attempts of this device by
 	 * themselves, so that strangers who guess at the account do not make it wait, wherever it
-	 * is. What is sent is made of them and the account's name, and is of no use for another
-	 * account. */
+	 * is. What is sent is made of them, the account's name and device_server, and is of no use
+	 * for another account, or at another server. */
 	const uint8_t *device;
+
+	/* The name that the connection's certificate proved, at most 255 bytes. NULL: none, and
+	 * servers at which one device uses one account name are all sent the same. */
+	const char *device_server;
 
 	/* The connection broke off while a session is open: gives another one to the same server,
 	 * on which the session goes on, so that what was asked for is done once and its answer is
@@ -289,13 +293,17 @@ struct kiln_keys_query {
 	const uint8_t (*key_ids)[KILN_KEYS_KEY_ID_LEN]; /* at most 64; none: any */
 	size_t key_id_count;
 	uint64_t from_number; /* lines from this one on; 0: from the first */
-	uint64_t limit;       /* the first so many that pass; 0: all */
+	uint64_t limit;       /* the first so many that pass; 0: KILN_KEYS_AUDIT_LINES_MAX, or where
+			       * last is set all */
 	uint64_t last;        /* the newest so many that pass; 0: all. Not together with limit */
 };
 
+/* What is kept in memory of a log at once: a server could go on for ever. */
+#define KILN_KEYS_AUDIT_LINES_MAX 1000000u
+
 /* In order of their numbers; to be freed with free(). query NULL: everything. A server gives a long
  * log in parts, each in a session of its own (the password is stretched anew): this call asks for
- * all of them. *next gets 0 when there is nothing more, or (there is a limit) the from_number that
+ * all of them. *next gets 0 when there is nothing more, or (a limit was met) the from_number that
  * goes on behind the last of *entries; next may be NULL. */
 KILN_API enum kiln_code kiln_keys_audit(struct kiln_keys *keys, const struct kiln_keys_query *query,
 					struct kiln_keys_audit **entries, size_t *count,
