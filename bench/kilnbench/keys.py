@@ -72,7 +72,7 @@ class Session:
 
     def kept_store(self, users):
         """A big one is filled once and kept: that takes minutes. Runs add logins to it."""
-        folder = pathlib.Path(self.plan["stores"]) / str(users)
+        folder = rows.kept_folder(self.plan["stores"], users)
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as name:

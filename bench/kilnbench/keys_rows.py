@@ -1,5 +1,7 @@
 """What the keys mode measures: its rows, and how much of each."""
 
+import pathlib
+
 
 class Variant:
     """A row: whose server, or with how many users in its store."""
@@ -21,6 +23,15 @@ STORES = [Variant(f"users-{n}", f"{n:,} user{'s' * (n > 1)}", users=n)
           for n in (FEW, SOME, QUICK_MANY, MANY)]
 BY_NAME = {variant.name: variant for variant in PEERS + STORES}
 USUAL = f"users-{SOME}"
+
+# Of what kiln-keys-load fills in: stores of another one are not used.
+FILLED = 2
+
+
+def kept_folder(stores, users):
+    """Where a store with so many users is kept from run to run."""
+    return pathlib.Path(stores) / f"{users}-{FILLED}"
+
 
 # With what a measure's rows are compared.
 BASELINE = {"opaque-login": "serenity", "opaque-registration": "serenity",

@@ -51,7 +51,7 @@ def keys_files(options):
     """A store with many users takes minutes to fill: a quick run has it only if it is there."""
     place = options.build / "bench"
     stores = place / "keys-stores"
-    there = (stores / str(keys_rows.MANY)).is_dir()
+    there = keys_rows.kept_folder(stores, keys_rows.MANY).is_dir()
     many = keys_rows.QUICK_MANY if options.quick and not there else keys_rows.MANY
     return {"keys_load": str(place / "kiln-keys-load"), "stores": str(stores),
             "scratch": str(place), "users": [keys_rows.FEW, keys_rows.SOME, many]}
