@@ -9,6 +9,7 @@ _keys_test(tamper)
 _keys_test(resume)
 _keys_test(bounds)
 _keys_test(limits)
+_keys_test(faults)
 _keys_test(memory)
 target_link_options(unit_keys_memory PRIVATE
   -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup)

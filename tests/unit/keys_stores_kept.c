@@ -5,6 +5,8 @@
  */
 #include "keys_stores_suite.h"
 
+#include "keys/store/sqlite.h"
+
 #define NOW 1000000
 
 /* One attempt, and then a wait. */
@@ -201,6 +203,34 @@ static void test_heads(void **state)
 	rig_open(&rig);
 }
 
+static int take_number(void *ctx, int count, char **values, char **names)
+{
+	(void)names;
+	*(long *)ctx = count == 1 ? strtol(values[0], NULL, 10) : 0;
+	return 0;
+}
+
+static long cache_kib(void)
+{
+	long kib = 0;
+	const struct kiln_sqlite *db = (const struct kiln_sqlite *)S->db;
+	assert_int_equal(sqlite3_exec(db->handle, "PRAGMA cache_size", take_number, &kib, NULL),
+			 SQLITE_OK);
+	return -kib;
+}
+
+static void test_cache(void **state)
+{
+	(void)state;
+	if (!suite_is_sqlite())
+		return;
+	assert_int_equal(cache_kib(), KILN_STORE_CACHE_MIB * 1024);
+	rig_close(&rig);
+	rig.options.cache_mib = 9;
+	rig_open(&rig);
+	assert_int_equal(cache_kib(), 9 * 1024);
+}
+
 static void test_sources(void **state)
 {
 	(void)state;
@@ -255,9 +285,11 @@ static void test_source_again(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_many),        T(test_given_back_at_once), T(test_frames),
-	    T(test_rolled_back), T(test_not_committed),      T(test_heads),
-	    T(test_sources),     T(test_source_again),
+	    T(test_many),          T(test_given_back_at_once),
+	    T(test_frames),        T(test_rolled_back),
+	    T(test_not_committed), T(test_heads),
+	    T(test_cache),         T(test_sources),
+	    T(test_source_again),
 	};
 	suite_choose(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,7 @@ const char kiln_keys_serve_help[] =
     "  --key-fd N               it comes from this descriptor\n"
     "  --other-key-file FILE    the second key, while a rotation is not finished\n"
     "  --anchor FILE            on another disk: tells a store that was rolled back\n"
+    "  --store-cache MIB        memory for pages of a SQLite store  [128]\n"
     "\n"
     "Who may register:\n"
     "  --registration WORD      closed, token (each good once) or open  [closed]\n"

@@ -197,6 +197,7 @@ static enum kiln_code open_store(const struct kiln_keys_serve_options *o, const 
 	    .other_key = keys->other,
 	    .anchor = o->anchor,
 	    .keys_max = (uint32_t)o->max_keys,
+	    .cache_mib = (uint32_t)o->store_cache,
 	    .progress = on_progress,
 	};
 	return kiln_store_open(&options, store, err);

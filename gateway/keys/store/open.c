@@ -72,6 +72,18 @@ static enum kiln_code open_db(const char *where, enum kiln_db_use use, struct ki
 	return code;
 }
 
+/* PostgreSQL's is PostgreSQL's to set. */
+static enum kiln_store_result set_cache(struct kiln_store *store, struct kiln_error *err)
+{
+	char text[64];
+	const uint32_t mib = store->options->cache_mib;
+	if (!store->db->driver->one_file)
+		return KILN_STORE_OK;
+	(void)snprintf(text, sizeof text, "PRAGMA cache_size=-%llu",
+		       (unsigned long long)(mib != 0 ? mib : KILN_STORE_CACHE_MIB) * 1024);
+	return store->db->driver->exec(store->db, text, err);
+}
+
 /* ---- the store in it */
 
 static enum kiln_code refuse_damage(const struct kiln_store_report *report, struct kiln_error *err)
@@ -123,6 +135,8 @@ enum kiln_code kiln_store_connect(const struct kiln_store_options *options, enum
 	store->keys_max = options->keys_max != 0 ? options->keys_max : KILN_STORE_KEYS_MAX;
 	store->progress_due_ms = kiln_store_monotonic_ms() + PROGRESS_MS;
 	enum kiln_code code = open_db(options->where, use, &store->db, err);
+	if (code == KILN_OK && store->db != NULL)
+		code = kiln_store_code(set_cache(store, err), err);
 	if (code == KILN_OK && use != KILN_DB_CREATE && store->db != NULL)
 		code = load(store, use, err);
 	if (code != KILN_OK || store->db == NULL) {

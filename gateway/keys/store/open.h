@@ -23,12 +23,14 @@ struct kiln_store_options {
 						   is not finished */
 	const char *anchor;                     /* path, or NULL */
 	uint32_t keys_max;                      /* of one user; 0: KILN_STORE_KEYS_MAX */
-	bool unchecked; /* do not look at every row; for who checks next, or just did */
+	uint32_t cache_mib; /* for pages of a SQLite store; 0: KILN_STORE_CACHE_MIB */
+	bool unchecked;     /* do not look at every row; for who checks next, or just did */
 	/* After 2 s of checking, and every 2 s from then on; may be NULL. */
 	void (*progress)(void *ctx, const char *what, int percent);
 	void *progress_ctx;
 };
-#define KILN_STORE_KEYS_MAX 10000u
+#define KILN_STORE_KEYS_MAX  10000u
+#define KILN_STORE_CACHE_MIB 128u
 
 /* Makes an empty store; refuses where there is one. With an anchor, that too. */
 KILN_NODISCARD enum kiln_code kiln_store_create(const struct kiln_store_options *options,

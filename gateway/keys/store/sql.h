@@ -34,8 +34,8 @@ extern const struct kiln_sql_statement kiln_sql[KILN_SQL_COUNT];
  * key of the row before, add all columns, set the key, the one more if it is a number, and the
  * sealed column. */
 struct kiln_sql_table {
-	enum kiln_store_table table;
 	const char *name;
+	enum kiln_store_table table;
 	unsigned keys;
 	enum kiln_sql scan, add, set;
 	int since; /* this version of the schema */

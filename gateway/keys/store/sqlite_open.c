@@ -111,9 +111,8 @@ static const char settings[] = "PRAGMA trusted_schema=OFF;"
 			       "PRAGMA synchronous=FULL;"
 			       "PRAGMA temp_store=MEMORY;"
 			       "PRAGMA mmap_size=0;" /* a bad sector must be an error, not SIGBUS */
-			       "PRAGMA wal_autocheckpoint=8192;" /* 32 MiB: pages that many
-									 batches write, once */
-			       "PRAGMA cache_size=-131072;";
+			       /* 32 MiB: pages that many batches write, once */
+			       "PRAGMA wal_autocheckpoint=8192;";
 
 static int take_number(void *ctx, int count, char **values, char **names)
 {
