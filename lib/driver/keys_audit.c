@@ -82,10 +82,13 @@ enum kiln_code kiln_keys_audit(struct kiln_keys *keys, const struct kiln_keys_qu
 	enum kiln_code rc = KILN_OK;
 	r.next = r.query->from_number;
 	r.limit = r.query->limit;
-	if (r.limit == 0 && r.query->last == 0)
+	if (r.query->last == 0 && (r.limit == 0 || r.limit > KILN_KEYS_AUDIT_LINES_MAX))
 		r.limit = KILN_KEYS_AUDIT_LINES_MAX;
 	if (r.query->limit > 0 && r.query->last > 0)
 		rc = kiln_fail(err, KILN_E_USAGE, "the first lines of a log, or the last ones");
+	else if (r.query->last > KILN_KEYS_AUDIT_LINES_MAX)
+		rc = kiln_fail(err, KILN_E_USAGE, "the last %u lines of a log at most",
+			       KILN_KEYS_AUDIT_LINES_MAX);
 	else
 		do
 			rc = read_on(&r, err);

@@ -113,8 +113,8 @@ void kiln_keys_device(const uint8_t kept[KILN_KEYS_DEVICE_LEN], const char *serv
 	memcpy(p, label, sizeof label - 1);
 	p += sizeof label - 1;
 	*p++ = (uint8_t)server_len;
-	memcpy(p, server, server_len);
-	p += server_len;
+	for (size_t i = 0; i < server_len; i++)
+		*p++ = (uint8_t)(server[i] >= 'A' && server[i] <= 'Z' ? server[i] + 32 : server[i]);
 	memcpy(p, name, name_len);
 	p += name_len;
 	kiln_keys_hkdf_extract(kept, KILN_KEYS_DEVICE_LEN, salt, sizeof salt - 1, prk);

@@ -46,7 +46,8 @@ bool kiln_keys_make_id(const uint8_t user_id[KILN_KEYS_USER_ID_LEN], const uint8
 bool kiln_keys_equal(const void *a, const void *b, size_t len) KILN_NODISCARD;
 
 /* What a device is known by at one account of one server (its name: at most KILN_KEYS_NAME_MAX
- * bytes, "" is none): of no use for another one, and no way back to what the device keeps. */
+ * bytes, in any case, "" is none): of no use for another one, and no way back to what the device
+ * keeps. */
 void kiln_keys_device(const uint8_t kept[KILN_KEYS_DEVICE_LEN], const char *server,
 		      const uint8_t *name, size_t name_len, uint8_t device[KILN_KEYS_DEVICE_LEN]);
 

@@ -255,10 +255,13 @@ enum kiln_keys_error kiln_keys_audit_line(struct session *session, struct kiln_k
 	if (!kiln_keys_store_ready(server))
 		return KILN_KEYS_STORE;
 	const uint8_t *whose = session->known_user ? session->user_id : nobody;
-	if (server->options.store->audit_append(server->options.store_ctx, whose, &entry, &err) ==
-	    KILN_STORE_FAILED)
-		return kiln_keys_store_failed(server, &err);
-	return KILN_KEYS_SUCCESS;
+	const enum kiln_store_result result =
+	    server->options.store->audit_append(server->options.store_ctx, whose, &entry, &err);
+	if (result == KILN_STORE_OK)
+		return KILN_KEYS_SUCCESS;
+	if (result == KILN_STORE_ABSENT)
+		(void)kiln_fail(&err, KILN_E_STORE, "there is no log for a user who is there");
+	return kiln_keys_store_failed(server, &err);
 }
 
 /* The line and the event of a session that ends with an error. */

@@ -147,7 +147,7 @@ static void test_device_of_server(void **state)
 	uint8_t sent[3][KILN_KEYS_DEVICE_LEN];
 	struct kiln_error err = {0};
 	(void)state;
-	kiln_keys_device(mine, "keys.example.org", (const uint8_t *)"alice@example.org", 17,
+	kiln_keys_device(mine, "Keys.Example.ORG", (const uint8_t *)"alice@example.org", 17,
 			 sent[0]);
 	assert_memory_equal(sent[0], expected, sizeof expected);
 	kiln_keys_device(mine, "", (const uint8_t *)"alice@example.org", 17, sent[1]);

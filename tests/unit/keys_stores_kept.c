@@ -203,6 +203,78 @@ static void test_heads(void **state)
 	rig_open(&rig);
 }
 
+static void behind(const char *text)
+{
+	const struct kiln_sqlite *db = (const struct kiln_sqlite *)S->db;
+	assert_int_equal(sqlite3_exec(db->handle, text, NULL, NULL, NULL), SQLITE_OK);
+}
+
+/* SQLite rolls back by itself when the disk fails, also below what only reads. Nothing of the batch
+ * is kept then, nor what memory knows of it, and nothing comes to be outside of it. */
+static void test_given_up(void **state)
+{
+	(void)state;
+	struct kiln_keys_user user;
+	struct kiln_keys_audit line;
+	struct kiln_error ignored;
+	if (!suite_is_sqlite())
+		return;
+	rig_add_user(&rig, 1);
+	rig_user(&user, 1);
+	rig_line(&line, KILN_KEYS_DID_LOGIN, 5);
+	OK(CALL->begin(S, &err));
+	OK(CALL->user_change(S, &user, &err));
+	behind("ROLLBACK");
+	IS(CALL->savepoint(S, &err), FAILED);
+	assert_non_null(strstr(err.message, "gave the transaction up"));
+	CALL->rollback(S);
+	OK(CALL->begin(S, &err));
+	assert_int_equal(generation(&user), 1);
+	OK(CALL->user_change(S, &user, &err));
+	behind("ROLLBACK");
+	OK(CALL->audit_append(S, user.user_id, &line, &err)); /* it waits for the commit */
+	IS(CALL->commit(S, &err), FAILED);
+	OK(CALL->begin(S, &err));
+	OK(CALL->savepoint(S, &err));
+	OK(CALL->user_change(S, &user, &err));
+	behind("ROLLBACK");
+	IS(CALL->user_by_id(S, user.user_id, &user, &ignored), FAILED);
+	IS(CALL->release(S, &err), FAILED);
+	IS(CALL->undo(S, &err), FAILED);
+	rig_user(&user, 1);
+	OK(CALL->begin(S, &err));
+	assert_int_equal(generation(&user), 1);
+	OK(CALL->user_change(S, &user, &err));
+	OK(CALL->commit(S, &err));
+	rig_close(&rig);
+	rig_open(&rig);
+	OK(CALL->begin(S, &err));
+	assert_int_equal(generation(&user), 2);
+	CALL->rollback(S);
+}
+
+static void test_head_missing(void **state)
+{
+	(void)state;
+	struct kiln_keys_user user;
+	uint64_t found;
+	if (!suite_is_sqlite())
+		return;
+	rig_add_user(&rig, 1);
+	rig_user(&user, 1);
+	OK(CALL->begin(S, &err));
+	assert_int_equal(generation(&user), 1);
+	behind("DELETE FROM kiln_heads");
+	IS(CALL->user_change(S, &user, &err), FAILED);
+	assert_non_null(strstr(err.message, "kiln_heads"));
+	CALL->rollback(S);
+	behind("DELETE FROM kiln_heads");
+	OK(CALL->begin(S, &err));
+	IS(CALL->user_generation(S, user.user_id, &found, &err), FAILED);
+	assert_non_null(strstr(err.message, "kiln_heads"));
+	CALL->rollback(S);
+}
+
 static int take_number(void *ctx, int count, char **values, char **names)
 {
 	(void)names;
@@ -285,11 +357,10 @@ static void test_source_again(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_many),          T(test_given_back_at_once),
-	    T(test_frames),        T(test_rolled_back),
-	    T(test_not_committed), T(test_heads),
-	    T(test_cache),         T(test_sources),
-	    T(test_source_again),
+	    T(test_many),        T(test_given_back_at_once), T(test_frames),
+	    T(test_rolled_back), T(test_not_committed),      T(test_heads),
+	    T(test_cache),       T(test_given_up),           T(test_head_missing),
+	    T(test_sources),     T(test_source_again),
 	};
 	suite_choose(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);

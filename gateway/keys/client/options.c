@@ -47,7 +47,7 @@ static const char *const logs[] = {"all", "system", "keys", NULL};
 	}
 #define LINES(n, f)                                                                                \
 	{                                                                                          \
-		n, BIT(AUDIT), KILN_KEYS_FLAG_COUNT, AT(f), 1, INT64_MAX, NULL                     \
+		n, BIT(AUDIT), KILN_KEYS_FLAG_COUNT, AT(f), 1, KILN_KEYS_AUDIT_LINES_MAX, NULL     \
 	}
 
 static const struct kiln_keys_flag flags[] = {
@@ -81,7 +81,7 @@ static const struct kiln_keys_flag flags[] = {
     WORD("kind", BIT(RETRIEVE) | BIT(EXPORT), kind, kinds),
     TEXT("after", BIT(AUDIT), after),
     TEXT("before", BIT(AUDIT), before),
-    LINES("from", from),
+    {"from", BIT(AUDIT), KILN_KEYS_FLAG_COUNT, AT(from), 1, INT64_MAX, NULL},
     LINES("limit", limit),
     LINES("last", last),
     {"key", BIT(AUDIT), KILN_KEYS_FLAG_LIST, AT(keys), 0, 0, NULL},

@@ -204,11 +204,8 @@ static enum kiln_code restore_into(const struct kiln_store_options *options,
 			      options->where);
 	if (code == KILN_OK)
 		code = kiln_store_code(move_all(backup, store, err), err);
-	if (code == KILN_OK && options->anchor != NULL) {
-		code = kiln_store_code(kiln_store_meta_load(store, err), err);
-		if (code == KILN_OK)
-			code = kiln_anchor_create(store, options->anchor, err);
-	}
+	if (code == KILN_OK && options->anchor != NULL)
+		code = kiln_anchor_create(store, options->anchor, err);
 	if (code != KILN_OK && !there)
 		store->db->driver->discard(store->db);
 	kiln_store_close(store);

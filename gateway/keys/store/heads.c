@@ -71,8 +71,11 @@ enum kiln_store_result kiln_store_head_set(struct kiln_store *store, const uint8
 	kiln_seal(store->sealer, &row, plain, sizeof plain, sealed);
 	const struct kiln_db_value values[] = {KILN_DB_BYTES(user_id, KILN_KEYS_USER_ID_LEN),
 					       KILN_DB_BYTES(sealed, sizeof sealed)};
-	const enum kiln_store_result result = kiln_store_put(
-	    store, add ? KILN_SQL_HEADS_ADD : KILN_SQL_HEADS_SET, values, KILN_STORE_TAKEN, err);
+	const enum kiln_store_result result =
+	    kiln_store_put(store, add ? KILN_SQL_HEADS_ADD : KILN_SQL_HEADS_SET, values,
+			   add ? KILN_STORE_TAKEN : KILN_STORE_ABSENT, err);
+	if (result == KILN_STORE_ABSENT)
+		return kiln_store_damaged(&row, "it is missing", err);
 	if (result == KILN_STORE_OK)
 		kiln_store_head_remember(store, user_id, head);
 	return result;

@@ -336,7 +336,9 @@ enum kiln_store_result kiln_store_migrate(struct kiln_store *store, struct kiln_
 	else
 		driver->rollback(store->db);
 	driver->watch(store->db, NULL, NULL, NULL);
-	if (result == KILN_STORE_OK)
-		store->schema = KILN_STORE_SCHEMA;
-	return result;
+	if (result != KILN_STORE_OK)
+		return result;
+	store->schema = KILN_STORE_SCHEMA;
+	store->scrub_due = true; /* the tables of before are in the log */
+	return KILN_STORE_OK;
 }

@@ -59,6 +59,18 @@ static enum kiln_store_result control(struct kiln_db *db, enum kiln_sqlite_contr
 	return result;
 }
 
+/* After an error of the disk or of memory, also in what only reads, SQLite may roll the transaction
+ * back by itself. What came next would be one of its own: half of a batch, kept. */
+static enum kiln_store_result still_there(const struct kiln_sqlite *s, struct kiln_error *err)
+{
+	if (!s->begun || sqlite3_get_autocommit(s->handle) == 0)
+		return KILN_STORE_OK;
+	(void)kiln_fail(
+	    err, KILN_E_STORE,
+	    "SQLite gave the transaction up after an error, and what was in it is undone");
+	return KILN_STORE_FAILED;
+}
+
 static enum kiln_store_result prepare(struct kiln_sqlite *s, enum kiln_sql sql,
 				      struct kiln_error *err)
 {
@@ -127,7 +139,9 @@ static enum kiln_store_result run(struct kiln_db *db, enum kiln_sql sql,
 				  uint64_t *changed, struct kiln_error *err)
 {
 	struct kiln_sqlite *s = of(db);
-	enum kiln_store_result result = prepare(s, sql, err);
+	enum kiln_store_result result = still_there(s, err);
+	if (result == KILN_STORE_OK)
+		result = prepare(s, sql, err);
 	sqlite3_stmt *statement = s->statements[sql];
 	if (result != KILN_STORE_OK)
 		return result;
@@ -149,11 +163,14 @@ static void rollback(struct kiln_db *db)
 {
 	if (sqlite3_get_autocommit(of(db)->handle) == 0)
 		(void)sqlite3_exec(of(db)->handle, "ROLLBACK", NULL, NULL, NULL);
+	of(db)->begun = false;
 }
 
 static enum kiln_store_result begin(struct kiln_db *db, struct kiln_error *err)
 {
-	return control(db, KILN_SQLITE_BEGIN, err);
+	const enum kiln_store_result result = control(db, KILN_SQLITE_BEGIN, err);
+	of(db)->begun = result == KILN_STORE_OK;
+	return result;
 }
 
 static enum kiln_store_result snapshot(struct kiln_db *db, struct kiln_error *err)
@@ -164,20 +181,25 @@ static enum kiln_store_result snapshot(struct kiln_db *db, struct kiln_error *er
 static enum kiln_store_result commit(struct kiln_db *db, bool wrote, struct kiln_error *err)
 {
 	(void)wrote;
-	const enum kiln_store_result result = control(db, KILN_SQLITE_COMMIT, err);
+	enum kiln_store_result result = still_there(of(db), err);
+	if (result == KILN_STORE_OK)
+		result = control(db, KILN_SQLITE_COMMIT, err);
 	if (result != KILN_STORE_OK)
 		rollback(db);
+	of(db)->begun = false;
 	return result;
 }
 
 static enum kiln_store_result savepoint(struct kiln_db *db, struct kiln_error *err)
 {
-	return control(db, KILN_SQLITE_SAVEPOINT, err);
+	const enum kiln_store_result result = still_there(of(db), err);
+	return result == KILN_STORE_OK ? control(db, KILN_SQLITE_SAVEPOINT, err) : result;
 }
 
 static enum kiln_store_result release(struct kiln_db *db, struct kiln_error *err)
 {
-	return control(db, KILN_SQLITE_RELEASE, err);
+	const enum kiln_store_result result = still_there(of(db), err);
+	return result == KILN_STORE_OK ? control(db, KILN_SQLITE_RELEASE, err) : result;
 }
 
 /* A full disk, or one that fails, ends the whole transaction: then there is no savepoint either. */

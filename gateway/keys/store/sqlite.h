@@ -22,7 +22,8 @@ struct kiln_sqlite {
 	sqlite3 *handle;
 	sqlite3_stmt *statements[KILN_SQL_COUNT];
 	sqlite3_stmt *controls[KILN_SQLITE_CONTROLS];
-	int lock; /* of the file beside it that says who writes; -1 */
+	bool begun; /* a transaction, and not yet committed or rolled back */
+	int lock;   /* of the file beside it that says who writes; -1 */
 	char path[PATH_MAX];
 	/* watch */
 	const char *watched;

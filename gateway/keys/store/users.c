@@ -151,9 +151,15 @@ enum kiln_store_result kiln_store_user_generation(void *ctx,
 						  uint64_t *generation, struct kiln_error *err)
 {
 	struct kiln_store_head head;
-	const enum kiln_store_result result = kiln_store_head_get(ctx, user_id, false, &head, err);
+	struct kiln_keys_user user;
+	enum kiln_store_result result = kiln_store_head_get(ctx, user_id, false, &head, err);
 	if (result == KILN_STORE_OK)
 		*generation = head.generation;
+	if (result != KILN_STORE_ABSENT)
+		return result;
+	/* Nobody, or somebody whose head is missing. */
+	result = kiln_store_user_by_id(ctx, user_id, &user, err);
+	kiln_wipe(&user, sizeof user);
 	return result;
 }
 

@@ -293,9 +293,10 @@ struct kiln_keys_query {
 	const uint8_t (*key_ids)[KILN_KEYS_KEY_ID_LEN]; /* at most 64; none: any */
 	size_t key_id_count;
 	uint64_t from_number; /* lines from this one on; 0: from the first */
-	uint64_t limit;       /* the first so many that pass; 0: KILN_KEYS_AUDIT_LINES_MAX, or where
-			       * last is set all */
-	uint64_t last;        /* the newest so many that pass; 0: all. Not together with limit */
+	uint64_t limit;       /* the first so many that pass, KILN_KEYS_AUDIT_LINES_MAX at most;
+			       * 0: as many as that, or where last is set all */
+	uint64_t last;        /* the newest so many that pass, KILN_KEYS_AUDIT_LINES_MAX at most;
+			       * 0: all. Not together with limit */
 };
 
 /* What is kept in memory of a log at once: a server could go on for ever. */
