@@ -271,14 +271,17 @@ static enum kiln_store_result verify(struct kiln_db *db,
 	return rc == SQLITE_OK ? KILN_STORE_OK : kiln_sqlite_fail(s, "integrity_check", err);
 }
 
-/* secure_delete overwrites rows in their pages; the log still has the pages as they were. */
+/* secure_delete overwrites rows in their pages; the log still has the pages as they were. Nobody
+ * waits for who reads (a backup): the next commit tries again. */
 static enum kiln_store_result scrub(struct kiln_db *db, struct kiln_error *err)
 {
 	struct kiln_sqlite *s = of(db);
-	if (sqlite3_wal_checkpoint_v2(s->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) !=
-	    SQLITE_OK)
-		return kiln_sqlite_fail(s, "emptying the write-ahead log", err);
-	return KILN_STORE_OK;
+	(void)sqlite3_busy_timeout(s->handle, 0);
+	const int rc =
+	    sqlite3_wal_checkpoint_v2(s->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	(void)sqlite3_busy_timeout(s->handle, KILN_SQLITE_BUSY_MS);
+	return rc == SQLITE_OK ? KILN_STORE_OK
+			       : kiln_sqlite_fail(s, "emptying the write-ahead log", err);
 }
 
 const struct kiln_db_driver kiln_sqlite_driver = {

@@ -17,6 +17,8 @@ enum kiln_sqlite_control {
 	KILN_SQLITE_CONTROLS,
 };
 
+#define KILN_SQLITE_BUSY_MS 5000 /* for another process that has the file locked */
+
 struct kiln_sqlite {
 	struct kiln_db db;
 	sqlite3 *handle;

@@ -157,7 +157,7 @@ static enum kiln_code open_database(struct kiln_sqlite *s, bool create, struct k
 		(void)kiln_sqlite_fail(s, "opening the store", err);
 		return KILN_E_STORE;
 	}
-	(void)sqlite3_busy_timeout(s->handle, 5000);
+	(void)sqlite3_busy_timeout(s->handle, KILN_SQLITE_BUSY_MS);
 	(void)sqlite3_db_config(s->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	if (sqlite3_exec(s->handle, settings, NULL, NULL, NULL) != SQLITE_OK) {
 		(void)kiln_sqlite_fail(s, "opening the store", err);

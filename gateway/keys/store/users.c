@@ -159,6 +159,8 @@ enum kiln_store_result kiln_store_user_generation(void *ctx,
 		return result;
 	/* Nobody, or somebody whose head is missing. */
 	result = kiln_store_user_by_id(ctx, user_id, &user, err);
+	if (result == KILN_STORE_OK) /* made in between, by another server */
+		*generation = user.generation;
 	kiln_wipe(&user, sizeof user);
 	return result;
 }
