@@ -188,6 +188,8 @@ static void take_status(struct kiln_supervisor *s, const struct kiln_child *chil
 		s->failed = true;
 	if (!child->killed && (!clean || !expected))
 		log_death(s, child, status, again_in);
+	else if (!child->killed && !s->stopping)
+		log_child("worker_drained", KILN_LOG_INFO, child->index, child->pid);
 	s->counters[child->slot].active = 0;
 }
 

@@ -165,7 +165,7 @@ class Workers(LoadedTest):
         self.assertFalse(has_ended(victim))
         self.assertEqual(len(gateway.workers()), 3)
         self.assertEqual(load.finish(), 0)
-        wait_until("the drained worker to end", lambda: has_ended(victim))
+        gateway.wait_event("worker_drained", since, pid=victim)
         self.assertEqual(gateway.find("worker_died"), [])
         self.assertEqual(len(gateway.workers()), 2)
         note(f"SIGTERM to one worker: its {shares[victim]} connections went on, a new one took "
