@@ -24,6 +24,7 @@ static const struct command {
     {"backup", kiln_keys_admin_main, "copy a store into one file, also while it is served"},
     {"restore", kiln_keys_admin_main, "make a store from a backup"},
     {"rotate-key", kiln_keys_admin_main, "seal a store anew, under a new key"},
+    {"trim-audit", kiln_keys_admin_main, "remove old lines from all audit logs"},
     {"anchor", kiln_keys_admin_main, "make a file that knows when a store is an older copy"},
     {"register", kiln_keycli_main, "open an account at a key server"},
     {"login-test", kiln_keycli_main, "is the password right?"},
@@ -38,7 +39,7 @@ static const struct command {
     {"public-key", kiln_keycli_main, "the public key of a signing key"},
     {"change-password", kiln_keycli_main, "a new password, the same secrets"},
 };
-#define SERVER_COMMANDS 8 /* the first ones are the operator's */
+#define SERVER_COMMANDS 9 /* the first ones are the operator's */
 #define COMMANDS        (sizeof commands / sizeof commands[0])
 
 static void usage(FILE *to)

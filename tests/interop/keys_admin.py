@@ -110,6 +110,22 @@ def anchors(again, folder, anchor):
     refused(done, "older than its anchor", status=3)
 
 
+def trims(again):
+    """The writer's lines are of 1970; who has what stays."""
+    def users():  # without what a state ends with, how many lines there are
+        return {n: state.split()[:-1] for n, state in again.users(0, 10000).items()}
+    before, had = again.check()["audit_lines"], users()
+    refused(again.command("trim-audit", "--key-file", again.key), "--audit-days N", status=2)
+    refused(again.command("trim-audit", "--key-file", again.key, "--audit-days", 0), "1 to 36500",
+            status=2)
+    said = again.ran("trim-audit", "--key-file", again.key, "--audit-days", 36500)
+    assert said.startswith("0 lines older") and f"{before} lines stay" in said, said
+    said = again.ran("trim-audit", "--key-file", again.key, "--audit-days", 1)
+    assert said.startswith(f"{before} lines older than 1 days") and " 0 lines stay" in said, said
+    assert again.check()["audit_lines"] == 0
+    assert had and users() == had
+
+
 def damaged(store, folder, backup):
     """A spot in each page: it is not well, and no store is made of it."""
     bad = folder / "bad"
@@ -136,6 +152,7 @@ def run(folder, where, _):
     keys(store, folder)
     backup, held = while_written(store, folder)
     again, anchor = restores(store, folder, backup, held)
+    trims(again)
     anchors(again, folder, anchor)
     damaged(store, folder, backup)
     print(f"{kind}: a backup beside a writer has its {len(held)} users")

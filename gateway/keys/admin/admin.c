@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "keys/admin/options.h"
@@ -89,6 +90,21 @@ static int rotate(const struct kiln_admin_options *o, struct kiln_store_options 
 	return DONE;
 }
 
+static int trim_audit(const struct kiln_admin_options *o, struct kiln_store_options *store,
+		      struct kiln_error *err)
+{
+	struct kiln_store_trimmed trimmed;
+	struct timespec now;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	if (kiln_store_trim(store, (uint64_t)now.tv_sec * 1000, &trimmed, err) != KILN_OK)
+		return NOT_DONE;
+	(void)printf("%llu lines older than %u days were removed, from %llu logs; %llu lines "
+		     "stay\n",
+		     (unsigned long long)trimmed.lines, o->audit_days,
+		     (unsigned long long)trimmed.logs, (unsigned long long)trimmed.kept);
+	return DONE;
+}
+
 static int anchor(const struct kiln_admin_options *o, struct kiln_store_options *store,
 		  struct kiln_error *err)
 {
@@ -114,6 +130,7 @@ static const struct command {
     {"backup", KILN_ADMIN_TO, backup},
     {"restore", KILN_ADMIN_FROM | KILN_ADMIN_ANCHOR, restore},
     {"rotate-key", KILN_ADMIN_NEW_KEY, rotate},
+    {"trim-audit", KILN_ADMIN_DAYS, trim_audit},
     {"anchor", KILN_ADMIN_ANCHOR, anchor},
 };
 
@@ -137,6 +154,7 @@ static int run(const struct command *command, const struct kiln_admin_options *o
 						   .key = key,
 						   .other_key = other,
 						   .anchor = o->anchor,
+						   .audit_days = o->audit_days,
 						   .progress = say_progress,
 						   .progress_ctx = &name};
 		status = command->run(o, &store, err);

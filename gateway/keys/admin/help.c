@@ -67,6 +67,14 @@ static const struct {
      "with both keys (--key-file NEW --other-key-file OLD). Old backups still need the old key;\n"
      "when it is destroyed, they and what was deleted from the store are beyond reading.\n\n"
      "Flags\n" STORE_AND_KEY "  --new-key-file FILE    the new key\n"},
+    {"trim-audit",
+     "kiln keys trim-audit: removes the old lines of all audit logs.\n\n"
+     "Usage: kiln keys trim-audit --store STORE --key-file FILE --audit-days N\n\n"
+     "Lines go by their age alone, from each log's old end; those that stay keep their numbers,\n"
+     "so that users see that there were others. Stop all servers of the store first. A server\n"
+     "with --audit-days N removes them itself, as their log grows: this is for the logs of users\n"
+     "who no longer come. Backups that were made before still have them.\n\n"
+     "Flags\n" STORE_AND_KEY "  --audit-days N         how old lines may get\n"},
     {"anchor",
      "kiln keys anchor: makes a new anchor for a store.\n\n"
      "Usage: kiln keys anchor --store STORE --key-file FILE --anchor FILE\n\n"

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "cli/suggest.h"
+#include "cli/values.h"
+#include "keys/store/open.h"
 
 enum {
 	STORE = 256,
@@ -23,6 +25,7 @@ enum {
 	FROM,
 	NEW,
 	USER,
+	DAYS,
 	HELP
 };
 
@@ -38,6 +41,7 @@ static const struct option flags[] = {
     {"from", required_argument, NULL, FROM},
     {"new-key-file", required_argument, NULL, NEW},
     {"user", required_argument, NULL, USER},
+    {"audit-days", required_argument, NULL, DAYS},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
@@ -51,6 +55,7 @@ static unsigned needs(int what)
 	case FROM: return KILN_ADMIN_FROM;
 	case NEW: return KILN_ADMIN_NEW_KEY;
 	case USER: return KILN_ADMIN_USER;
+	case DAYS: return KILN_ADMIN_DAYS;
 	default: return 0;
 	}
 }
@@ -70,6 +75,16 @@ static enum kiln_code take_fd(struct kiln_admin_options *o, const char *value,
 	return KILN_OK;
 }
 
+static enum kiln_code take_days(struct kiln_admin_options *o, const char *value,
+				struct kiln_error *err)
+{
+	uint64_t days = 0;
+	const enum kiln_code code =
+	    kiln_value_count("--audit-days", value, 1, KILN_STORE_AUDIT_DAYS_MAX, &days, err);
+	o->audit_days = (uint32_t)days;
+	return code;
+}
+
 static enum kiln_code take(struct kiln_admin_options *o, int what, const char *value,
 			   struct kiln_error *err)
 {
@@ -85,6 +100,7 @@ static enum kiln_code take(struct kiln_admin_options *o, int what, const char *v
 	case FROM: o->from = value; break;
 	case NEW: o->new_key_file = value; break;
 	case USER: o->user = value; break;
+	case DAYS: return take_days(o, value, err);
 	default: o->help = true; break;
 	}
 	return KILN_OK;
@@ -128,6 +144,9 @@ static enum kiln_code check(const struct kiln_admin_options *o, unsigned takes,
 		return kiln_fail(err, KILN_E_CONFIG, "--from FILE is missing: the backup");
 	if ((takes & KILN_ADMIN_NEW_KEY) != 0 && o->new_key_file == NULL)
 		return kiln_fail(err, KILN_E_CONFIG, "--new-key-file FILE is missing");
+	if ((takes & KILN_ADMIN_DAYS) != 0 && o->audit_days == 0)
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "--audit-days N is missing: how old lines may get");
 	return KILN_OK;
 }
 

@@ -14,6 +14,7 @@ struct kiln_admin_options {
 	const char *anchor;
 	const char *to, *from; /* of backup, restore */
 	const char *user;      /* whose the store becomes; NULL: ours */
+	uint32_t audit_days;
 	bool json, help;
 };
 
@@ -25,6 +26,7 @@ enum kiln_admin_takes {
 	KILN_ADMIN_FROM = 8,
 	KILN_ADMIN_NEW_KEY = 16,
 	KILN_ADMIN_USER = 32,
+	KILN_ADMIN_DAYS = 64,
 };
 
 /* KILN_E_CONFIG with a sentence for the user. argv[0] is the command. */

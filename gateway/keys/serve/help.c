@@ -33,6 +33,8 @@ const char kiln_keys_serve_help[] =
     "  --other-key-file FILE    the second key, while a rotation is not finished\n"
     "  --anchor FILE            on another disk: tells a store that was rolled back\n"
     "  --store-cache MIB        memory for pages of a SQLite store  [128]\n"
+    "  --audit-days N           lines of audit logs that are older go as their log grows  [none "
+    "go]\n"
     "\n"
     "Who may register:\n"
     "  --registration WORD      closed, token (each good once) or open  [closed]\n"

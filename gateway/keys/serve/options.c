@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/values.h"
+#include "keys/store/open.h"
 #include "log/level.h"
 #include "net/address.h"
 
@@ -50,6 +51,7 @@ static const struct kiln_keys_flag flags[] = {
     COUNT("key-fd", key_fd, 0, 1023),
     TEXT("anchor", anchor),
     COUNT("max-keys", max_keys, 1, 10000000),
+    COUNT("audit-days", audit_days, 1, KILN_STORE_AUDIT_DAYS_MAX),
     COUNT("store-cache", store_cache, 8, 65536),
     TEXT("tokens", tokens),
     WORD("registration", registration, registrations),

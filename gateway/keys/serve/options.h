@@ -22,6 +22,7 @@ struct kiln_keys_serve_options {
 	const char *store, *key_file, *key_credential, *other_key_file, *anchor;
 	uint64_t key_fd;      /* UINT64_MAX: none */
 	uint64_t max_keys;    /* of one user */
+	uint64_t audit_days;  /* 0: lines of logs stay */
 	uint64_t store_cache; /* MiB */
 
 	const char *tokens;

@@ -198,6 +198,7 @@ static enum kiln_code open_store(const struct kiln_keys_serve_options *o, const 
 	    .anchor = o->anchor,
 	    .keys_max = (uint32_t)o->max_keys,
 	    .cache_mib = (uint32_t)o->store_cache,
+	    .audit_days = (uint32_t)o->audit_days,
 	    .progress = on_progress,
 	};
 	return kiln_store_open(&options, store, err);

@@ -90,6 +90,19 @@ static enum kiln_store_result append(struct kiln_store *store, struct kiln_store
 	return put(store, pending->user_id, &entry, head->hash, err);
 }
 
+/* Now and then: to look for old lines costs as much as to write one. */
+static enum kiln_store_result trim(struct kiln_store *store, const struct kiln_store_pending *last,
+				   size_t taken, struct kiln_store_head *head,
+				   struct kiln_error *err)
+{
+	const uint64_t turn = head->count / KILN_STORE_TRIM_EVERY;
+	if (store->audit_days == 0 || (head->count - taken) / KILN_STORE_TRIM_EVERY == turn)
+		return KILN_STORE_OK;
+	return kiln_store_trim_log(store, last->user_id,
+				   kiln_store_audit_before(store->audit_days, last->entry.time_ms),
+				   head, err);
+}
+
 static bool same_user(const struct kiln_store_pending *a, const struct kiln_store_pending *b)
 {
 	return memcmp(a->user_id, b->user_id, sizeof a->user_id) == 0;
@@ -113,6 +126,8 @@ static enum kiln_store_result append_run(struct kiln_store *store,
 	if (result == KILN_STORE_OK && head.count - head.first >= KILN_STORE_NOBODY_LINES &&
 	    memcmp(run->user_id, kiln_store_nobody, sizeof run->user_id) == 0)
 		result = drop_oldest(store, &head, err);
+	if (result == KILN_STORE_OK)
+		result = trim(store, run + *taken - 1, *taken, &head, err);
 	if (result == KILN_STORE_OK)
 		result = kiln_store_head_set(store, run->user_id, &head, false, err);
 	return result;

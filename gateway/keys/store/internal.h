@@ -63,6 +63,7 @@ struct kiln_store {
 	bool rotating;
 	bool sealed_by_other; /* options->other_key is the one that seals */
 	uint32_t keys_max;
+	uint32_t audit_days;
 	bool in_batch, in_frame;
 	bool wrote;     /* in this batch */
 	bool scrub_due; /* something was deleted */
@@ -131,6 +132,15 @@ bool kiln_store_open_audit(const struct kiln_store *store, const uint8_t *user_i
 			   uint8_t hash[KILN_KEYS_HASH_LEN]) KILN_NODISCARD;
 #define KILN_STORE_NOBODY_LINES 20000u /* of nobody's log, at most */
 #define KILN_STORE_NOBODY_DROP  2000u  /* at once */
+
+/* ---- trim.c */
+/* The time before which lines go; 0: none do. */
+uint64_t kiln_store_audit_before(uint32_t days, uint64_t now_ms);
+/* Removes some of the log's first lines, when they are older; the caller writes the head. */
+enum kiln_store_result kiln_store_trim_log(struct kiln_store *store, const uint8_t *user_id,
+					   uint64_t before_ms, struct kiln_store_head *head,
+					   struct kiln_error *err);
+#define KILN_STORE_TRIM_EVERY 16u /* lines of a log; no more than 64 go at once */
 
 /* ---- kept.c: buckets in memory */
 struct kiln_store_kept *kiln_store_kept_find(struct kiln_store *store, const uint8_t *id);

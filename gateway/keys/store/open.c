@@ -133,6 +133,7 @@ enum kiln_code kiln_store_connect(const struct kiln_store_options *options, enum
 		return kiln_fail(err, KILN_E_NO_MEMORY, "no memory for the store");
 	store->options = options;
 	store->keys_max = options->keys_max != 0 ? options->keys_max : KILN_STORE_KEYS_MAX;
+	store->audit_days = options->audit_days;
 	store->progress_due_ms = kiln_store_monotonic_ms() + PROGRESS_MS;
 	enum kiln_code code = open_db(options->where, use, &store->db, err);
 	if (code == KILN_OK && store->db != NULL)

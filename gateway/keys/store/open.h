@@ -23,14 +23,17 @@ struct kiln_store_options {
 						   is not finished */
 	const char *anchor;                     /* path, or NULL */
 	uint32_t keys_max;                      /* of one user; 0: KILN_STORE_KEYS_MAX */
-	uint32_t cache_mib; /* for pages of a SQLite store; 0: KILN_STORE_CACHE_MIB */
-	bool unchecked;     /* do not look at every row; for who checks next, or just did */
+	uint32_t cache_mib;  /* for pages of a SQLite store; 0: KILN_STORE_CACHE_MIB */
+	uint32_t audit_days; /* how long lines of logs are kept; 0: for ever. The server removes
+				older ones as their log grows, kiln_store_trim all of them */
+	bool unchecked;      /* do not look at every row; for who checks next, or just did */
 	/* After 2 s of checking, and every 2 s from then on; may be NULL. */
 	void (*progress)(void *ctx, const char *what, int percent);
 	void *progress_ctx;
 };
-#define KILN_STORE_KEYS_MAX  10000u
-#define KILN_STORE_CACHE_MIB 128u
+#define KILN_STORE_KEYS_MAX       10000u
+#define KILN_STORE_CACHE_MIB      128u
+#define KILN_STORE_AUDIT_DAYS_MAX 36500u
 
 /* Makes an empty store; refuses where there is one. With an anchor, that too. */
 KILN_NODISCARD enum kiln_code kiln_store_create(const struct kiln_store_options *options,
@@ -85,6 +88,17 @@ KILN_NODISCARD enum kiln_code kiln_store_restore(const struct kiln_store_options
 /* A new anchor, options->anchor, for a store that is there. */
 KILN_NODISCARD enum kiln_code kiln_store_anchor(const struct kiln_store_options *options,
 						struct kiln_error *err);
+
+/* ---- logs: removes what is older than options->audit_days. Refuses while a server has the store
+ * open. */
+struct kiln_store_trimmed {
+	uint64_t lines; /* that were removed, */
+	uint64_t logs;  /* from so many logs */
+	uint64_t kept;  /* lines of all logs */
+};
+KILN_NODISCARD enum kiln_code kiln_store_trim(const struct kiln_store_options *options,
+					      uint64_t now_ms, struct kiln_store_trimmed *trimmed,
+					      struct kiln_error *err);
 
 /* ---- a new key: options->key is the present one. Everything is sealed anew under fresh, in many
  * steps; when it is interrupted the store opens with both keys (key and other_key), and the same
