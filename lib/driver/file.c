@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -88,6 +89,19 @@ int kiln_file_read_some(const char *path, size_t max, struct kiln_file *file)
 	if (failed != 0)
 		kiln_file_clear(file);
 	return failed;
+}
+
+int kiln_file_name(const char *from, const char *to)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno;
+	/* A filesystem that cannot do it has links, as a rule. */
+	if (link(from, to) != 0)
+		return errno;
+	(void)unlink(from);
+	return 0;
 }
 
 void kiln_file_clear(struct kiln_file *file)

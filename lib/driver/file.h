@@ -25,6 +25,10 @@ enum kiln_code kiln_file_read(const char *what, const char *path, struct kiln_fi
  * for a longer one; then *file is empty. */
 int kiln_file_read_some(const char *path, size_t max, struct kiln_file *file) KILN_NODISCARD;
 
+/* A file that is complete gets the name that it is to have, in the same folder, unless there is one
+ * of that name. 0, or errno: EEXIST; from is then still there. */
+int kiln_file_name(const char *from, const char *to) KILN_NODISCARD;
+
 void kiln_file_clear(struct kiln_file *file);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One session with the key server, from its first frame to its answer; on another connection when
  * the first breaks off. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -69,6 +70,18 @@ static enum kiln_code reconnect(struct kiln_keys *keys, struct kiln_keys_client 
 	return kiln_keys_client_resume(client, kiln_driver_keys_exporter(conn), err);
 }
 
+/* There is no more of this session. A change that was asked for may have been made. */
+static enum kiln_code give_up(const struct kiln_keys_client *client, enum kiln_code why,
+			      struct kiln_error *err)
+{
+	char message[KILN_ERROR_MAX];
+	if (!kiln_keys_client_unsure(client))
+		return why;
+	(void)snprintf(message, sizeof message, "%s",
+		       why == KILN_E_AGAIN ? "the server did not answer in time" : err->message);
+	return kiln_fail(err, KILN_E_KEYS_OUTCOME, KILN_KEYS_UNSURE, message);
+}
+
 /* One step; KILN_OK: go on, see kiln_keys_client_step. */
 static enum kiln_code step(struct kiln_keys *keys, struct kiln_keys_client *client,
 			   struct kiln_error *err)
@@ -104,7 +117,7 @@ static enum kiln_code run(struct kiln_keys *keys, struct kiln_keys_client *clien
 		if (rc != KILN_OK && rc != KILN_E_USAGE)
 			rc = reconnect(keys, client, &reconnects, err);
 		if (rc != KILN_OK)
-			return rc;
+			return give_up(client, rc, err);
 	}
 }
 

@@ -128,7 +128,10 @@ const struct kiln_error *kiln_keys_client_error(const struct kiln_keys_client *c
 
 void kiln_keys_client_break(struct kiln_keys_client *c, enum kiln_code code, const char *message)
 {
-	(void)kiln_fail(&c->error, code, "%s", message);
+	if (c->unsure)
+		(void)kiln_fail(&c->error, KILN_E_KEYS_OUTCOME, KILN_KEYS_UNSURE, message);
+	else
+		(void)kiln_fail(&c->error, code, "%s", message);
 	c->stage = STAGE_BROKEN;
 	kiln_wipe(&c->password, sizeof c->password);
 	kiln_wipe(&c->next_password, sizeof c->next_password);
@@ -255,6 +258,11 @@ enum kiln_keys_step kiln_keys_client_stretch(struct kiln_keys_client *client)
 	else
 		kiln_keys_client_stretch_next(client);
 	return kiln_keys_client_step(client);
+}
+
+bool kiln_keys_client_unsure(const struct kiln_keys_client *client)
+{
+	return client->unsure;
 }
 
 bool kiln_keys_client_resumable(const struct kiln_keys_client *client)

@@ -106,6 +106,11 @@ enum kiln_code kiln_keys_client_request(struct kiln_keys_client *client,
 /* Is there a session that kiln_keys_client_resume would go on with? */
 bool kiln_keys_client_resumable(const struct kiln_keys_client *client);
 
+/* Was something sent that changes what the server has, without its outcome having come? A session
+ * that breaks then gives KILN_E_KEYS_OUTCOME; whoever gives it up says the same. */
+bool kiln_keys_client_unsure(const struct kiln_keys_client *client);
+#define KILN_KEYS_UNSURE "%.150s: whether it was done is not known, look before asking for it again"
+
 /* On a new connection; exporter is that connection's, NULL: none. KILN_E_USAGE: there is nothing
  * that could be resumed, begin anew; or the session has an exporter, and this connection has none.
  */

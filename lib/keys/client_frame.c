@@ -159,6 +159,7 @@ void kiln_keys_client_take(struct kiln_keys_client *c, const uint8_t *whole, siz
 		take_resumed(c, &frame, &m);
 	} else {
 		c->received++;
+		c->unsure = c->unsure && frame.type != KILN_KEYS_FAILURE;
 		if (take != NULL)
 			take(c, &m);
 		else

@@ -56,6 +56,7 @@ struct kiln_keys_client {
 
 	uint64_t sent, received, resumes;
 	uint8_t operation;
+	bool unsure;      /* what changes something was sent, and its outcome did not come yet */
 	uint8_t expected; /* kind of the key that is retrieved; 0: any */
 	uint8_t key_id[KILN_KEYS_KEY_ID_LEN];
 	uint32_t pages;

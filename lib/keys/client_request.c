@@ -8,19 +8,40 @@
 #include "keys/client_inner.h"
 #include "keys/crypto.h"
 
+/* With which frame the server has all that it needs to change something. */
+static uint8_t decisive_frame(uint8_t operation)
+{
+	switch (operation) {
+	case KILN_KEYS_GENERATE:
+	case KILN_KEYS_IMPORT:
+	case KILN_KEYS_CHANGE_PASSWORD: return KILN_KEYS_FINISH;
+	case KILN_KEYS_COMPLETE:
+	case KILN_KEYS_GENERATE_SERVER:
+	case KILN_KEYS_IMPORT_SERVER:
+	case KILN_KEYS_GENERATE_SIGNING:
+	case KILN_KEYS_IMPORT_SIGNING:
+	case KILN_KEYS_DELETE: return KILN_KEYS_REQUEST;
+	default: return 0;
+	}
+}
+
 static void send_request(struct kiln_keys_client *c, struct kiln_keys_message *m)
 {
 	m->operation = c->operation;
 	memcpy(m->user_id, c->answer.user_id, sizeof m->user_id);
-	if (kiln_keys_client_send(c, KILN_KEYS_REQUEST, m))
-		c->stage = STAGE_ASKED;
+	if (!kiln_keys_client_send(c, KILN_KEYS_REQUEST, m))
+		return;
+	c->stage = STAGE_ASKED;
+	c->unsure = decisive_frame(c->operation) == KILN_KEYS_REQUEST;
 }
 
 static void send_finish(struct kiln_keys_client *c, struct kiln_keys_message *m)
 {
 	m->operation = c->operation;
-	if (kiln_keys_client_send(c, KILN_KEYS_FINISH, m))
-		c->stage = STAGE_ASKED;
+	if (!kiln_keys_client_send(c, KILN_KEYS_FINISH, m))
+		return;
+	c->stage = STAGE_ASKED;
+	c->unsure = decisive_frame(c->operation) == KILN_KEYS_FINISH;
 }
 
 static void short_of_memory(struct kiln_keys_client *c)
@@ -355,6 +376,7 @@ void kiln_keys_client_finished(struct kiln_keys_client *c, struct kiln_keys_mess
 				       "the server answers what was not asked");
 		return;
 	}
+	c->unsure = false;
 	memcpy(a->key_id, m->key_id, sizeof a->key_id);
 	memcpy(a->public_key, m->public_key, sizeof a->public_key);
 	memcpy(a->signature, m->signature, sizeof a->signature);

@@ -88,7 +88,7 @@ enum kiln_code {
 	KILN_E_KEYS_PROTOCOL = 97, /* the peer broke the protocol */
 	KILN_E_KEYS_BUSY = 98,     /* the server cannot now: nothing was done; try again */
 	KILN_E_KEYS_STORED = 99,   /* what was stored does not open: damaged, or not ours */
-	KILN_E_KEYS_OUTCOME = 100, /* whether it was done is not known, to the server either */
+	KILN_E_KEYS_OUTCOME = 100, /* whether it was done is not known: look before asking again */
 
 	/* 110: its store */
 	KILN_E_STORE = 110, /* the store fails, is damaged, or is not this server's */

@@ -24,8 +24,10 @@
  *   KILN_E_KEYS_REFUSED, KILN_E_KEYS_BUSY, KILN_E_KEYS_PROTOCOL  see kiln/error.h
  *   KILN_E_KEYS_STORED    what the server gave back is not what was stored
  *   KILN_E_NO_MEMORY, KILN_E_SYSTEM
- *   KILN_E_TLS_TRUNCATED and other errors of kiln_conn_read and _write: what was asked for may or
- *                         may not have been done (but see options->reconnect)
+ *   KILN_E_KEYS_OUTCOME   the connection or the server was lost (and options->reconnect did not
+ *                         help) when something had been asked for that changes what the server
+ *                         has: it was done or not, look (kiln_keys_audit) before asking again
+ *   KILN_E_TLS_TRUNCATED and other errors of kiln_conn_read and _write: nothing was changed
  * and what else it gives stands beside it. After an error of the connection it is of no more use;
  * after others the next call may be made.
  *
@@ -112,7 +114,7 @@ enum kiln_keys_actor {
 
 /* One line of a user's audit log. */
 struct kiln_keys_audit {
-	uint64_t number;  /* from 1 on, without a gap */
+	uint64_t number;  /* from 1 on, without a gap; the server may drop the first ones by age */
 	uint64_t time_ms; /* since 1970 */
 	uint8_t action, actor;
 	uint16_t outcome; /* 0 is success; others are the codes of ERROR, docs/keys.md */
