@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 import unittest
 
@@ -102,6 +103,7 @@ class Refusals(KeysTest):
                            (("export", "00" * 16), "--out FILE is missing"),
                            (("generate", "--shwo"), "did you mean --show"),
                            (("audit", "--after", "tomorrow"), "write 2026-01-31"),
+                           (("audit", "--after", "2026-02-31"), "write 2026-01-31"),
                            (("store", "--stretch", "much"), "--stretch")):
             status, out, err = self.user.run(*words)
             self.assertEqual((status, out), (2, b""), err)
@@ -165,6 +167,38 @@ class Passwords(KeysTest):
         shown, status = self.at_terminal("register", answers=[
             (b"New password of me@example.org: ", b"\x03")])
         self.assertEqual(status, -signal.SIGINT, shown)
+
+    def test_typed_again_after_a_stop(self):
+        """Ctrl-Z, in a session that nothing can stop: it asks once more."""
+        self.user.ask("register")
+        prompt = b"Password of me@example.org: "
+        shown, status = self.at_terminal("login-test", answers=[
+            (prompt, b"not all\x1a"), (prompt, PASSWORD + b"\n")])
+        self.assertEqual(status, 0, shown)
+
+    def test_signals_that_are_ignored_stay_so(self):
+        self.user.ask("register")
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            shown, status = self.at_terminal("login-test", answers=[
+                (b"Password of me@example.org: ", b"\x03" + PASSWORD + b"\n")])
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self.assertEqual(status, 0, shown)
+
+    def test_the_terminal_is_as_before(self):
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU):
+            pid, terminal = pty.fork()
+            if pid == 0:
+                os.execv(settings.KILN, [settings.KILN, "keys", "register", *self.user.where()])
+            shown, end = b"", time.monotonic() + settings.PATIENCE
+            while b"New password" not in shown:
+                shown += read_terminal(terminal, end)
+            self.assertFalse(termios.tcgetattr(terminal)[3] & termios.ECHO)
+            os.kill(pid, number)
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), -number)
+            self.assertTrue(termios.tcgetattr(terminal)[3] & termios.ECHO)
+            os.close(terminal)
 
     def test_from_a_descriptor(self):
         for command in ("register", "login-test"):

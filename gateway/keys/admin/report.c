@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/hex.h"
+#include "cli/json_text.h"
 
 static void print(const struct kiln_store_report *r, const struct kiln_error *problem)
 {
@@ -42,10 +43,11 @@ static void print_json(const struct kiln_store_report *r, const struct kiln_erro
 	char id[2 * KILN_STORE_ID_LEN + 1];
 	kiln_hex_encode(r->store_id, sizeof r->store_id, id);
 	json_t *all = json_pack(
-	    "{s:b, s:s*, s:s*, s:s, s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "good",
-	    problem == NULL && r->found == 0, "problem", problem != NULL ? problem->message : NULL,
-	    "database", r->database, "store_id", id, "schema", r->schema, "rotating", r->rotating,
-	    "users", (json_int_t)r->users, "keys", (json_int_t)r->keys, "deleted_keys",
+	    "{s:b, s:o*, s:s*, s:s, s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "good",
+	    problem == NULL && r->found == 0, "problem",
+	    problem != NULL ? kiln_cli_json_text(problem->message) : NULL, "database", r->database,
+	    "store_id", id, "schema", r->schema, "rotating", r->rotating, "users",
+	    (json_int_t)r->users, "keys", (json_int_t)r->keys, "deleted_keys",
 	    (json_int_t)r->deleted_keys, "audit_lines", (json_int_t)r->audit_lines, "tokens",
 	    (json_int_t)r->tokens, "found", (json_int_t)r->found, "findings", findings_of(r));
 	char *text = all != NULL ? json_dumps(all, JSON_INDENT(1)) : NULL;

@@ -30,7 +30,7 @@ static enum kiln_code import(struct kiln_keycli_run *r)
 }
 
 /* A secret that the server holds is one that it can have made up: who wants it says so. */
-static enum kiln_keys_kind expected_kind(const struct kiln_keycli_run *r)
+enum kiln_keys_kind kiln_keycli_expected(const struct kiln_keycli_run *r)
 {
 	static const enum kiln_keys_kind words[] = {KILN_KEYS_BACKUP, KILN_KEYS_HELD,
 						    KILN_KEYS_SIGNING, KILN_KEYS_ANY_KIND};
@@ -41,7 +41,7 @@ static enum kiln_code retrieve(struct kiln_keycli_run *r)
 {
 	const struct kiln_keycli_options *o = &r->options;
 	const bool local = o->local != NULL || o->local_use;
-	return kiln_keys_retrieve(r->talk.keys, o->key_ids[0], expected_kind(r),
+	return kiln_keys_retrieve(r->talk.keys, o->key_ids[0], kiln_keycli_expected(r),
 				  local ? KILN_KEYS_FOR_LOCAL_USE : KILN_KEYS_FOR_NOTHING,
 				  &r->secret, &r->err);
 }
@@ -51,7 +51,7 @@ static enum kiln_code export_key(struct kiln_keycli_run *r)
 {
 	const uint8_t *key_id = r->options.key_ids[0];
 	struct kiln_keys_exported exported;
-	const enum kiln_code rc = kiln_keys_export(r->talk.keys, key_id, expected_kind(r),
+	const enum kiln_code rc = kiln_keys_export(r->talk.keys, key_id, kiln_keycli_expected(r),
 						   r->exported, &r->exported_len, &r->err);
 	if (rc != KILN_OK)
 		return rc;

@@ -8,20 +8,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "keys/client/local.h"
 #include "keys/client/run.h"
-
-/* A wait that was too long comes as KILN_E_AGAIN of the connection. */
-static enum kiln_code time_over(struct kiln_keycli_run *r, enum kiln_code rc)
-{
-	if (rc != KILN_E_AGAIN)
-		return rc;
-	return kiln_fail(&r->err, KILN_E_TIMEOUT, "the server did not answer in time (--timeout)");
-}
 
 static enum kiln_code have_session(struct kiln_keycli_run *r)
 {
@@ -31,8 +22,10 @@ static enum kiln_code have_session(struct kiln_keycli_run *r)
 		rc = kiln_keycli_local_check(o, &r->password, &r->err);
 	if (rc == KILN_OK)
 		rc = kiln_keycli_open(&r->talk, o, &r->password, &r->err);
-	if (rc == KILN_OK)
-		rc = time_over(r, kiln_keycli_ask(r));
+	if (rc == KILN_OK) {
+		rc = kiln_keycli_in_time(&r->talk, kiln_keycli_ask(r), &r->err);
+		r->asked = rc == KILN_OK;
+	}
 	if (r->talk.keys != NULL)
 		r->retry_after_ms = kiln_keys_retry_after_ms(r->talk.keys);
 	if (rc == KILN_OK && o->local != NULL)
@@ -40,14 +33,17 @@ static enum kiln_code have_session(struct kiln_keycli_run *r)
 	return rc;
 }
 
-/* Found out before anything is done at the server, rather than behind it. */
-static enum kiln_code check_out(struct kiln_keycli_run *r)
+/* What an earlier command has put there. */
+static enum kiln_code get_local(struct kiln_keycli_run *r)
 {
-	struct stat file;
-	if (r->options.out == NULL || lstat(r->options.out, &file) != 0)
-		return KILN_OK;
-	return kiln_fail(&r->err, KILN_E_CONFIG, "%.160s exists, and is not overwritten",
-			 r->options.out);
+	const struct kiln_keycli_options *o = &r->options;
+	const enum kiln_keys_kind expected = kiln_keycli_expected(r);
+	const enum kiln_code rc =
+	    kiln_keycli_local_get(o, &r->password, o->key_ids[0], &r->secret, &r->err);
+	if (rc != KILN_OK || expected == KILN_KEYS_ANY_KIND || r->secret.kind == expected)
+		return rc;
+	return kiln_fail(&r->err, KILN_E_KEYS_STORED,
+			 "that key is no backup of this account's, but of another kind (--kind)");
 }
 
 static enum kiln_code write_out(struct kiln_keycli_run *r)
@@ -66,15 +62,15 @@ static enum kiln_code work(struct kiln_keycli_run *r)
 {
 	const struct kiln_keycli_options *o = &r->options;
 	struct kiln_keycli_answer out;
-	enum kiln_code rc = check_out(r);
+	enum kiln_code rc = o->out != NULL ? kiln_keycli_writable(o->out, false, &r->err) : KILN_OK;
 	if (rc == KILN_OK)
 		rc = kiln_keycli_input(r);
 	if (rc == KILN_OK)
 		rc = kiln_keycli_passwords(r);
 	if (rc == KILN_OK && o->server != NULL)
 		rc = have_session(r);
-	else if (rc == KILN_OK) /* what an earlier command has put there */
-		rc = kiln_keycli_local_get(o, &r->password, o->key_ids[0], &r->secret, &r->err);
+	else if (rc == KILN_OK)
+		rc = get_local(r);
 	if (rc == KILN_OK)
 		rc = write_out(r);
 	if (rc != KILN_OK)
@@ -102,9 +98,31 @@ static void clear(struct kiln_keycli_run *r)
 	kiln_keycli_close(&r->talk);
 	free(r->entries);
 	if (r->input != NULL)
-		kiln_wipe(r->input, r->input_len);
+		kiln_wipe(r->input, r->input_size);
 	free(r->input);
 	kiln_wipe(r, sizeof *r);
+}
+
+/* A program that asks for JSON gets it also for a command line that ends before the flag. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
+}
+
+/* The key that a command has made is named even where the command failed behind it. */
+static int report(struct kiln_keycli_run *r)
+{
+	const enum kiln_keycli_command command = r->options.command;
+	const bool made =
+	    r->asked && (command == KILN_KEYCLI_GENERATE || command == KILN_KEYCLI_STORE ||
+			 command == KILN_KEYCLI_IMPORT);
+	if (r->asked && r->err.code == KILN_E_CONFIG)
+		r->err.code = KILN_E_SYSTEM; /* not "the command line is wrong, nothing was done" */
+	return kiln_keycli_print_error(&r->options, &r->err, r->retry_after_ms,
+				       made ? r->secret.key_id : NULL);
 }
 
 int kiln_keycli_main(int argc, char **argv)
@@ -114,15 +132,17 @@ int kiln_keycli_main(int argc, char **argv)
 	int status = 0;
 	if (!kiln_keycli_find(argv[0], &command))
 		return 2;
-	if (kiln_keycli_options_read(&run.options, command, argc, argv, &run.err) != KILN_OK)
-		return kiln_keycli_print_error(&run.options, &run.err, 0);
+	if (kiln_keycli_options_read(&run.options, command, argc, argv, &run.err) != KILN_OK) {
+		run.options.json = wants_json(argc, argv);
+		return report(&run);
+	}
 	if (run.options.help) {
 		kiln_keycli_help(command);
 		return 0;
 	}
 	harden();
 	if (work(&run) != KILN_OK)
-		status = kiln_keycli_print_error(&run.options, &run.err, run.retry_after_ms);
+		status = report(&run);
 	clear(&run);
 	return status;
 }

@@ -79,19 +79,11 @@ static enum kiln_code read_device(const char *path, uint8_t device[KILN_KEYS_DEV
 static enum kiln_code make_device(char path[PATH_MAX], struct kiln_error *err)
 {
 	uint8_t device[KILN_KEYS_DEVICE_LEN];
-	char fresh[PATH_MAX + 16];
 	make_folders(path);
-	(void)snprintf(fresh, sizeof fresh, "%s.%ld", path, (long)getpid());
-	(void)unlink(fresh); /* of one with our number who was killed */
 	if (getrandom(device, sizeof device, 0) != (ssize_t)sizeof device)
 		return kiln_fail(err, KILN_E_SYSTEM, "no random bytes");
-	enum kiln_code rc = kiln_keycli_write(fresh, device, sizeof device, err);
+	const enum kiln_code rc = kiln_keycli_write(path, device, sizeof device, err);
 	kiln_wipe(device, sizeof device);
-	if (rc != KILN_OK)
-		return rc;
-	if (link(fresh, path) != 0 && errno != EEXIST)
-		rc = kiln_fail_errno(err, KILN_E_SYSTEM, errno, "%.160s", path);
-	(void)unlink(fresh);
 	return rc;
 }
 
@@ -102,7 +94,11 @@ bool kiln_keycli_device(const struct kiln_keycli_options *options,
 	if (!find_path(options, path, err))
 		return false;
 	enum kiln_code rc = read_device(path, device, err);
-	if (rc == KILN_E_AGAIN)
-		rc = make_device(path, err) == KILN_OK ? read_device(path, device, err) : err->code;
+	if (rc == KILN_E_AGAIN) {
+		const enum kiln_code made = make_device(path, err);
+		rc = read_device(path, device, err); /* perhaps another one's, who was first */
+		if (rc == KILN_E_AGAIN)
+			rc = made;
+	}
 	return rc == KILN_OK;
 }

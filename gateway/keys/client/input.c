@@ -24,9 +24,9 @@ static enum kiln_code unpack_export(struct kiln_keycli_run *r)
 static enum kiln_code read_secret(struct kiln_keycli_run *r)
 {
 	const struct kiln_keycli_options *o = &r->options;
-	enum kiln_code rc =
-	    kiln_keycli_read(o->in, o->exported ? KILN_KEYS_EXPORT_MAX : KILN_KEYS_SECRET_MAX,
-			     &r->input, &r->input_len, &r->err);
+	r->input_size = o->exported ? KILN_KEYS_EXPORT_MAX : KILN_KEYS_SECRET_MAX;
+	enum kiln_code rc = kiln_keycli_read(o->in, "The secret: ", r->input_size, &r->input,
+					     &r->input_len, &r->err);
 	if (rc == KILN_OK && o->exported)
 		rc = unpack_export(r);
 	if (rc != KILN_OK)
@@ -49,7 +49,9 @@ static enum kiln_code read_token(struct kiln_keycli_run *r)
 	struct kiln_keycli_secret token;
 	if (o->token.file == NULL && o->token.fd == KILN_KEYCLI_NO_FD && !o->ask_token)
 		return KILN_OK;
-	const enum kiln_code rc = kiln_keycli_token(&o->token, &token, &r->err);
+	enum kiln_code rc = kiln_keycli_token(&o->token, &token, &r->err);
+	if (rc == KILN_OK && memchr(token.data, 0, token.len) != NULL)
+		rc = kiln_fail(&r->err, KILN_E_CONFIG, "a registration token has no zero bytes");
 	if (rc == KILN_OK)
 		memcpy(r->token, token.data, token.len);
 	kiln_wipe(&token, sizeof token);
@@ -66,7 +68,8 @@ enum kiln_code kiln_keycli_input(struct kiln_keycli_run *r)
 	case KILN_KEYCLI_SIGN:
 		if (o->digest_text != NULL)
 			return KILN_OK;
-		return kiln_keycli_read(o->in, SIGN_MAX, &r->input, &r->input_len, &r->err);
+		r->input_size = SIGN_MAX;
+		return kiln_keycli_read(o->in, NULL, SIGN_MAX, &r->input, &r->input_len, &r->err);
 	default: return KILN_OK;
 	}
 }

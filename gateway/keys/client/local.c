@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,29 +37,11 @@ static enum kiln_code load(const char *path, const struct kiln_keycli_secret *pa
 		return KILN_OK;
 	if (failed != 0)
 		return kiln_fail_errno(err, KILN_E_CONFIG, failed, "--local %.160s", path);
-	if (file.len == 0)
-		return kiln_fail(err, KILN_E_KEYS_STORED, "--local %.160s is empty", path);
-	const enum kiln_code rc = open_bytes(file.data, file.len, password, local, err);
+	const enum kiln_code rc =
+	    file.len == 0 ? kiln_fail(err, KILN_E_KEYS_STORED, "--local %.160s is empty", path)
+			  : open_bytes(file.data, file.len, password, local, err);
 	kiln_file_clear(&file);
 	return rc;
-}
-
-/* Whole or not at all: a new file beside it takes its place. */
-static enum kiln_code replace(const char *path, const uint8_t *data, size_t len,
-			      struct kiln_error *err)
-{
-	char fresh[PATH_MAX];
-	uint64_t number;
-	if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number ||
-	    snprintf(fresh, sizeof fresh, "%s.%016llx", path, (unsigned long long)number) >=
-		(int)sizeof fresh)
-		return kiln_fail(err, KILN_E_CONFIG, "--local: the path is too long");
-	const enum kiln_code rc = kiln_keycli_write(fresh, data, len, err);
-	if (rc != KILN_OK || rename(fresh, path) == 0)
-		return rc;
-	const int failed = errno;
-	(void)unlink(fresh);
-	return kiln_fail_errno(err, KILN_E_SYSTEM, failed, "--local %.160s", path);
 }
 
 static enum kiln_code save(const char *path, struct kiln_keys_local *local, struct kiln_error *err)
@@ -69,22 +50,29 @@ static enum kiln_code save(const char *path, struct kiln_keys_local *local, stru
 	size_t len;
 	enum kiln_code rc = kiln_keys_local_seal(local, &file, &len, err);
 	if (rc == KILN_OK)
-		rc = replace(path, file, len, err);
+		rc = kiln_keycli_replace(path, file, len, err);
 	free(file);
 	return rc;
 }
 
-/* One at a time: two commands that add at once must both be in it. -1: it cannot be had. */
-static int lock(const char *path)
+/* What a link leads to is replaced, and not the link. */
+static const char *follow(const char *path, char real[PATH_MAX])
 {
-	char folder[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	const int len = slash == NULL ? 0 : (int)(slash - path + 1);
-	if (snprintf(folder, sizeof folder, "%.*s.", len, path) >= (int)sizeof folder)
-		return -1;
-	const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return realpath(path, real) != NULL ? real : path;
+}
+
+/* One at a time: two commands that add at once must both be in it. The lock is on a file of ours,
+ * which nobody else can hold; it stays. -1: it cannot be had. */
+static int lock(const char *path, struct kiln_error *err)
+{
+	char name[PATH_MAX];
+	int fd = -1;
+	if (snprintf(name, sizeof name, "%s.lock", path) < (int)sizeof name)
+		fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
 		return fd;
+	(void)kiln_fail_errno(err, KILN_E_CONFIG, errno, "--local %.160s: its lock, %.20s", path,
+			      ".lock beside it");
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;
@@ -95,17 +83,18 @@ enum kiln_code kiln_keycli_local_add(const struct kiln_keycli_options *o,
 				     const struct kiln_keys_secret *secret, struct kiln_error *err)
 {
 	struct kiln_keys_local *local = NULL;
-	const int locked = lock(o->local);
+	char real[PATH_MAX];
+	const char *path = follow(o->local, real);
+	const int locked = lock(path, err);
 	if (locked < 0)
-		return kiln_fail(err, KILN_E_CONFIG, "--local %.160s: its folder cannot be opened",
-				 o->local);
-	enum kiln_code rc = load(o->local, password, &local, err);
+		return err->code;
+	enum kiln_code rc = load(path, password, &local, err);
 	if (rc == KILN_OK && local == NULL)
 		rc = open_bytes(NULL, 0, password, &local, err);
 	if (rc == KILN_OK)
 		rc = kiln_keys_local_put(local, secret, err);
 	if (rc == KILN_OK)
-		rc = save(o->local, local, err);
+		rc = save(path, local, err);
 	kiln_keys_local_free(local);
 	(void)close(locked);
 	return rc;
@@ -136,13 +125,12 @@ enum kiln_code kiln_keycli_local_check(const struct kiln_keycli_options *o,
 				       const struct kiln_keycli_secret *password,
 				       struct kiln_error *err)
 {
-	struct kiln_keys_local *local;
-	const int locked = lock(o->local);
-	if (locked < 0)
-		return kiln_fail(err, KILN_E_CONFIG, "--local %.160s: its folder cannot be opened",
-				 o->local);
-	(void)close(locked);
-	const enum kiln_code rc = load(o->local, password, &local, err);
+	struct kiln_keys_local *local = NULL;
+	char real[PATH_MAX];
+	const char *path = follow(o->local, real);
+	enum kiln_code rc = kiln_keycli_writable(path, true, err);
+	if (rc == KILN_OK)
+		rc = load(path, password, &local, err);
 	kiln_keys_local_free(local);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/hex.h"
 #include "cli/values.h"
@@ -129,8 +130,9 @@ static enum kiln_code read_date(const char *flag, const char *text, bool last, u
 		tm = (struct tm){0};
 		end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	}
+	const int day = tm.tm_mday;
 	const time_t t = end != NULL && *end == '\0' ? timegm(&tm) : -1;
-	if (t < 0)
+	if (t < 0 || tm.tm_mday != day) /* the 31st of a month that has 30 */
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "%s %.40s: write 2026-01-31 or 2026-01-31T23:59:59Z (UTC)", flag,
 				 text);
@@ -158,6 +160,14 @@ static enum kiln_code check_server(struct kiln_keycli_options *o, struct kiln_er
 			err);
 }
 
+/* From the standard input. */
+static bool reads_input(const struct kiln_keycli_options *o)
+{
+	return o->in == NULL && o->digest_text == NULL &&
+	       (o->command == KILN_KEYCLI_STORE || o->command == KILN_KEYCLI_IMPORT ||
+		o->command == KILN_KEYCLI_SIGN);
+}
+
 static enum kiln_code check_sources(const struct kiln_keycli_options *o, struct kiln_error *err)
 {
 	if (o->password.file != NULL && o->password.fd != KILN_KEYCLI_NO_FD)
@@ -172,6 +182,14 @@ static enum kiln_code check_sources(const struct kiln_keycli_options *o, struct 
 	if (o->token.fd != KILN_KEYCLI_NO_FD && o->token.fd == o->password.fd)
 		return kiln_fail(err, KILN_E_CONFIG,
 				 "--token-fd and --password-fd: two descriptors");
+	if (o->new_password.fd != KILN_KEYCLI_NO_FD && o->new_password.fd == o->password.fd)
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "--new-password-fd and --password-fd: two descriptors");
+	if (reads_input(o) && o->password.fd == STDIN_FILENO)
+		return kiln_fail(err, KILN_E_CONFIG,
+				 "--password-fd 0: the standard input is what `kiln keys %s` is "
+				 "given; --in FILE, or another descriptor",
+				 kiln_keycli_names[o->command]);
 	return KILN_OK;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/hex.h"
+#include "cli/json_text.h"
 
 #define LABEL_WIDTH 12
 
@@ -25,7 +26,7 @@ void kiln_keycli_print_text(struct kiln_keycli_answer *a, const char *name, cons
 			    const char *value)
 {
 	if (a->json != NULL)
-		(void)json_object_set_new(a->json, name, json_string(value));
+		(void)json_object_set_new(a->json, name, kiln_cli_json_text(value));
 	else if (label != NULL)
 		(void)printf("%-*s%s\n", LABEL_WIDTH, label, value);
 }
@@ -136,13 +137,14 @@ void kiln_keycli_print_audit(struct kiln_keycli_answer *a, const struct kiln_key
 
 bool kiln_keycli_print_end(struct kiln_keycli_answer *a)
 {
+	bool ok = true;
 	if (a->json != NULL) {
-		(void)json_dumpf(a->json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		ok = json_dumpf(a->json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0;
 		(void)putchar('\n');
 		json_decref(a->json);
 		a->json = NULL;
 	}
-	return fflush(stdout) == 0;
+	return fflush(stdout) == 0 && ok;
 }
 
 /* ---- errors --------------------------------------------------------------------------------- */
@@ -164,7 +166,7 @@ static int status_of(enum kiln_code code)
 	}
 }
 
-static const char *advice(enum kiln_code code)
+static const char *advice(const struct kiln_keycli_options *o, enum kiln_code code)
 {
 	switch (code) {
 	case KILN_E_CERT_INVALID:
@@ -178,34 +180,64 @@ static const char *advice(enum kiln_code code)
 		return "Ask whoever runs the server; with a token: --token-file FILE, "
 		       "--token-fd N or --ask-token.";
 	case KILN_E_KEYS_STORED:
-		return "A secret that was left in the server's hands has to be asked for as what "
-		       "it "
-		       "is: --kind held.";
-	case KILN_E_KEYS_OUTCOME: return "`kiln keys audit` tells what was done.";
+		if (o->server == NULL ||
+		    (o->command != KILN_KEYCLI_RETRIEVE && o->command != KILN_KEYCLI_EXPORT))
+			return NULL;
+		return "If it was left in the server's hands, ask for it as what it is: --kind "
+		       "held. A backup that does not open was damaged or altered.";
+	case KILN_E_KEYS_OUTCOME:
+		return o->command == KILN_KEYCLI_CHANGE_PASSWORD
+			   ? "`kiln keys login-test` tells which of the two passwords it is now."
+			   : "`kiln keys audit` tells what was done.";
 	default: return NULL;
 	}
 }
 
-int kiln_keycli_print_error(const struct kiln_keycli_options *o, const struct kiln_error *err,
-			    uint32_t retry_after_ms)
+struct failure {
+	const struct kiln_error *err;
+	const char *command, *help;
+	uint32_t retry_after_ms;
+	char key[2 * KILN_KEYS_KEY_ID_LEN + 1]; /* "": none */
+};
+
+static bool print_failure_json(const struct failure *f)
 {
-	const char *help = advice(err->code);
-	if (o->json) {
-		json_t *all = json_pack("{s:b, s:s, s:s}", "ok", 0, "code",
-					kiln_code_name(err->code), "error", err->message);
-		if (retry_after_ms > 0)
-			(void)json_object_set_new(all, "retry_after_ms",
-						  json_integer(retry_after_ms));
-		if (help != NULL)
-			(void)json_object_set_new(all, "advice", json_string(help));
-		(void)json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		(void)putchar('\n');
-		json_decref(all);
-	} else {
-		(void)fprintf(stderr, "kiln keys %s: %s\n", kiln_keycli_names[o->command],
-			      err->message);
-		if (help != NULL)
-			(void)fprintf(stderr, "%s\n", help);
-	}
+	json_t *all = json_pack("{s:b, s:s, s:o}", "ok", 0, "code", kiln_code_name(f->err->code),
+				"error", kiln_cli_json_text(f->err->message));
+	if (f->retry_after_ms > 0)
+		(void)json_object_set_new(all, "retry_after_ms", json_integer(f->retry_after_ms));
+	if (f->help != NULL)
+		(void)json_object_set_new(all, "advice", json_string(f->help));
+	if (f->key[0] != '\0')
+		(void)json_object_set_new(all, "key_id", json_string(f->key));
+	const bool ok =
+	    all != NULL && json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0;
+	(void)putchar('\n');
+	json_decref(all);
+	return fflush(stdout) == 0 && ok;
+}
+
+static void print_failure(const struct failure *f)
+{
+	(void)fprintf(stderr, "kiln keys %s: %s\n", f->command, f->err->message);
+	if (f->key[0] != '\0')
+		(void)fprintf(stderr, "The server has it all the same, as key %s.\n", f->key);
+	if (f->help != NULL)
+		(void)fprintf(stderr, "%s\n", f->help);
+}
+
+int kiln_keycli_print_error(const struct kiln_keycli_options *o, const struct kiln_error *err,
+			    uint32_t retry_after_ms, const uint8_t *key_id)
+{
+	struct failure failure = {
+	    .err = err,
+	    .command = kiln_keycli_names[o->command],
+	    .help = advice(o, err->code),
+	    .retry_after_ms = retry_after_ms,
+	};
+	if (key_id != NULL)
+		kiln_hex_encode(key_id, KILN_KEYS_KEY_ID_LEN, failure.key);
+	if (!o->json || !print_failure_json(&failure))
+		print_failure(&failure);
 	return status_of(err->code);
 }

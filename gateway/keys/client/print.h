@@ -31,8 +31,9 @@ void kiln_keycli_print_audit(struct kiln_keycli_answer *a, const struct kiln_key
 /* The object goes out. False when the standard output does not take it. */
 bool kiln_keycli_print_end(struct kiln_keycli_answer *a);
 
-/* What went wrong, on stderr, or with --json on stdout; the exit status. */
+/* What went wrong, on stderr, or with --json on stdout; the exit status. key_id: of a key that was
+ * made at the server all the same; NULL: none. */
 int kiln_keycli_print_error(const struct kiln_keycli_options *o, const struct kiln_error *err,
-			    uint32_t retry_after_ms);
+			    uint32_t retry_after_ms, const uint8_t *key_id);
 
 #endif

@@ -12,11 +12,12 @@ struct kiln_keycli_run {
 	struct kiln_keycli_options options;
 	struct kiln_keycli_secret password, new_password;
 	struct kiln_keycli_talk talk;
-	uint8_t *input; /* secret or message; NULL: none */
-	size_t input_len;
+	uint8_t *input;               /* secret or message; NULL: none */
+	size_t input_len, input_size; /* input_size has to be wiped */
 	char token[KILN_KEYS_TOKEN_MAX + 1];
 
 	/* what came of it */
+	bool asked; /* the server has done it; what fails from here on is ours */
 	struct kiln_keys_secret secret;
 	uint8_t public_key[KILN_KEYS_PUBLIC_LEN], signature[KILN_KEYS_SIGNATURE_LEN];
 	uint8_t exported[KILN_KEYS_EXPORT_MAX];
@@ -31,6 +32,9 @@ struct kiln_keycli_run {
 /* The token, the secret, the message: what the command takes from files. */
 enum kiln_code kiln_keycli_input(struct kiln_keycli_run *run);
 enum kiln_code kiln_keycli_passwords(struct kiln_keycli_run *run);
+
+/* Of the key that is asked for. */
+enum kiln_keys_kind kiln_keycli_expected(const struct kiln_keycli_run *run);
 
 /* The one session. */
 enum kiln_code kiln_keycli_ask(struct kiln_keycli_run *run);

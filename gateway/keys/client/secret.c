@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "driver/file.h"
 #include "keys/client/terminal.h"
 
 /* ---- in ------------------------------------------------------------------------------------- */
@@ -90,7 +92,8 @@ static enum kiln_code from_fd(int fd, struct kiln_keycli_secret *secret, struct 
 	const int failed = read_all(fd, secret->data, sizeof secret->data, &secret->len);
 	if (failed != 0)
 		return kiln_fail_errno(err, KILN_E_CONFIG, failed, "descriptor %d", fd);
-	(void)close(fd);
+	if (fd > STDERR_FILENO) /* or the next socket would be where answers are written */
+		(void)close(fd);
 	strip_newline(secret);
 	return KILN_OK;
 }
@@ -176,8 +179,8 @@ static enum kiln_code read_from(int fd, const char *name, size_t max, uint8_t *d
 	return KILN_OK;
 }
 
-enum kiln_code kiln_keycli_read(const char *path, size_t max, uint8_t **data, size_t *len,
-				struct kiln_error *err)
+enum kiln_code kiln_keycli_read(const char *path, const char *prompt, size_t max, uint8_t **data,
+				size_t *len, struct kiln_error *err)
 {
 	enum kiln_code rc;
 	*data = calloc(1, max + 1);
@@ -192,8 +195,11 @@ enum kiln_code kiln_keycli_read(const char *path, size_t max, uint8_t **data, si
 			rc = read_from(fd, path, max, *data, len, err);
 		if (fd >= 0)
 			(void)close(fd);
+	} else if (isatty(STDIN_FILENO) == 1 && prompt == NULL) {
+		rc = kiln_fail(err, KILN_E_CONFIG,
+			       "there is nothing to read but a terminal: --in FILE, or a pipe");
 	} else if (isatty(STDIN_FILENO) == 1) {
-		rc = kiln_keycli_terminal_read("The secret: ", *data, max, len, err);
+		rc = kiln_keycli_terminal_read(prompt, *data, max, len, err);
 	} else {
 		rc = read_from(STDIN_FILENO, "the standard input", max, *data, len, err);
 	}
@@ -221,7 +227,7 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 	return fsync(fd) == 0 ? 0 : errno;
 }
 
-/* The name is on the disk when its folder is. */
+/* The names in it are on the disk when it is. */
 static void sync_folder(const char *path)
 {
 	char copy[PATH_MAX];
@@ -234,23 +240,70 @@ static void sync_folder(const char *path)
 	(void)close(fd);
 }
 
-enum kiln_code kiln_keycli_write(const char *path, const void *data, size_t len,
-				 struct kiln_error *err)
+enum kiln_code kiln_keycli_writable(const char *path, bool replace, struct kiln_error *err)
 {
-	const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST)
+	char copy[PATH_MAX];
+	struct stat file;
+	if (snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy)
+		return kiln_fail(err, KILN_E_CONFIG, "%.160s: the path is too long", path);
+	if (!replace && lstat(path, &file) == 0)
 		return kiln_fail(err, KILN_E_CONFIG, "%.160s exists, and is not overwritten", path);
+	if (faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) != 0)
+		return kiln_fail_errno(err, KILN_E_CONFIG, errno,
+				       "%.160s: its folder cannot be written", path);
+	return KILN_OK;
+}
+
+/* Beside path, under a name that nobody has. 0, or errno, and then there is none. */
+static int write_beside(const char *path, const void *data, size_t len, char fresh[PATH_MAX])
+{
+	uint64_t number;
+	if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+		return errno;
+	if (snprintf(fresh, PATH_MAX, "%s.%016llx", path, (unsigned long long)number) >= PATH_MAX)
+		return ENAMETOOLONG;
+	const int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return kiln_fail_errno(err, KILN_E_CONFIG, errno, "%.160s", path);
+		return errno;
 	int failed = fchmod(fd, 0600) == 0 ? 0 : errno;
 	if (failed == 0)
 		failed = write_all(fd, data, len);
 	if (close(fd) != 0 && failed == 0)
 		failed = errno;
-	if (failed != 0) {
-		(void)unlink(path);
+	if (failed != 0)
+		(void)unlink(fresh);
+	return failed;
+}
+
+static enum kiln_code put(const char *path, bool replace, const void *data, size_t len,
+			  struct kiln_error *err)
+{
+	char fresh[PATH_MAX];
+	int failed = write_beside(path, data, len, fresh);
+	if (failed != 0)
 		return kiln_fail_errno(err, KILN_E_SYSTEM, failed, "%.160s", path);
+	if (!replace)
+		failed = kiln_file_name(fresh, path);
+	else if (rename(fresh, path) != 0)
+		failed = errno;
+	if (failed == 0) {
+		sync_folder(path);
+		return KILN_OK;
 	}
-	sync_folder(path);
-	return KILN_OK;
+	(void)unlink(fresh);
+	if (failed == EEXIST)
+		return kiln_fail(err, KILN_E_CONFIG, "%.160s exists, and is not overwritten", path);
+	return kiln_fail_errno(err, KILN_E_SYSTEM, failed, "%.160s", path);
+}
+
+enum kiln_code kiln_keycli_write(const char *path, const void *data, size_t len,
+				 struct kiln_error *err)
+{
+	return put(path, false, data, len, err);
+}
+
+enum kiln_code kiln_keycli_replace(const char *path, const void *data, size_t len,
+				   struct kiln_error *err)
+{
+	return put(path, true, data, len, err);
 }

@@ -25,13 +25,23 @@ enum kiln_code kiln_keycli_token(const struct kiln_keycli_source *source,
 				 struct kiln_keycli_secret *token,
 				 struct kiln_error *err) KILN_NODISCARD;
 
-/* All of path (NULL: the standard input, without echo where that is a terminal), at most max bytes.
- * The caller wipes and frees *data. */
-enum kiln_code kiln_keycli_read(const char *path, size_t max, uint8_t **data, size_t *len,
-				struct kiln_error *err) KILN_NODISCARD;
+/* All of path (NULL: the standard input), at most max bytes. A terminal is asked with prompt and
+ * without echo; NULL: refused. *data has room for max bytes; the caller wipes all of them and frees
+ * it. */
+enum kiln_code kiln_keycli_read(const char *path, const char *prompt, size_t max, uint8_t **data,
+				size_t *len, struct kiln_error *err) KILN_NODISCARD;
 
 /* A new file of mode 0600, whole and on the disk, or none. One that exists is KILN_E_CONFIG. */
 enum kiln_code kiln_keycli_write(const char *path, const void *data, size_t len,
 				 struct kiln_error *err) KILN_NODISCARD;
+
+/* The same in the place of a file of that name, if there is one. */
+enum kiln_code kiln_keycli_replace(const char *path, const void *data, size_t len,
+				   struct kiln_error *err) KILN_NODISCARD;
+
+/* Can path be made, as a new file (or, replace, take the place of an old one)? KILN_E_CONFIG: no;
+ * told before anything is done at the server, rather than behind it. */
+enum kiln_code kiln_keycli_writable(const char *path, bool replace,
+				    struct kiln_error *err) KILN_NODISCARD;
 
 #endif

@@ -2,10 +2,11 @@
  * The way to a key server; see talk.h. */
 #include "keys/client/talk.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 
 #include "keys/client/device.h"
@@ -46,15 +47,64 @@ static enum kiln_code prepare(struct kiln_keycli_talk *talk, struct kiln_error *
 	return talk->config != NULL ? KILN_OK : err->code;
 }
 
-/* What is left of the time is the longest that a read or a write may wait. */
-static void set_timeouts(const struct kiln_keycli_talk *talk, uint64_t ms)
+/* ---- --timeout: a timer ends the connection, however the peer's bytes drip in. */
+
+static volatile sig_atomic_t watched = -1, late; /* a descriptor; is the time over? */
+
+static void on_deadline(int number)
 {
-	const struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
-				     .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-	const int fd = kiln_conn_fd(talk->conn);
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+	const int failed = errno;
+	(void)number;
+	late = 1;
+	if (watched >= 0)
+		(void)shutdown((int)watched, SHUT_RDWR);
+	errno = failed;
 }
+
+static enum kiln_code start_deadline(struct kiln_keycli_talk *talk, struct kiln_error *err)
+{
+	const uint64_t ms = talk->options->timeout_ms;
+	const struct itimerspec at = {
+	    .it_value = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000}};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
+	struct sigaction action = {.sa_handler = on_deadline, .sa_flags = SA_RESTART};
+	(void)sigemptyset(&action.sa_mask);
+	talk->end_ms = now_ms() + ms;
+	if (sigaction(SIGRTMIN, &action, NULL) != 0 ||
+	    timer_create(CLOCK_MONOTONIC, &event, &talk->deadline) != 0)
+		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "no timer for --timeout");
+	talk->has_deadline = true;
+	(void)timer_settime(talk->deadline, 0, &at, NULL);
+	return KILN_OK;
+}
+
+static void watch(int fd)
+{
+	watched = fd;
+	if (late && fd >= 0)
+		(void)shutdown(fd, SHUT_RDWR);
+}
+
+enum kiln_code kiln_keycli_in_time(const struct kiln_keycli_talk *talk, enum kiln_code rc,
+				   struct kiln_error *err)
+{
+	if (!late || talk->options == NULL)
+		return rc;
+	switch (rc) {
+	case KILN_E_KEYS_OUTCOME:
+		return kiln_fail(err, rc,
+				 "the server did not answer in time (--timeout): whether it was "
+				 "done is not known");
+	case KILN_E_TLS_TRUNCATED:
+	case KILN_E_TIMEOUT:
+	case KILN_E_SYSTEM:
+		return kiln_fail(err, KILN_E_TIMEOUT,
+				 "the server did not answer in time (--timeout)");
+	default: return rc;
+	}
+}
+
+/* ---- connections */
 
 static enum kiln_code connect_now(struct kiln_keycli_talk *talk, struct kiln_error *err)
 {
@@ -64,6 +114,7 @@ static enum kiln_code connect_now(struct kiln_keycli_talk *talk, struct kiln_err
 	    .exporter_label = KILN_KEYS_EXPORTER_LABEL,
 	    .exporter_len = KILN_KEYS_EXPORTER_SIZE,
 	};
+	watch(-1);
 	kiln_conn_close(talk->conn);
 	talk->conn = NULL;
 	if (left == 0)
@@ -71,7 +122,7 @@ static enum kiln_code connect_now(struct kiln_keycli_talk *talk, struct kiln_err
 	if (kiln_tls_connect(talk->config, talk->address.host, talk->port, &options, &talk->conn,
 			     err) < 0)
 		return err->code;
-	set_timeouts(talk, left);
+	watch(kiln_conn_fd(talk->conn));
 	if (strcmp(kiln_conn_alpn(talk->conn), KILN_KEYS_ALPN) == 0)
 		return KILN_OK;
 	return kiln_fail(err, KILN_E_KEYS_SERVER,
@@ -113,8 +164,9 @@ enum kiln_code kiln_keycli_open(struct kiln_keycli_talk *talk, const struct kiln
 				const struct kiln_keycli_secret *password, struct kiln_error *err)
 {
 	talk->options = o;
-	talk->end_ms = now_ms() + o->timeout_ms;
-	enum kiln_code rc = prepare(talk, err);
+	enum kiln_code rc = start_deadline(talk, err);
+	if (rc == KILN_OK)
+		rc = prepare(talk, err);
 	if (rc != KILN_OK)
 		return rc;
 	const struct kiln_keys_options options = {
@@ -136,6 +188,10 @@ enum kiln_code kiln_keycli_open(struct kiln_keycli_talk *talk, const struct kiln
 
 void kiln_keycli_close(struct kiln_keycli_talk *talk)
 {
+	if (talk->has_deadline)
+		(void)timer_delete(talk->deadline);
+	talk->has_deadline = false;
+	watch(-1);
 	kiln_keys_close(talk->keys);
 	kiln_conn_close(talk->conn);
 	kiln_tls_config_unref(talk->config);

@@ -22,7 +22,8 @@ static void on_signal(int number)
 	came = number;
 }
 
-static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+static const int caught[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,   SIGTSTP, SIGALRM,
+			     SIGUSR1, SIGUSR2, SIGXCPU, SIGVTALRM, SIGPROF};
 #define CAUGHT (sizeof caught / sizeof caught[0])
 
 struct signals {
@@ -40,9 +41,12 @@ static void catch_signals(struct signals *before)
 	came = 0;
 	for (size_t i = 0; i < CAUGHT; i++) {
 		(void)sigaddset(&blocked, caught[i]);
-		(void)sigaction(caught[i], &action, &before->actions[i]);
+		(void)sigaction(caught[i], NULL, &before->actions[i]);
 	}
 	(void)sigprocmask(SIG_BLOCK, &blocked, &before->mask);
+	for (size_t i = 0; i < CAUGHT; i++)
+		if (before->actions[i].sa_handler != SIG_IGN)
+			(void)sigaction(caught[i], &action, NULL);
 }
 
 static void release_signals(const struct signals *before)
@@ -82,32 +86,57 @@ static void say(int fd, const char *text)
 		return; /* a terminal that is gone is noticed by reading */
 }
 
-enum kiln_code kiln_keycli_terminal_read(const char *prompt, uint8_t *out, size_t max, size_t *len,
-					 struct kiln_error *err)
+static bool hide(int fd, const struct termios *shown)
+{
+	struct termios hidden = *shown, now;
+	hidden.c_lflag = (hidden.c_lflag & ~(tcflag_t)(ECHO | ECHOE | ECHOK)) | ECHONL | ICANON;
+	/* tcsetattr is content with a part of what it was asked for. */
+	return tcsetattr(fd, TCSAFLUSH, &hidden) == 0 && tcgetattr(fd, &now) == 0 &&
+	       (now.c_lflag & (tcflag_t)ECHO) == 0;
+}
+
+/* KILN_E_AGAIN: a signal came, and took its course when all was as before. */
+static enum kiln_code ask(int fd, const char *prompt, uint8_t *out, size_t max, size_t *len,
+			  struct kiln_error *err)
 {
 	struct signals before;
-	struct termios shown, hidden;
-	const int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 || tcgetattr(fd, &shown) != 0) {
-		if (fd >= 0)
-			(void)close(fd);
+	struct termios shown;
+	bool whole = false;
+	if (tcgetattr(fd, &shown) != 0)
 		return kiln_fail(err, KILN_E_UNSUPPORTED, "there is no terminal to ask at");
-	}
-	hidden = shown;
-	hidden.c_lflag = (hidden.c_lflag & ~(tcflag_t)(ECHO | ECHOE | ECHOK)) | ECHONL | ICANON;
 	catch_signals(&before);
-	(void)tcsetattr(fd, TCSAFLUSH, &hidden);
-	say(fd, prompt);
-	const bool whole = read_line(fd, &before.mask, out, max, len);
+	const bool hidden = hide(fd, &shown);
+	if (hidden) {
+		say(fd, prompt);
+		whole = read_line(fd, &before.mask, out, max, len);
+	}
 	(void)tcsetattr(fd, TCSAFLUSH, &shown);
 	release_signals(&before);
-	(void)close(fd);
 	if (whole)
 		return KILN_OK;
 	kiln_wipe(out, max);
-	if (came != 0)
+	if (came != 0) {
 		(void)raise(came);
+		return KILN_E_AGAIN;
+	}
+	if (!hidden)
+		return kiln_fail(err, KILN_E_SYSTEM,
+				 "the terminal does not stop showing what is typed");
 	return kiln_fail(err, KILN_E_CONFIG, "nothing was entered, or more than %zu bytes", max);
+}
+
+enum kiln_code kiln_keycli_terminal_read(const char *prompt, uint8_t *out, size_t max, size_t *len,
+					 struct kiln_error *err)
+{
+	enum kiln_code rc;
+	const int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return kiln_fail(err, KILN_E_UNSUPPORTED, "there is no terminal to ask at");
+	do
+		rc = ask(fd, prompt, out, max, len, err);
+	while (rc == KILN_E_AGAIN); /* it was stopped, and goes on */
+	(void)close(fd);
+	return rc;
 }
 
 /* ---- patience ------------------------------------------------------------------------------- */
