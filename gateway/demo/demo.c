@@ -231,5 +231,6 @@ int kiln_demo_main(int argc, char **argv)
 	if (stop != 0)
 		return stop - 1;
 	kiln_demo_quiet(demo.json);
-	return run(&demo);
+	const int status = run(&demo);
+	return fflush(stdout) == 0 ? status : 1;
 }

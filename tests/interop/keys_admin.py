@@ -5,9 +5,12 @@ they work while a writer writes, and what they refuse they say with the way out.
 usage: keys_admin.py KILN KEYS_STORE_TOOL sqlite|postgresql
 """
 
+import json
 import os
 import pathlib
+import resource
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -110,6 +113,60 @@ def anchors(again, folder, anchor):
     refused(done, "older than its anchor", status=3)
 
 
+def leftovers(store, folder, backup):
+    """A log that a moved store left behind: SQLite would remove it."""
+    place = folder / "again"
+    log = folder / "again-wal"
+    log.write_bytes(b"what was written last")
+    refused(store.command("restore", "--key-file", store.key, "--from", backup, "--store", place),
+            "more than once", status=2)
+    again = Store.__new__(Store)
+    again.kiln, again.tool, again.where, again.key = kiln, tool, str(place), store.key
+    refused(again.command("restore", "--key-file", store.key, "--from", backup), str(log),
+            "together with that store")
+    refused(again.command("init", "--key-file", store.key), str(log))
+    assert log.read_bytes() == b"what was written last" and not place.exists()
+
+
+def unsaid(store):
+    """What nobody can read was not said."""
+    for flags in ((), ("--json",)):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([kiln, "keys", "check", "--store", store.where, "--key-file",
+                                   store.key, *flags], stdout=full, stderr=subprocess.PIPE,
+                                  check=False, timeout=60)
+        assert done.returncode == 1 and b"standard output" in done.stderr, done
+
+
+def flags_that_make_no_sense(store, folder):
+    refused(store.command("backup", "--key-file", store.key, "--to", "--json"), "--to", status=2)
+    refused(store.command("rotate-key", "--key-file", store.key, "--new-key-file", folder / "n",
+                          "--other-key-file", store.key), "has no flag", status=2)
+    done = store.command("check", "--key-file", folder / "gone", "--json")
+    assert done.returncode == 1 and "No such file" in json.loads(done.stdout)["problem"], done
+
+
+def no_room(store, folder, backup):
+    """What could not be made is not there, and does not bar the next try."""
+    place = folder / "small"
+    again = Store.__new__(Store)
+    again.kiln, again.tool, again.where, again.key = kiln, tool, str(place), store.key
+    done = subprocess.run([kiln, "keys", "restore", "--store", place, "--key-file", store.key,
+                           "--from", backup], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, check=False, timeout=60, preexec_fn=small_files)
+    refused(done)
+    assert not list(folder.glob("small*")), list(folder.glob("small*"))
+    refused(again.command("restore", "--key-file", store.key, "--from", backup, "--anchor",
+                          backup), "File exists")
+    assert not place.exists()
+    again.ran("restore", "--key-file", store.key, "--from", backup)
+
+
+def small_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+
+
 def trims(again):
     """The writer's lines are of 1970; who has what stays."""
     def users():  # without what a state ends with, how many lines there are
@@ -154,6 +211,10 @@ def run(folder, where, _):
     again, anchor = restores(store, folder, backup, held)
     trims(again)
     anchors(again, folder, anchor)
+    leftovers(store, folder, backup)
+    no_room(store, folder, backup)
+    unsaid(store)
+    flags_that_make_no_sense(store, folder)
     damaged(store, folder, backup)
     print(f"{kind}: a backup beside a writer has its {len(held)} users")
 

@@ -2,6 +2,7 @@
  * The operator's commands; see admin.h. */
 #include "keys/admin/admin.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -126,12 +127,12 @@ static const struct command {
 		   struct kiln_error *err);
 } commands[] = {
     {"init", KILN_ADMIN_ANCHOR | KILN_ADMIN_USER, init},
-    {"check", KILN_ADMIN_ANCHOR | KILN_ADMIN_JSON, check},
-    {"backup", KILN_ADMIN_TO, backup},
-    {"restore", KILN_ADMIN_FROM | KILN_ADMIN_ANCHOR, restore},
+    {"check", KILN_ADMIN_ANCHOR | KILN_ADMIN_JSON | KILN_ADMIN_OTHER, check},
+    {"backup", KILN_ADMIN_TO | KILN_ADMIN_OTHER, backup},
+    {"restore", KILN_ADMIN_FROM | KILN_ADMIN_ANCHOR | KILN_ADMIN_OTHER, restore},
     {"rotate-key", KILN_ADMIN_NEW_KEY, rotate},
-    {"trim-audit", KILN_ADMIN_DAYS, trim_audit},
-    {"anchor", KILN_ADMIN_ANCHOR, anchor},
+    {"trim-audit", KILN_ADMIN_DAYS | KILN_ADMIN_OTHER, trim_audit},
+    {"anchor", KILN_ADMIN_ANCHOR | KILN_ADMIN_OTHER, anchor},
 };
 
 static int run(const struct command *command, const struct kiln_admin_options *o,
@@ -158,6 +159,10 @@ static int run(const struct command *command, const struct kiln_admin_options *o
 						   .progress = say_progress,
 						   .progress_ctx = &name};
 		status = command->run(o, &store, err);
+	} else if (command->run == check && o->json) {
+		const struct kiln_store_report nothing = {.database = ""};
+		kiln_admin_report(&nothing, err, true);
+		err->message[0] = '\0';
 	}
 	kiln_store_key_free(key);
 	kiln_store_key_free(other);
@@ -179,6 +184,11 @@ int kiln_keys_admin_main(int argc, char **argv)
 			return DONE;
 		}
 		status = run(command, &o, &err);
+	}
+	if (fflush(stdout) != 0 && status == DONE) {
+		(void)kiln_fail_errno(&err, KILN_E_SYSTEM, errno,
+				      "done, but the standard output does not take the answer");
+		status = NOT_DONE;
 	}
 	if (status != DONE && err.message[0] != '\0')
 		(void)fprintf(stderr, "kiln keys %s: %s\n", argv[0], err.message);

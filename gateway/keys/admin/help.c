@@ -9,8 +9,8 @@
 	"                         connection string; postgresql: alone, libpq's environment\n"     \
 	"  --key-file FILE        the store's key: 32 bytes, mode 0600\n"                          \
 	"  --key-fd N             the key comes from this open descriptor\n"                       \
-	"  --key-credential NAME  the key is systemd's credential NAME (LoadCredential=)\n"        \
-	"  --other-key-file FILE  the second key, while a rotation is not finished\n"
+	"  --key-credential NAME  the key is systemd's credential NAME (LoadCredential=)\n"
+#define OTHER "  --other-key-file FILE  the second key, while a rotation is not finished\n"
 
 #define ANCHOR                                                                                     \
 	"  --anchor FILE          of this server, on another disk than the store: it knows how\n"  \
@@ -38,7 +38,8 @@ static const struct {
      "The database's own structure, the seal of every row, every audit log line by line, and\n"
      "that counts agree. It changes nothing, and may run while the store is served. `kiln keys\n"
      "serve` does the same when it starts. What is damaged comes back from a backup.\n\n"
-     "Flags\n" STORE_AND_KEY ANCHOR "  --json                 one JSON object instead of text\n\n"
+     "Flags\n" STORE_AND_KEY OTHER ANCHOR
+     "  --json                 one JSON object instead of text\n\n"
      "Exit status: 0 all is well, 1 it could not be looked at, 2 wrong usage, 3 damaged.\n"},
     {"backup",
      "kiln keys backup: copies a store, as of one moment, into one file.\n\n"
@@ -49,16 +50,17 @@ static const struct {
      "Example\n"
      "  kiln keys backup --store postgresql:/etc/kiln/keys.conn --key-file /etc/kiln/keys.key \\\n"
      "    --to /backup/keys.$(date +%F)\n\n"
-     "Flags\n" STORE_AND_KEY
+     "Flags\n" STORE_AND_KEY OTHER
      "  --to FILE              the backup; a file that is there is not overwritten\n"},
     {"restore",
      "kiln keys restore: makes a store from a backup.\n\n"
      "Usage: kiln keys restore --store STORE --key-file FILE --from FILE [--anchor FILE]\n\n"
-     "STORE must not be there: move a damaged one away first. The backup is checked before. What\n"
+     "STORE must not be there: move a damaged one away first, and its -wal and -shm with it: what\n"
+     "was written last is there. The backup is checked before. What\n"
      "was written after the backup is not in it: passwords are the old ones, what was deleted\n"
      "since is there again. A server that has an anchor refuses the restored store until there\n"
      "is a new one: --anchor makes it.\n\n"
-     "Flags\n" STORE_AND_KEY ANCHOR "  --from FILE            the backup\n"},
+     "Flags\n" STORE_AND_KEY OTHER ANCHOR "  --from FILE            the backup\n"},
     {"rotate-key",
      "kiln keys rotate-key: seals everything in a store anew, under a new key.\n\n"
      "Usage: kiln keys rotate-key --store STORE --key-file OLD --new-key-file NEW\n\n"
@@ -74,7 +76,7 @@ static const struct {
      "so that users see that there were others. Stop all servers of the store first. A server\n"
      "with --audit-days N removes them itself, as their log grows: this is for the logs of users\n"
      "who no longer come. Backups that were made before still have them.\n\n"
-     "Flags\n" STORE_AND_KEY "  --audit-days N         how old lines may get\n"},
+     "Flags\n" STORE_AND_KEY OTHER "  --audit-days N         how old lines may get\n"},
     {"anchor",
      "kiln keys anchor: makes a new anchor for a store.\n\n"
      "Usage: kiln keys anchor --store STORE --key-file FILE --anchor FILE\n\n"
@@ -82,7 +84,7 @@ static const struct {
      "store that knows of fewer is refused, as an older copy. It helps against who can put back\n"
      "the store's disk but not the anchor's. Each server of a store in PostgreSQL has its own.\n"
      "Make one only when you know that the store is the latest.\n\n"
-     "Flags\n" STORE_AND_KEY ANCHOR},
+     "Flags\n" STORE_AND_KEY OTHER ANCHOR},
 };
 
 const char *kiln_admin_help(const char *command)

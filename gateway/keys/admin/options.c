@@ -56,6 +56,7 @@ static unsigned needs(int what)
 	case NEW: return KILN_ADMIN_NEW_KEY;
 	case USER: return KILN_ADMIN_USER;
 	case DAYS: return KILN_ADMIN_DAYS;
+	case OTHER: return KILN_ADMIN_OTHER;
 	default: return 0;
 	}
 }
@@ -126,6 +127,22 @@ static enum kiln_code refuse(int what, const char *token, const char *command,
 			 word, command);
 }
 
+/* A flag whose value was forgotten has the next flag for one. */
+static enum kiln_code refuse_value(int what, const char *token, const char *value, unsigned *seen,
+				   struct kiln_error *err)
+{
+	if (value != NULL && strncmp(value, "--", 2) == 0)
+		return kiln_fail(err, KILN_E_CONFIG, "%.40s needs a value; %.40s is a flag", token,
+				 value);
+	if (what >= STORE && what < HELP) {
+		if ((*seen >> (what - STORE) & 1u) != 0)
+			return kiln_fail(err, KILN_E_CONFIG, "%.40s is given more than once",
+					 token);
+		*seen |= 1u << (what - STORE);
+	}
+	return KILN_OK;
+}
+
 static enum kiln_code check(const struct kiln_admin_options *o, unsigned takes,
 			    struct kiln_error *err)
 {
@@ -154,6 +171,7 @@ enum kiln_code kiln_admin_options_read(struct kiln_admin_options *o, unsigned ta
 				       char *const argv[], struct kiln_error *err)
 {
 	enum kiln_code code = KILN_OK;
+	unsigned seen = 0;
 	*o = (struct kiln_admin_options){.key.fd = -1};
 	optind = 0; /* glibc: start over */
 	opterr = 0;
@@ -167,7 +185,7 @@ enum kiln_code kiln_admin_options_read(struct kiln_admin_options *o, unsigned ta
 		else if ((needs(what) & ~takes) != 0)
 			code = kiln_fail(err, KILN_E_CONFIG, "`kiln keys %.20s` has no flag %.40s",
 					 argv[0], argv[at]);
-		else
+		else if ((code = refuse_value(what, argv[at], optarg, &seen, err)) == KILN_OK)
 			code = take(o, what, optarg, err);
 	}
 	if (code != KILN_OK || o->help)

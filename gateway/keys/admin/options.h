@@ -18,7 +18,7 @@ struct kiln_admin_options {
 	bool json, help;
 };
 
-/* What a command takes beside --store, the key and --other-key-file. */
+/* What a command takes beside --store and the key. */
 enum kiln_admin_takes {
 	KILN_ADMIN_ANCHOR = 1,
 	KILN_ADMIN_JSON = 2,
@@ -27,6 +27,7 @@ enum kiln_admin_takes {
 	KILN_ADMIN_NEW_KEY = 16,
 	KILN_ADMIN_USER = 32,
 	KILN_ADMIN_DAYS = 64,
+	KILN_ADMIN_OTHER = 128, /* --other-key-file */
 };
 
 /* KILN_E_CONFIG with a sentence for the user. argv[0] is the command. */

@@ -162,9 +162,11 @@ enum kiln_code kiln_anchor_create(struct kiln_store *store, const char *path,
 		(void)unlink(path);
 		return kiln_store_code(result, err);
 	}
-	if (!write_slot(store, a) || fsync(a->fd) != 0)
-		return kiln_fail_errno(err, KILN_E_SYSTEM, errno, "the anchor %.120s", path);
-	return KILN_OK;
+	if (write_slot(store, a) && fsync(a->fd) == 0)
+		return KILN_OK;
+	const int failed = errno;
+	(void)unlink(path);
+	return kiln_fail_errno(err, KILN_E_SYSTEM, failed, "the anchor %.120s", path);
 }
 
 /* ---- with each batch */

@@ -6,8 +6,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver/file.h"
 #include "keys/store/scan.h"
 
 /* ---- rows from one database to the other, inside of a transaction of each */
@@ -162,10 +164,13 @@ enum kiln_code kiln_store_backup(const struct kiln_store_options *options, const
 				 struct kiln_error *err)
 {
 	struct kiln_store *store;
+	struct stat there;
 	char partial[PATH_MAX];
 	const int n = snprintf(partial, sizeof partial, "%s.partial", to);
 	if (n < 0 || (size_t)n >= sizeof partial - 8)
 		return kiln_fail(err, KILN_E_CONFIG, "the backup's name is too long");
+	if (lstat(to, &there) == 0)
+		return kiln_fail_errno(err, KILN_E_CONFIG, EEXIST, "the backup %.150s", to);
 	enum kiln_code code = kiln_store_connect(options, KILN_DB_READ, &store, err);
 	if (code != KILN_OK)
 		return code;
@@ -179,8 +184,9 @@ enum kiln_code kiln_store_backup(const struct kiln_store_options *options, const
 	remove_leftovers(partial);
 	if (code == KILN_OK)
 		code = to_disk(partial, err);
-	if (code == KILN_OK && link(partial, to) != 0)
-		code = kiln_fail_errno(err, KILN_E_CONFIG, errno, "the backup %.150s", to);
+	const int failed = code == KILN_OK ? kiln_file_name(partial, to) : 0;
+	if (failed != 0)
+		code = kiln_fail_errno(err, KILN_E_CONFIG, failed, "the backup %.150s", to);
 	(void)unlink(partial);
 	return code == KILN_OK ? to_disk(to, err) : code;
 }
@@ -191,7 +197,11 @@ static enum kiln_code restore_into(const struct kiln_store_options *options,
 				   struct kiln_store *backup, struct kiln_error *err)
 {
 	struct kiln_store *store;
+	struct stat file;
 	bool there = false;
+	if (options->anchor != NULL && lstat(options->anchor, &file) == 0)
+		return kiln_fail_errno(err, KILN_E_CONFIG, EEXIST,
+				       "the anchor %.120s cannot be made", options->anchor);
 	enum kiln_code code = kiln_store_connect(options, KILN_DB_CREATE, &store, err);
 	if (code != KILN_OK)
 		return code;

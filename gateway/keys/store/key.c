@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver/file.h"
+
 static struct kiln_store_key *allocate(struct kiln_error *err)
 {
 	struct kiln_store_key *key = sodium_init() >= 0 ? sodium_malloc(sizeof *key) : NULL;
@@ -104,7 +106,8 @@ struct kiln_store_key *kiln_store_key_read(const struct kiln_store_key_source *s
 		code = read_credential(source->credential, key, err);
 	} else {
 		code = read_fd(source->fd, "the store's key", key, err);
-		(void)close(source->fd);
+		if (source->fd > STDERR_FILENO) /* what is opened next must not take their place */
+			(void)close(source->fd);
 	}
 	if (code != KILN_OK) {
 		kiln_store_key_free(key);
@@ -148,12 +151,13 @@ static int make_file(const char *file, const struct kiln_store_key *key)
 	const int fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -1;
-	const int result = write_key(fd, key) && link(partial, file) == 0 ? 0 : -1;
-	const int failed = errno;
+	const int failed = write_key(fd, key) ? kiln_file_name(partial, file) : errno;
 	(void)close(fd);
+	if (failed == 0)
+		return sync_folder(file);
 	(void)unlink(partial);
 	errno = failed;
-	return result == 0 ? sync_folder(file) : -1;
+	return -1;
 }
 
 struct kiln_store_key *kiln_store_key_make(const char *file, struct kiln_error *err)

@@ -19,8 +19,25 @@
 
 /* ---- the file */
 
+/* SQLite takes a log beside a new file for what a crash has left, and removes it. */
+static enum kiln_code refuse_leftover(const char *path, const char *end, struct kiln_error *err)
+{
+	char name[PATH_MAX + 16];
+	struct stat st;
+	(void)snprintf(name, sizeof name, "%s%s", path, end);
+	if (lstat(name, &st) != 0 && errno == ENOENT)
+		return KILN_OK;
+	return kiln_fail(err, KILN_E_CONFIG,
+			 "%.150s is there already: what the store of that name wrote last is in "
+			 "it. Move it away together with that store",
+			 name);
+}
+
 static enum kiln_code create_file(const char *path, struct kiln_error *err)
 {
+	if (refuse_leftover(path, "-wal", err) != KILN_OK ||
+	    refuse_leftover(path, "-journal", err) != KILN_OK)
+		return err->code;
 	const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == EEXIST)
 		return kiln_fail(err, KILN_E_CONFIG,
@@ -189,12 +206,15 @@ enum kiln_code kiln_sqlite_open(const char *path, enum kiln_db_use use, struct k
 	s->db.driver = &kiln_sqlite_driver;
 	s->lock = -1;
 	enum kiln_code code = KILN_OK;
+	bool made = false;
 	if (len == 0 || len >= sizeof s->path - 8)
 		code = kiln_fail(err, KILN_E_CONFIG, "the store needs a file's name");
 	else
 		memcpy(s->path, path, len + 1);
-	if (code == KILN_OK && use == KILN_DB_CREATE)
+	if (code == KILN_OK && use == KILN_DB_CREATE) {
 		code = create_file(path, err);
+		made = code == KILN_OK;
+	}
 	if (code == KILN_OK)
 		code = check_file(path, err);
 	if (code == KILN_OK)
@@ -202,6 +222,8 @@ enum kiln_code kiln_sqlite_open(const char *path, enum kiln_db_use use, struct k
 	if (code == KILN_OK)
 		code = open_database(s, use == KILN_DB_CREATE, err);
 	if (code != KILN_OK) {
+		if (made)
+			kiln_sqlite_discard(&s->db);
 		kiln_sqlite_close(&s->db);
 		return code;
 	}
