@@ -67,12 +67,12 @@ static int lock(const char *path, struct kiln_error *err)
 {
 	char name[PATH_MAX];
 	int fd = -1;
+	errno = ENAMETOOLONG;
 	if (snprintf(name, sizeof name, "%s.lock", path) < (int)sizeof name)
 		fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
 		return fd;
-	(void)kiln_fail_errno(err, KILN_E_CONFIG, errno, "--local %.160s: its lock, %.20s", path,
-			      ".lock beside it");
+	(void)kiln_fail_errno(err, KILN_E_CONFIG, errno, "the lock %.160s.lock of --local", path);
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;
