@@ -87,6 +87,7 @@ def restores(store, folder, backup, held):
     again.kiln, again.tool, again.where, again.key = kiln, tool, str(place), store.key
     again.ran("restore", "--key-file", store.key, "--from", backup, "--anchor", anchor)
     private(place, anchor)
+    assert not list(folder.glob("backup?*")), list(folder.glob("backup?*"))  # it is one file
     found = again.users(0, max(held) + 1)
     assert held.keys() <= found.keys(), held.keys() - found.keys()
     for user, state in held.items():  # numbers only rise: generation, keys ever made, lines

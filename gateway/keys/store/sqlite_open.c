@@ -113,6 +113,15 @@ static enum kiln_code take_lock(struct kiln_sqlite *s, bool wanted, struct kiln_
 			 s->path, holder[0] != '\0' ? holder : "(unknown)");
 }
 
+/* Whoever writes a store makes it, and it stays. */
+static bool has_lock_file(const struct kiln_sqlite *s)
+{
+	char name[PATH_MAX + 8];
+	struct stat st;
+	(void)snprintf(name, sizeof name, "%s.lock", s->path);
+	return lstat(name, &st) == 0 || errno != ENOENT;
+}
+
 static void drop_lock(struct kiln_sqlite *s)
 {
 	if (s->lock >= 0)
@@ -186,6 +195,8 @@ static enum kiln_code open_database(struct kiln_sqlite *s, bool create, struct k
 static enum kiln_code lock_and_look(struct kiln_sqlite *s, enum kiln_db_use use,
 				    struct kiln_error *err)
 {
+	if (use == KILN_DB_READ && !has_lock_file(s)) /* a backup, say: that stays one file */
+		return kiln_wal_check(s->path, err);
 	enum kiln_code code = take_lock(s, use != KILN_DB_READ, err);
 	if (code != KILN_OK)
 		return use == KILN_DB_READ ? KILN_OK : code; /* who has it open looked */
