@@ -160,7 +160,7 @@ static int run(const struct command *command, const struct kiln_admin_options *o
 						   .progress_ctx = &name};
 		status = command->run(o, &store, err);
 	} else if (command->run == check && o->json) {
-		const struct kiln_store_report nothing = {.database = ""};
+		static const struct kiln_store_report nothing;
 		kiln_admin_report(&nothing, err, true);
 		err->message[0] = '\0';
 	}
