@@ -129,6 +129,26 @@ def leftovers(store, folder, backup):
     assert log.read_bytes() == b"what was written last" and not place.exists()
 
 
+def moved_away(store, folder, backup):
+    """A store that was moved away under who has it open: the lock stays theirs."""
+    place = folder / "held"
+    again = Store.__new__(Store)
+    again.kiln, again.tool, again.where, again.key = kiln, tool, str(place), store.key
+    again.ran("restore", "--key-file", store.key, "--from", backup)
+    with again.work("write", 70000, 1) as writer:
+        try:
+            read_batches(writer, 1)
+            refused(again.command("init", "--key-file", store.key), "nothing is overwritten")
+            for end in ("", "-wal", "-shm"):
+                pathlib.Path(f"{place}{end}").rename(folder / f"away{end}")
+            for _ in range(2):
+                refused(again.command("restore", "--key-file", store.key, "--from", backup),
+                        f"in use by process {writer.pid}:")
+                assert not place.exists()
+        finally:
+            writer.kill()
+
+
 def unsaid(store):
     """What nobody can read was not said."""
     for flags in ((), ("--json",)):
@@ -214,6 +234,7 @@ def run(folder, where, _):
     anchors(again, folder, anchor)
     leftovers(store, folder, backup)
     no_room(store, folder, backup)
+    moved_away(store, folder, backup)
     unsaid(store)
     flags_that_make_no_sense(store, folder)
     damaged(store, folder, backup)

@@ -35,8 +35,9 @@ static enum kiln_code refuse_leftover(const char *path, const char *end, struct 
 
 static enum kiln_code create_file(const char *path, struct kiln_error *err)
 {
-	if (refuse_leftover(path, "-wal", err) != KILN_OK ||
-	    refuse_leftover(path, "-journal", err) != KILN_OK)
+	struct stat st;
+	if (lstat(path, &st) != 0 && (refuse_leftover(path, "-wal", err) != KILN_OK ||
+				      refuse_leftover(path, "-journal", err) != KILN_OK))
 		return err->code;
 	const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == EEXIST)
@@ -233,8 +234,10 @@ enum kiln_code kiln_sqlite_open(const char *path, enum kiln_db_use use, struct k
 	if (code == KILN_OK)
 		code = open_database(s, use == KILN_DB_CREATE, err);
 	if (code != KILN_OK) {
-		if (made)
+		if (made && s->lock >= 0)
 			kiln_sqlite_discard(&s->db);
+		else if (made) /* the rest belongs to who has the lock */
+			(void)unlink(path);
 		kiln_sqlite_close(&s->db);
 		return code;
 	}
